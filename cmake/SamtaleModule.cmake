@@ -1,0 +1,38 @@
+# samtale_module(NAME HEADERS h... [SOURCES cc...] [DEPENDS room...] [TEST_DEPENDS room...]
+#                [LIBRARIES lib...]): one room of src/, built as samtale::NAME.
+#
+# HEADERS are the room's front door. DEPENDS are the only rooms it may include; tools/check_layers
+# reads them from here. Every *_test.cc beside the code is a test and every *_bench.cc a benchmark:
+# none can be forgotten, because none is listed. TEST_DEPENDS are rooms only the tests link (sim,
+# and rooms whose testing/ folder they use).
+function(samtale_module name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "HEADERS;SOURCES;DEPENDS;TEST_DEPENDS;LIBRARIES")
+  list(TRANSFORM arg_DEPENDS PREPEND samtale::)
+  list(TRANSFORM arg_TEST_DEPENDS PREPEND samtale::)
+
+  if(arg_SOURCES)
+    add_library(samtale_${name} STATIC ${arg_SOURCES})
+    target_link_libraries(samtale_${name} PUBLIC samtale_options ${arg_DEPENDS} ${arg_LIBRARIES})
+  else()
+    add_library(samtale_${name} INTERFACE)
+    target_link_libraries(samtale_${name} INTERFACE samtale_options ${arg_DEPENDS} ${arg_LIBRARIES})
+  endif()
+  add_library(samtale::${name} ALIAS samtale_${name})
+
+  if(SAMTALE_TESTS)
+    file(GLOB_RECURSE tests CONFIGURE_DEPENDS *_test.cc)
+    if(tests)
+      add_executable(${name}_test ${tests})
+      target_link_libraries(${name}_test PRIVATE samtale::${name} ${arg_TEST_DEPENDS} GTest::gmock_main)
+      gtest_discover_tests(${name}_test TEST_PREFIX ${name}. PROPERTIES LABELS unit
+        DISCOVERY_TIMEOUT 60)
+    endif()
+  endif()
+
+  file(GLOB benches CONFIGURE_DEPENDS *_bench.cc)
+  if(benches)
+    find_package(benchmark REQUIRED)
+    add_executable(${name}_bench EXCLUDE_FROM_ALL ${benches})
+    target_link_libraries(${name}_bench PRIVATE samtale::${name} benchmark::benchmark_main)
+  endif()
+endfunction()

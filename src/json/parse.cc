@@ -1,0 +1,127 @@
+#include <simdjson.h>
+
+#include <algorithm>
+
+#include "json/json.h"
+
+namespace samtale::json {
+namespace {
+
+namespace dom = simdjson::dom;
+
+// Copies the parsed document into values of ours and finds what simdjson lets pass: duplicate keys.
+class Reader {
+ public:
+  Result<Value> read(const dom::element& element) {
+    switch (element.type()) {
+      case dom::element_type::OBJECT:
+        return read_object(element.get_object());
+      case dom::element_type::ARRAY:
+        return read_array(element.get_array());
+      case dom::element_type::STRING:
+        return Value(std::string_view(element.get_string()));
+      case dom::element_type::INT64:
+        return Value(std::int64_t{element.get_int64()});
+      case dom::element_type::DOUBLE:
+        return Value(double{element.get_double()});
+      case dom::element_type::BOOL:
+        return Value(bool{element.get_bool()});
+      case dom::element_type::NULL_VALUE:
+        return Value();
+      case dom::element_type::UINT64:
+        return fail(ErrorCode::invalid_argument,
+                    "number at " + where() + " is above 9223372036854775807; send it as a string");
+    }
+    return fail(ErrorCode::invalid_argument, "unknown kind of value at " + where());
+  }
+
+ private:
+  Result<Value> read_object(const dom::object& members) {
+    Object object;
+    object.reserve(members.size());
+    for (const auto member : members) {
+      pointer_.push_back('/');
+      const auto length = pointer_.size();
+      pointer_.append(pointer_token(member.key));
+      SAMTALE_TRY(auto value, read(member.value));
+      object.emplace_back(member.key, std::move(value));
+      pointer_.resize(length - 1);
+    }
+    std::vector<std::string_view> keys;
+    keys.reserve(object.size());
+    for (const auto& [key, value] : object) keys.push_back(key);
+    std::ranges::sort(keys);
+    if (const auto twice = std::ranges::adjacent_find(keys); twice != keys.end()) {
+      return fail(ErrorCode::invalid_argument,
+                  "duplicate key at " + where() + ": " + dump(Value(twice->substr(0, 80))));
+    }
+    return Value(std::move(object));
+  }
+
+  Result<Value> read_array(const dom::array& items) {
+    Array array;
+    std::size_t index = 0;
+    for (const auto item : items) {
+      const auto length = pointer_.size();
+      pointer_.append("/" + std::to_string(index++));
+      SAMTALE_TRY(auto value, read(item));
+      array.push_back(std::move(value));
+      pointer_.resize(length);
+    }
+    return Value(std::move(array));
+  }
+
+  [[nodiscard]] std::string where() const {
+    return pointer_.empty() ? std::string("the top level") : pointer_.substr(0, 200);
+  }
+
+  std::string pointer_;
+};
+
+std::string explain(simdjson::error_code error, const ReadLimits& limits) {
+  switch (error) {
+    case simdjson::EMPTY:
+      return "empty where JSON was expected";
+    case simdjson::UTF8_ERROR:
+      return "invalid UTF-8";
+    case simdjson::DEPTH_ERROR:
+      return "nested deeper than " + std::to_string(limits.depth_max) + " levels";
+    case simdjson::NUMBER_ERROR:
+      return "a number that is malformed or out of range; send large ids as strings";
+    case simdjson::STRING_ERROR:
+      return "a string with a bad escape or a lone surrogate";
+    case simdjson::UNCLOSED_STRING:
+      return "a string that is not closed";
+    default:
+      return "not valid JSON";
+  }
+}
+
+}  // namespace
+
+Result<Value> parse(std::string_view text, ReadLimits limits) {
+  if (text.size() > limits.bytes_max) {
+    return fail(ErrorCode::invalid_argument, "JSON of " + std::to_string(text.size()) +
+                                                 " bytes; the limit is " +
+                                                 std::to_string(limits.bytes_max));
+  }
+  if (text.starts_with("\xEF\xBB\xBF")) {
+    return fail(ErrorCode::invalid_argument, "JSON begins with a byte order mark; remove it");
+  }
+  // One parser a thread keeps its buffers for the next document, up to a size worth keeping.
+  constexpr std::size_t kKeepBytes = std::size_t{1} << 20;
+  thread_local dom::parser parser;
+  dom::parser large;
+  auto& used = text.size() <= kKeepBytes ? parser : large;
+  if (used.capacity() < text.size() || used.max_depth() != limits.depth_max) {
+    if (used.allocate(std::max<std::size_t>(text.size(), 4096), limits.depth_max)) {
+      return fail(ErrorCode::unavailable, "no memory to parse JSON");
+    }
+  }
+  dom::element root;
+  const auto error = used.parse(text.data(), text.size()).get(root);
+  if (error) return fail(ErrorCode::invalid_argument, explain(error, limits));
+  return Reader().read(root);
+}
+
+}  // namespace samtale::json

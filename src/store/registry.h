@@ -1,0 +1,71 @@
+// Registry: companies, their API keys and webhook endpoints. Small, read from memory, written
+// through to disk.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "model/ids.h"
+#include "sys/clock.h"
+
+namespace samtale {
+
+struct CompanyRecord {
+  CompanyId id{};
+  std::string name;   // [a-z0-9][a-z0-9-]{0,62}; unique for ever, also after deletion.
+  double weight = 1;  // Share of the workers.
+  std::int64_t events_per_second_max = 0;  // 0: the server's default.
+  std::int64_t conversations_max = 0;      // 0: no quota.
+  WallTime created_at{};
+};
+
+struct KeyRecord {
+  std::string id;  // Public part: names the key in lists and logs.
+  CompanyId company{};
+  std::string secret_hash;  // SHA-256 of the secret part; the secret itself is shown once.
+  std::string label;
+  bool may_ingest = false, may_search = false, may_read = false, may_admin = false;
+  WallTime created_at{};
+  std::optional<WallTime> expires_at;
+  std::optional<WallTime> revoked_at;
+};
+
+struct EndpointSecret {
+  std::string secret;  // As the provider uses it to sign; must be kept readable to verify.
+  std::optional<WallTime> expires_at;  // Set on rotation: the old one goes on for a while.
+};
+
+struct EndpointRecord {
+  std::string id;  // In the URL: unguessable, but no secret.
+  CompanyId company{};
+  std::string preset;  // A name of the preset table (ingest): "standard-webhooks", "retell", …
+  std::string source;  // What its conversations carry as source; defaults to the preset's name.
+  std::vector<EndpointSecret> secrets;
+  Duration idle_timeout{};  // When a stream without an end counts as ended; 0: the preset's own.
+  WallTime created_at{};
+  std::optional<WallTime> revoked_at;
+};
+
+// Threads: any method from any thread.
+// Errors:  unavailable, corrupt; those named.
+class Registry {
+ public:
+  virtual ~Registry() = default;
+
+  // conflict if the name was ever used. `record.id` is ignored; the new one is returned.
+  virtual Result<CompanyId> add_company(const CompanyRecord& record) = 0;
+  virtual Result<> update_company(const CompanyRecord& record) = 0;  // not_found.
+  [[nodiscard]] virtual Result<std::vector<CompanyRecord>> companies() const = 0;
+
+  virtual Result<> put_key(const KeyRecord& record) = 0;  // Inserts or replaces by id.
+  [[nodiscard]] virtual Result<std::vector<KeyRecord>> keys() const = 0;
+
+  virtual Result<> put_endpoint(const EndpointRecord& record) = 0;  // Inserts or replaces by id.
+  [[nodiscard]] virtual Result<std::vector<EndpointRecord>> endpoints() const = 0;
+};
+
+}  // namespace samtale

@@ -1,0 +1,180 @@
+// Store: everything that must outlive the process. SQLite (store/sqlite/) implements it, PostgreSQL
+// will; store/store_conformance.h is the behaviour both must show.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "model/chunk.h"
+#include "model/conversation.h"
+#include "model/ids.h"
+#include "queue/queue.h"
+#include "sys/clock.h"
+
+namespace samtale {
+
+struct StoredConversation {
+  Conversation conversation;
+  std::string state;          // The merge state its events built (ingest/merge.h), opaque here.
+  std::int64_t revision = 0;  // 1, 2, …: grows with each change.
+  WallTime received_at{};     // Of its first event.
+  WallTime updated_at{};
+};
+
+struct StoredChunk {
+  ConversationId conversation;
+  Chunk chunk;
+  std::optional<Embedding> embedding;
+  std::string embed_error;  // Why it has none and will get none; empty otherwise.
+};
+
+// An event that has taken effect: what makes a redelivery harmless and finds the raw bytes again.
+struct StoredEvent {
+  std::string key;        // Unique within the company: source and the provider's event id.
+  std::string body_hash;  // SHA-256 of the body.
+  LogPosition position{};
+  ConversationId conversation;
+};
+
+// Something about this conversation changed (also: it was deleted).
+struct Change {
+  std::uint64_t sequence = 0;  // Grows within the partition.
+  CompanyId company{};
+  ConversationId conversation;
+};
+
+struct ConversationQuery {
+  std::size_t limit = 50;  // 1 to 200.
+  std::string cursor;      // What the last page gave; empty for the first. Bound to the company.
+  std::optional<WallTime> from;  // started_at (received_at where it has none) >= from …
+  std::optional<WallTime> to;    // … and < to.
+  std::string channel;           // Empty: any.
+  std::string source;
+  std::string external_id;
+};
+
+struct ConversationPage {
+  std::vector<StoredConversation> conversations;  // Newest first; `state` left empty.
+  std::string next_cursor;                        // Empty on the last page.
+};
+
+struct CompanyStats {
+  std::int64_t conversations = 0;
+  std::int64_t turns = 0;
+  std::int64_t chunks = 0;
+  std::int64_t chunks_without_vector = 0;
+  std::int64_t events = 0;
+};
+
+// The writes of one transaction on one partition. Lives only inside Store::write. A company that
+// does not belong to the partition is a CHECK failure: the caller grouped wrongly.
+class StoreWriter {
+ public:
+  // As of this transaction, so read-modify-write loses nothing.
+  [[nodiscard]] virtual Result<std::optional<StoredConversation>> find_conversation(
+      CompanyId company, ConversationId id) = 0;
+
+  // conflict if an event of this key with another body_hash has taken effect; false if the very
+  // same has (nothing is written then); true if it is new.
+  [[nodiscard]] virtual Result<bool> put_event(CompanyId company, const StoredEvent& event,
+                                               WallTime received_at) = 0;
+
+  // True if the conversation was deleted, ever: nothing may bring it back.
+  [[nodiscard]] virtual Result<bool> is_deleted(CompanyId company, ConversationId id) = 0;
+
+  // Inserts or replaces; revision becomes the last one + 1. Adds a Change.
+  virtual Result<> put_conversation(CompanyId company, const StoredConversation& conversation) = 0;
+
+  // Replaces all chunks of the conversation. A chunk whose header, text and policy are unchanged
+  // keeps its embedding, wherever it moved. Adds a Change. Nothing if the conversation is deleted.
+  virtual Result<> put_chunks(CompanyId company, ConversationId conversation,
+                              std::span<const Chunk> chunks) = 0;
+
+  // Only onto the chunk that still has this text: one replaced meanwhile is left alone. Adds a
+  // Change.
+  virtual Result<> put_embedding(CompanyId company, ConversationId conversation, const Chunk& chunk,
+                                 const Embedding& embedding) = 0;
+  virtual Result<> put_embed_error(CompanyId company, ConversationId conversation,
+                                   const Chunk& chunk, std::string_view why) = 0;
+
+  // Removes the conversation, its chunks, vectors, waiting jobs and dead letters with its id as
+  // key, and leaves a tombstone. Returns where its raw events lie, for the log to erase. Adds a
+  // Change. Fine if it was never there: the tombstone then stops what is still on its way.
+  [[nodiscard]] virtual Result<std::vector<LogPosition>> erase_conversation(CompanyId company,
+                                                                            ConversationId id) = 0;
+
+  // The job can be taken only once the transaction has committed: no job without its data, no
+  // data without its job.
+  virtual Result<> enqueue(const NewJob& job) = 0;
+  // Settles jobs together with their effect. conflict if a lease was lost: the transaction fails.
+  virtual Result<> finish(std::span<const Job> jobs) = 0;
+  // A failure that belongs to no job (one chunk of a batch): straight to the dead letters.
+  virtual Result<> add_dead_letter(const NewJob& job, std::string_view cause) = 0;
+
+  // How far the accept log has taken effect in this partition: committed with the effects.
+  virtual Result<> set_log_offset(LogPosition next) = 0;
+
+ protected:
+  ~StoreWriter() = default;
+};
+
+// Threads:  any method from any thread.
+// Tenants:  every call names one company and can neither see nor touch another's rows.
+// Errors:   unavailable (disk full, database busy past the deadline) and corrupt from any method;
+//           further ones are named where they can occur.
+class Store {
+ public:
+  virtual ~Store() = default;
+
+  [[nodiscard]] virtual std::size_t partitions() const = 0;
+  // By a stable hash of the company: the same for the life of the data.
+  [[nodiscard]] virtual Partition partition_of(CompanyId company) const = 0;
+
+  // Empty if there is none: not an error.
+  [[nodiscard]] virtual Result<std::optional<StoredConversation>> find_conversation(
+      CompanyId company, ConversationId id) const = 0;
+  // invalid_argument for a cursor that is not ours or not this company's.
+  [[nodiscard]] virtual Result<ConversationPage> list_conversations(
+      CompanyId company, const ConversationQuery& query) const = 0;
+  [[nodiscard]] virtual Result<std::vector<StoredChunk>> chunks(CompanyId company,
+                                                                ConversationId id) const = 0;
+  [[nodiscard]] virtual Result<std::optional<StoredEvent>> find_event(
+      CompanyId company, std::string_view key) const = 0;
+  [[nodiscard]] virtual Result<CompanyStats> company_stats(CompanyId company) const = 0;
+
+  // The change feed of a partition: changes with a greater sequence, in order, at most `limit`.
+  [[nodiscard]] virtual Result<std::vector<Change>> changes(Partition partition,
+                                                            std::uint64_t after,
+                                                            std::size_t limit) const = 0;
+  // The last sequence given out; what an index loaded from now on must follow from.
+  [[nodiscard]] virtual Result<std::uint64_t> last_change(Partition partition) const = 0;
+  // Every conversation of a partition, in some stable order, at most `limit` after `after`.
+  [[nodiscard]] virtual Result<std::vector<std::pair<CompanyId, ConversationId>>> scan(
+      Partition partition, std::optional<std::pair<CompanyId, ConversationId>> after,
+      std::size_t limit) const = 0;
+  // Forgets changes up to and including `sequence`.
+  virtual Result<> trim_changes(Partition partition, std::uint64_t sequence) = 0;
+
+  [[nodiscard]] virtual Result<LogPosition> log_offset(Partition partition) const = 0;
+
+  // Runs `work` in one transaction: all of it is on disk when this returns success, none of it
+  // when it returns an error. May run `work` again after a lost race, so `work` must do nothing
+  // but write to its StoreWriter.
+  virtual Result<> write(Partition partition,
+                         const std::function<Result<>(StoreWriter&)>& work) = 0;
+
+  // Makes deleted bytes leave the files: moves the write-ahead log into the database and truncates
+  // it. Also done from time to time by housekeep().
+  virtual Result<> scrub(Partition partition) = 0;
+  // One bounded piece of upkeep: checkpoints where the write-ahead log is long.
+  virtual Result<> housekeep() = 0;
+};
+
+}  // namespace samtale
