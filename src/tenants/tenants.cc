@@ -1,0 +1,363 @@
+#include "tenants/tenants.h"
+
+#include <algorithm>
+
+#include "base/bytes.h"
+
+namespace samtale {
+namespace {
+
+constexpr std::string_view kKeyPrefix = "smt_";
+constexpr std::size_t kKeyIdBytes = 8;    // Unique, not secret.
+constexpr std::size_t kSecretBytes = 32;  // 256 bits: a plain hash at rest is enough.
+constexpr std::size_t kEndpointIdBytes = 15;
+constexpr std::size_t kCompanyNameMax = 63;  // A DNS label, so that it may become a host name.
+constexpr std::size_t kLabelMax = 200;
+constexpr auto kFailureWindow = std::chrono::minutes(1);
+
+std::unexpected<Error> bad_credential() {
+  return fail(ErrorCode::unauthenticated,
+              "the API key is missing, wrong, expired or revoked; send it as \"Authorization: "
+              "Bearer smt_…\"");
+}
+
+bool is_company_name(std::string_view name) {
+  constexpr std::string_view kAllowed = "abcdefghijklmnopqrstuvwxyz0123456789-";
+  return !name.empty() && name.size() <= kCompanyNameMax && name.front() != '-' &&
+         name.back() != '-' && name.find_first_not_of(kAllowed) == std::string_view::npos;
+}
+
+bool is_active(const KeyRecord& key, WallTime now) {
+  return !key.revoked_at && (!key.expires_at || now < *key.expires_at);
+}
+
+}  // namespace
+
+std::string_view name(Scope scope) {
+  switch (scope) {
+    case Scope::ingest:
+      return "ingest";
+    case Scope::search:
+      return "search";
+    case Scope::read:
+      return "read";
+    case Scope::admin:
+      return "admin";
+  }
+  return "?";
+}
+
+std::optional<Scope> parse_scope(std::string_view text) {
+  for (const auto scope : kScopes) {
+    if (name(scope) == text) return scope;
+  }
+  return std::nullopt;
+}
+
+Tenants::Tenants(Registry& registry, const Clock& clock, Random& random, TenantOptions options)
+    : registry_(registry), clock_(clock), random_(random), options_(options) {}
+
+Result<> Tenants::load() {
+  SAMTALE_TRY(auto companies, registry_.companies());
+  SAMTALE_TRY(auto keys, registry_.keys());
+  SAMTALE_TRY(auto endpoints, registry_.endpoints());
+  const std::unique_lock lock(records_mutex_);
+  for (auto& company : companies) {
+    company_names_.emplace(company.name, company.id);
+    companies_.emplace(company.id, std::move(company));
+  }
+  for (auto& key : keys) keys_.emplace(key.id, std::move(key));
+  for (auto& endpoint : endpoints) {
+    auto id = endpoint.id;
+    endpoints_.emplace(std::move(id), std::make_shared<EndpointRecord>(std::move(endpoint)));
+  }
+  return {};
+}
+
+Result<Caller> Tenants::authenticate(std::string_view key, const std::string& address) {
+  SAMTALE_TRY_VOID(check_throttle(address));
+  const auto caller = [&]() -> std::optional<Caller> {
+    if (!key.starts_with(kKeyPrefix)) return std::nullopt;
+    const auto rest = key.substr(kKeyPrefix.size());
+    const auto split = rest.find('_');
+    if (split == std::string_view::npos) return std::nullopt;
+    const auto secret_hash = sha256(rest.substr(split + 1));
+
+    const std::shared_lock lock(records_mutex_);
+    const auto found = keys_.find(rest.substr(0, split));
+    if (found == keys_.end()) return std::nullopt;
+    const auto& record = found->second;
+    const bool is_right = equal_in_constant_time(record.secret_hash, view(secret_hash));
+    if (!is_right || !is_active(record, clock_.wall_now())) return std::nullopt;
+    const auto company = companies_.find(record.company);
+    if (company == companies_.end()) return std::nullopt;
+    Caller made;
+    made.company_ = record.company;
+    made.company_name_ = company->second.name;
+    made.key_id_ = record.id;
+    made.label_ = record.label;
+    const auto add = [&made](bool may, Scope scope) {
+      if (may) made.scopes_ |= 1U << static_cast<unsigned>(scope);
+    };
+    add(record.may_ingest, Scope::ingest);
+    add(record.may_search, Scope::search);
+    add(record.may_read, Scope::read);
+    add(record.may_admin, Scope::admin);
+    return made;
+  }();
+  if (caller) return *caller;
+  SAMTALE_TRY_VOID(note_failure(address));
+  return bad_credential();
+}
+
+Result<Caller> Tenants::as_operator(std::string_view company_name) const {
+  const auto company = find_company(company_name);
+  if (!company) {
+    return fail(ErrorCode::not_found, "there is no company \"" + std::string(company_name) +
+                                          "\"; `samtale company list` shows those there are");
+  }
+  Caller caller;
+  caller.company_ = company->id;
+  caller.company_name_ = company->name;
+  caller.label_ = "operator";
+  caller.scopes_ = (1U << kScopes.size()) - 1U;
+  return caller;
+}
+
+Result<> Tenants::check_throttle(const std::string& address) {
+  const std::lock_guard lock(limits_mutex_);
+  const auto found = failures_.find(address);
+  if (found == failures_.end() || found->second.count < options_.failures_max) return {};
+  if (clock_.now() - found->second.window_start >= kFailureWindow) {
+    failures_.erase(found);
+    return {};
+  }
+  return fail(ErrorCode::resource_exhausted,
+              "too many bad credentials from this address; wait a minute");
+}
+
+Result<> Tenants::note_failure(const std::string& address) {
+  const std::lock_guard lock(limits_mutex_);
+  const auto now = clock_.now();
+  if (failures_.size() >= options_.addresses_max) {
+    std::erase_if(failures_, [&](const auto& entry) {
+      return now - entry.second.window_start >= kFailureWindow;
+    });
+    if (failures_.size() >= options_.addresses_max) failures_.clear();
+  }
+  auto& failures = failures_[address];
+  if (failures.count == 0 || now - failures.window_start >= kFailureWindow) {
+    failures = {.count = 0, .window_start = now};
+  }
+  ++failures.count;
+  return {};
+}
+
+Result<> Tenants::admit(CompanyId company, double events) {
+  double rate = options_.events_per_second;
+  {
+    const std::shared_lock lock(records_mutex_);
+    const auto found = companies_.find(company);
+    if (found != companies_.end() && found->second.events_per_second_max > 0) {
+      rate = static_cast<double>(found->second.events_per_second_max);
+    }
+  }
+  const std::lock_guard lock(limits_mutex_);
+  const auto now = clock_.now();
+  const double full = rate * options_.burst_seconds;
+  auto [entry, is_new] = buckets_.try_emplace(number(company), Bucket{full, now});
+  auto& bucket = entry->second;
+  const std::chrono::duration<double> passed = now - bucket.filled_at;
+  bucket.tokens = std::min(full, bucket.tokens + rate * passed.count());
+  bucket.filled_at = now;
+  // A batch larger than what is left goes through on credit, so that no batch is too large ever.
+  if (bucket.tokens <= 0) {
+    return fail(ErrorCode::resource_exhausted, "more than " +
+                                                   std::to_string(static_cast<long>(rate)) +
+                                                   " events per second; retry after a second");
+  }
+  bucket.tokens -= events;
+  return {};
+}
+
+Result<CompanyRecord> Tenants::create_company(const CompanyRecord& wanted) {
+  if (!is_company_name(wanted.name)) {
+    return fail(ErrorCode::invalid_argument,
+                "/name: 1 to 63 of a-z, 0-9 and \"-\", not beginning or ending with \"-\"");
+  }
+  if (!(wanted.weight > 0 && wanted.weight <= 1000)) {
+    return fail(ErrorCode::invalid_argument, "/weight: above 0, at most 1000");
+  }
+  if (wanted.events_per_second_max < 0 || wanted.conversations_max < 0) {
+    return fail(ErrorCode::invalid_argument,
+                "/events_per_second_max and /conversations_max: 0 (the default) or more");
+  }
+  auto record = wanted;
+  record.created_at = clock_.wall_now();
+  SAMTALE_TRY(record.id, registry_.add_company(record));
+  const std::unique_lock lock(records_mutex_);
+  company_names_.emplace(record.name, record.id);
+  companies_.emplace(record.id, record);
+  return record;
+}
+
+std::vector<CompanyRecord> Tenants::companies() const {
+  const std::shared_lock lock(records_mutex_);
+  std::vector<CompanyRecord> all;
+  all.reserve(companies_.size());
+  for (const auto& [id, company] : companies_) all.push_back(company);
+  return all;
+}
+
+std::optional<CompanyRecord> Tenants::find_company(CompanyId id) const {
+  const std::shared_lock lock(records_mutex_);
+  const auto found = companies_.find(id);
+  if (found == companies_.end()) return std::nullopt;
+  return found->second;
+}
+
+std::optional<CompanyRecord> Tenants::find_company(std::string_view name) const {
+  const std::shared_lock lock(records_mutex_);
+  const auto found = company_names_.find(name);
+  if (found == company_names_.end()) return std::nullopt;
+  return companies_.at(found->second);
+}
+
+std::string Tenants::new_id(std::size_t bytes) { return base32(random_.bytes(bytes)); }
+
+Result<CreatedKey> Tenants::create_key(CompanyId company, const NewKey& wanted) {
+  const auto now = clock_.wall_now();
+  if (wanted.scopes.empty()) {
+    return fail(ErrorCode::invalid_argument,
+                "/scopes: at least one of ingest, search, read, admin");
+  }
+  if (wanted.label.size() > kLabelMax) {
+    return fail(ErrorCode::invalid_argument, "/label: at most 200 bytes");
+  }
+  if (wanted.expires_at && *wanted.expires_at <= now) {
+    return fail(ErrorCode::invalid_argument, "/expires_at: must be in the future");
+  }
+  const auto have = std::ranges::count_if(
+      keys(company), [&](const KeyRecord& key) { return is_active(key, now); });
+  if (have >= options_.keys_max) {
+    return fail(ErrorCode::resource_exhausted,
+                "the company has " + std::to_string(have) + " active keys, the limit; revoke one");
+  }
+  KeyRecord record{.id = new_id(kKeyIdBytes), .company = company};
+  const auto secret = new_id(kSecretBytes);
+  record.secret_hash = view(sha256(secret));
+  record.label = wanted.label;
+  record.created_at = now;
+  record.expires_at = wanted.expires_at;
+  const auto has = [&](Scope scope) { return std::ranges::count(wanted.scopes, scope) > 0; };
+  record.may_ingest = has(Scope::ingest);
+  record.may_search = has(Scope::search);
+  record.may_read = has(Scope::read);
+  record.may_admin = has(Scope::admin);
+  SAMTALE_TRY_VOID(registry_.put_key(record));
+  const std::unique_lock lock(records_mutex_);
+  keys_.emplace(record.id, record);
+  return CreatedKey{record, std::string(kKeyPrefix) + record.id + "_" + secret};
+}
+
+Result<> Tenants::revoke_key(CompanyId company, std::string_view id) {
+  const std::unique_lock lock(records_mutex_);
+  const auto found = keys_.find(id);
+  if (found == keys_.end() || found->second.company != company) {
+    return fail(ErrorCode::not_found, "there is no such key");
+  }
+  auto record = found->second;
+  if (!record.revoked_at) record.revoked_at = clock_.wall_now();
+  SAMTALE_TRY_VOID(registry_.put_key(record));
+  found->second = std::move(record);
+  return {};
+}
+
+std::vector<KeyRecord> Tenants::keys(CompanyId company) const {
+  const std::shared_lock lock(records_mutex_);
+  std::vector<KeyRecord> own;
+  for (const auto& [id, key] : keys_) {
+    if (key.company == company) own.push_back(key);
+  }
+  return own;
+}
+
+Result<EndpointRecord> Tenants::create_endpoint(CompanyId company, const NewEndpoint& wanted) {
+  const auto have = std::ranges::count_if(
+      endpoints(company), [](const EndpointRecord& endpoint) { return !endpoint.revoked_at; });
+  if (have >= options_.endpoints_max) {
+    return fail(ErrorCode::resource_exhausted,
+                "the company has " + std::to_string(have) + " endpoints, the limit; delete one");
+  }
+  EndpointRecord record{.id = new_id(kEndpointIdBytes),
+                        .company = company,
+                        .preset = wanted.preset,
+                        .source = wanted.source.empty() ? wanted.preset : wanted.source,
+                        .secrets = {},
+                        .idle_timeout = wanted.idle_timeout,
+                        .created_at = clock_.wall_now(),
+                        .revoked_at = std::nullopt};
+  const auto secret =
+      wanted.secret.empty() ? "whsec_" + base64(random_.bytes(kSecretBytes)) : wanted.secret;
+  record.secrets.push_back({.secret = secret, .expires_at = std::nullopt});
+  SAMTALE_TRY_VOID(registry_.put_endpoint(record));
+  const std::unique_lock lock(records_mutex_);
+  endpoints_[record.id] = std::make_shared<EndpointRecord>(record);
+  return record;
+}
+
+Result<EndpointRecord> Tenants::rotate_endpoint(CompanyId company, std::string_view id,
+                                                std::string_view secret, Duration keep_old) {
+  const std::unique_lock lock(records_mutex_);
+  const auto found = endpoints_.find(id);
+  if (found == endpoints_.end() || found->second->company != company || found->second->revoked_at) {
+    return fail(ErrorCode::not_found, "there is no such endpoint");
+  }
+  auto record = *found->second;
+  const auto now = clock_.wall_now();
+  std::erase_if(record.secrets, [&](const EndpointSecret& old) {
+    return old.expires_at && *old.expires_at <= now;
+  });
+  const auto ends = now + std::chrono::duration_cast<std::chrono::microseconds>(keep_old);
+  for (auto& old : record.secrets) {
+    if (!old.expires_at || *old.expires_at > ends) old.expires_at = ends;
+  }
+  const auto fresh =
+      secret.empty() ? "whsec_" + base64(random_.bytes(kSecretBytes)) : std::string(secret);
+  record.secrets.push_back({.secret = fresh, .expires_at = std::nullopt});
+  SAMTALE_TRY_VOID(registry_.put_endpoint(record));
+  found->second = std::make_shared<EndpointRecord>(record);
+  return record;
+}
+
+Result<> Tenants::revoke_endpoint(CompanyId company, std::string_view id) {
+  const std::unique_lock lock(records_mutex_);
+  const auto found = endpoints_.find(id);
+  if (found == endpoints_.end() || found->second->company != company || found->second->revoked_at) {
+    return fail(ErrorCode::not_found, "there is no such endpoint");
+  }
+  auto record = *found->second;
+  record.revoked_at = clock_.wall_now();
+  record.secrets.clear();
+  SAMTALE_TRY_VOID(registry_.put_endpoint(record));
+  found->second = std::make_shared<EndpointRecord>(std::move(record));
+  return {};
+}
+
+std::vector<EndpointRecord> Tenants::endpoints(CompanyId company) const {
+  const std::shared_lock lock(records_mutex_);
+  std::vector<EndpointRecord> own;
+  for (const auto& [id, endpoint] : endpoints_) {
+    if (endpoint->company == company) own.push_back(*endpoint);
+  }
+  return own;
+}
+
+std::shared_ptr<const EndpointRecord> Tenants::find_endpoint(std::string_view id) const {
+  const std::shared_lock lock(records_mutex_);
+  const auto found = endpoints_.find(id);
+  if (found == endpoints_.end() || found->second->revoked_at) return nullptr;
+  return found->second;
+}
+
+}  // namespace samtale

@@ -1,0 +1,150 @@
+// Tenants: who is asking, for which company, and how much they may ask for.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <shared_mutex>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/result.h"
+#include "model/ids.h"
+#include "store/registry.h"
+#include "sys/clock.h"
+#include "sys/random.h"
+
+namespace samtale {
+
+enum class Scope : std::uint8_t { ingest, search, read, admin };
+inline constexpr std::array kScopes = {Scope::ingest, Scope::search, Scope::read, Scope::admin};
+[[nodiscard]] std::string_view name(Scope scope);
+[[nodiscard]] std::optional<Scope> parse_scope(std::string_view text);
+
+// Who is asking, proved. Made only here: a handler that has one has checked the credential.
+class Caller {
+ public:
+  [[nodiscard]] CompanyId company() const { return company_; }
+  [[nodiscard]] const std::string& company_name() const { return company_name_; }
+  [[nodiscard]] const std::string& key_id() const { return key_id_; }
+  [[nodiscard]] const std::string& label() const { return label_; }
+  [[nodiscard]] bool allows(Scope scope) const {
+    return (scopes_ & (1U << static_cast<unsigned>(scope))) != 0;
+  }
+
+ private:
+  friend class Tenants;
+  Caller() = default;
+
+  CompanyId company_{};
+  std::string company_name_;
+  std::string key_id_;
+  std::string label_;
+  unsigned scopes_ = 0;
+};
+
+struct TenantOptions {
+  double events_per_second = 20'000;   // Per company, unless its record says otherwise.
+  double burst_seconds = 2;            // A company may be this far ahead of its rate.
+  int failures_max = 20;               // Bad credentials per address and minute, then 429.
+  std::size_t addresses_max = 65'536;  // Remembered; the oldest minute is forgotten first.
+  int keys_max = 100;                  // Active per company.
+  int endpoints_max = 1'000;           // Active per company.
+};
+
+struct NewKey {
+  std::string label;
+  std::vector<Scope> scopes;
+  std::optional<WallTime> expires_at;
+};
+struct CreatedKey {
+  KeyRecord record;
+  std::string key;  // "smt_<id>_<secret>": shown this once.
+};
+
+struct NewEndpoint {
+  std::string preset;
+  std::string source;  // Empty: the preset's name.
+  std::string secret;  // Empty: one is made ("whsec_…").
+  Duration idle_timeout{};
+};
+
+// Registry behind it, all of it in memory.
+// Threads: any method from any thread.
+// Errors:  those of Registry, and those named.
+class Tenants {
+ public:
+  // What is passed in must outlive this.
+  Tenants(Registry& registry, const Clock& clock, Random& random, TenantOptions options = {});
+
+  // Reads everything from the registry. Call once before anything else.
+  Result<> load();
+
+  // From "Authorization: Bearer <key>". unauthenticated for whatever is wrong with it, with one
+  // message for all causes. `address` (without port) is throttled when it fails too often:
+  // resource_exhausted.
+  [[nodiscard]] Result<Caller> authenticate(std::string_view key, const std::string& address);
+  // The operator of this machine, acting for a company with all scopes. not_found.
+  [[nodiscard]] Result<Caller> as_operator(std::string_view company_name) const;
+  // Counts a bad webhook signature against the address, like a bad key.
+  Result<> note_failure(const std::string& address);
+
+  // Takes `events` from the company's rate. resource_exhausted when it is used up.
+  Result<> admit(CompanyId company, double events);
+
+  // invalid_argument for a name that breaks the rule, conflict for one ever used.
+  Result<CompanyRecord> create_company(const CompanyRecord& wanted);
+  [[nodiscard]] std::vector<CompanyRecord> companies() const;
+  [[nodiscard]] std::optional<CompanyRecord> find_company(CompanyId id) const;
+  [[nodiscard]] std::optional<CompanyRecord> find_company(std::string_view name) const;
+
+  // invalid_argument (no scope, in the past), resource_exhausted (too many).
+  Result<CreatedKey> create_key(CompanyId company, const NewKey& wanted);
+  Result<> revoke_key(CompanyId company, std::string_view id);  // not_found. Works at once.
+  [[nodiscard]] std::vector<KeyRecord> keys(CompanyId company) const;
+
+  // The caller has checked that the preset exists.
+  Result<EndpointRecord> create_endpoint(CompanyId company, const NewEndpoint& wanted);
+  // Adds a secret; the others end `keep_old` from now. not_found.
+  Result<EndpointRecord> rotate_endpoint(CompanyId company, std::string_view id,
+                                         std::string_view secret, Duration keep_old);
+  Result<> revoke_endpoint(CompanyId company, std::string_view id);  // not_found.
+  [[nodiscard]] std::vector<EndpointRecord> endpoints(CompanyId company) const;
+  // Null if there is none or it is revoked.
+  [[nodiscard]] std::shared_ptr<const EndpointRecord> find_endpoint(std::string_view id) const;
+
+ private:
+  struct Bucket {
+    double tokens = 0;
+    Instant filled_at{};
+  };
+  struct Failures {
+    int count = 0;
+    Instant window_start{};
+  };
+
+  [[nodiscard]] std::string new_id(std::size_t bytes);
+  [[nodiscard]] Result<> check_throttle(const std::string& address);
+
+  Registry& registry_;
+  const Clock& clock_;
+  Random& random_;
+  const TenantOptions options_;
+
+  mutable std::shared_mutex records_mutex_;  // Guards the four below.
+  std::map<CompanyId, CompanyRecord> companies_;
+  std::map<std::string, CompanyId, std::less<>> company_names_;
+  std::map<std::string, KeyRecord, std::less<>> keys_;
+  std::map<std::string, std::shared_ptr<const EndpointRecord>, std::less<>> endpoints_;
+
+  std::mutex limits_mutex_;  // Guards the two below.
+  std::unordered_map<std::int64_t, Bucket> buckets_;
+  std::unordered_map<std::string, Failures> failures_;
+};
+
+}  // namespace samtale
