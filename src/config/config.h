@@ -1,0 +1,154 @@
+// Config: everything an operator may set. Read once in main, checked whole, then handed out in
+// parts: a room sees its own options struct, never this one.
+//
+// Order: defaults < file < environment < flags; the later one wins, key by key.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "sys/clock.h"
+
+namespace samtale {
+
+struct HttpConfig {
+  std::string address = "127.0.0.1";
+  std::uint16_t port = 8080;    // 0 lets the system choose.
+  std::string tls_certificate;  // PEM file, chain included; empty: no TLS. Both or none.
+  std::string tls_key;          // PEM file, mode 0600.
+  std::size_t io_threads = 1;
+  std::size_t handler_threads = 4;
+  std::size_t handler_queue_max = 1024;
+  std::size_t connections_max = 4096;
+  std::size_t header_bytes_max = 16 * 1024;
+  std::size_t body_bytes_max = std::size_t{16} << 20;
+  std::size_t stream_bytes_max = std::size_t{4} << 30;
+  Duration header_timeout = std::chrono::seconds(10);
+  Duration body_timeout = std::chrono::seconds(60);
+  Duration request_timeout = std::chrono::seconds(30);
+  Duration idle_timeout = std::chrono::seconds(75);
+  std::string metrics = "local";  // "local" or "open".
+  std::string public_url;         // What endpoint URLs begin with; empty: made from the address.
+};
+
+struct StoreConfig {
+  std::size_t partitions = 4;  // Fixed when the data folder is made.
+};
+
+struct AcceptConfig {
+  std::size_t segment_bytes = std::size_t{64} << 20;
+  std::size_t group_records_max = 256;
+  Duration group_wait_max = std::chrono::milliseconds(5);
+  std::size_t archive_bytes_max = std::size_t{20} << 30;  // Raw events kept for replay.
+};
+
+struct QueueConfig {
+  std::size_t jobs_max_per_company = 1'000'000;
+  std::size_t retry_attempts = 5;
+  Duration retry_base = std::chrono::seconds(1);
+  Duration retry_longest = std::chrono::minutes(5);
+};
+
+struct ChunkConfig {
+  std::string policy = "turns-v1";
+};
+
+struct EmbedConfig {
+  std::string kind = "builtin";  // "builtin", "openai" or "managed".
+  std::string url;               // Of an OpenAI-compatible server: "https://host/v1".
+  std::string model;
+  std::string api_key_file;   // Mode 0600; empty: no key is sent.
+  std::size_t dimension = 0;  // 0: the built-in embedder's own.
+  std::size_t batch_max = 32;
+  Duration timeout = std::chrono::seconds(30);
+  std::string query_prefix;  // "query: " for E5 models.
+  std::string passage_prefix;
+  bool input_type = false;           // Sends "input_type" instead of prefixes.
+  std::vector<std::string> command;  // For "managed": what to start; "{port}" is replaced.
+};
+
+struct SearchConfig {
+  double hybrid_weight = 0.5;  // Share of meaning against words, 0 to 1.
+  std::size_t candidates = 200;
+};
+
+struct LimitsConfig {
+  double events_per_second = 20'000;  // Per company, unless its record says otherwise.
+  double burst_seconds = 2;
+  std::size_t failures_max = 20;  // Bad credentials per address and minute.
+  std::size_t keys_max = 100;     // Per company.
+  std::size_t endpoints_max = 1'000;
+};
+
+struct LogConfig {
+  std::string level = "info";   // "debug", "info", "warn" or "error".
+  std::string format = "text";  // "text" or "json".
+};
+
+struct Config {
+  std::string data_dir = "./data";
+  HttpConfig http;
+  StoreConfig store;
+  AcceptConfig accept;
+  QueueConfig queue;
+  ChunkConfig chunk;
+  EmbedConfig embed;
+  SearchConfig search;
+  LimitsConfig limits;
+  LogConfig log;
+};
+
+// Where values come from. `environment` holds only names that begin with SAMTALE_.
+struct ConfigSources {
+  std::string file;  // Must exist if set. Empty: the first of kConfigFiles that exists.
+  std::map<std::string, std::string> environment;
+  struct Override {  // "--port 9000" is {"http.port", "9000", "--port"}.
+    std::string key;
+    std::string value;
+    std::string flag = "--set";
+  };
+  std::vector<Override> overrides;
+};
+inline constexpr std::string_view kConfigFiles[] = {"./samtale.toml", "/etc/samtale/samtale.toml"};
+
+struct LoadedConfig {
+  Config config;
+  std::string file;                                         // The one that was read; empty if none.
+  std::map<std::string, std::string, std::less<>> origins;  // Key to where its value is from.
+};
+
+// Errors: invalid_argument, with every mistake on a line of its own: "FILE:LINE: KEY: what is
+// wrong; remedy". Files that keys name must exist, and those with secrets be closed to others.
+[[nodiscard]] Result<LoadedConfig> load_config(const ConfigSources& sources);
+
+// The same for a text, without looking at the disk: what the fuzzer and the tests call.
+[[nodiscard]] Result<LoadedConfig> parse_config(std::string_view toml, std::string_view file_name);
+
+// The names beginning with SAMTALE_ among environ(7)'s.
+[[nodiscard]] std::map<std::string, std::string> samtale_environment();
+
+// One line of documentation a key, in the order of the struct.
+struct ConfigKeyInfo {
+  std::string name;           // "http.port"
+  std::string environment;    // "SAMTALE_HTTP_PORT"
+  std::string type;           // "integer", "bytes", "text", …
+  std::string range;          // "0 to 65535", "local or open"; may be empty.
+  std::string default_value;  // As it would be written in TOML.
+  std::string help;
+};
+[[nodiscard]] std::vector<ConfigKeyInfo> config_keys();
+
+// A value as it would be written in TOML. Empty for a key that does not exist.
+[[nodiscard]] std::string config_value(const Config& config, std::string_view key);
+
+// docs/configuration.md, whole.
+[[nodiscard]] std::string config_documentation();
+
+}  // namespace samtale
