@@ -243,7 +243,9 @@ Result<CreatedKey> Tenants::create_key(CompanyId company, const NewKey& wanted) 
     return fail(ErrorCode::resource_exhausted,
                 "the company has " + std::to_string(have) + " active keys, the limit; revoke one");
   }
-  KeyRecord record{.id = new_id(kKeyIdBytes), .company = company};
+  KeyRecord record;
+  record.id = new_id(kKeyIdBytes);
+  record.company = company;
   const auto secret = new_id(kSecretBytes);
   record.secret_hash = view(sha256(secret));
   record.label = wanted.label;

@@ -1,0 +1,138 @@
+#include "search/index_set.h"
+
+#include <optional>
+#include <set>
+#include <utility>
+#include <vector>
+
+namespace samtale {
+namespace {
+
+// Changes are kept a while after they were applied: a second reader of the feed may be behind.
+constexpr std::uint64_t kChangesKept = 100'000;
+
+std::string as_text(const json::Value& value) {
+  const auto* text = value.as_string();
+  return text != nullptr ? *text : json::dump(value);
+}
+
+Attributes attributes_of(const StoredConversation& stored) {
+  const auto& conversation = stored.conversation;
+  Attributes attributes{.time = conversation.started_at.value_or(stored.received_at),
+                        .channel = conversation.channel,
+                        .source = conversation.source,
+                        .language = conversation.language,
+                        .parties = {},
+                        .tags = conversation.tags,
+                        .metadata = {}};
+  std::set<std::string> parties;
+  for (const auto& party : conversation.parties) {
+    parties.insert({party.id, party.name, party.address});
+  }
+  for (const auto& turn : conversation.turns) parties.insert(turn.name);
+  parties.erase("");
+  attributes.parties.assign(parties.begin(), parties.end());
+  for (const auto& [key, value] : conversation.metadata) {
+    attributes.metadata.emplace_back(key, as_text(value));
+  }
+  return attributes;
+}
+
+}  // namespace
+
+IndexSet::IndexSet(std::string model, std::size_t dimension)
+    : model_(std::move(model)), dimension_(dimension) {}
+
+std::shared_ptr<const CompanyIndex> IndexSet::find(CompanyId company) const {
+  const std::shared_lock lock(indexes_mutex_);
+  const auto found = indexes_.find(company);
+  return found == indexes_.end() ? nullptr : found->second;
+}
+
+std::shared_ptr<CompanyIndex> IndexSet::of(CompanyId company) {
+  const std::unique_lock lock(indexes_mutex_);
+  auto& index = indexes_[company];
+  if (!index) index = make_flat_index(dimension_);
+  return index;
+}
+
+Result<> IndexSet::refresh(const Store& store, CompanyId company, ConversationId conversation) {
+  const auto stripe = static_cast<std::size_t>(number(company)) % refresh_mutexes_.size();
+  const std::lock_guard lock(refresh_mutexes_[stripe]);
+  SAMTALE_TRY(const auto stored, store.find_conversation(company, conversation));
+  if (!stored) {
+    const auto index = find(company);
+    if (index) of(company)->remove(conversation);
+    return {};
+  }
+  SAMTALE_TRY(const auto chunks, store.chunks(company, conversation));
+  std::vector<IndexChunk> entries;
+  entries.reserve(chunks.size());
+  for (const auto& item : chunks) {
+    const bool has_vector = item.embedding && item.embedding->model == model_;
+    entries.push_back({.ordinal = item.chunk.ordinal,
+                       .text = item.chunk.text,
+                       .vector = has_vector ? std::span<const float>(item.embedding->vector)
+                                            : std::span<const float>()});
+  }
+  return of(company)->put(conversation, attributes_of(*stored), entries);
+}
+
+IndexSize IndexSet::size() const {
+  const std::shared_lock lock(indexes_mutex_);
+  IndexSize sum;
+  for (const auto& [company, index] : indexes_) {
+    const auto one = index->size();
+    sum.conversations += one.conversations;
+    sum.chunks += one.chunks;
+    sum.vectors += one.vectors;
+    sum.bytes += one.bytes;
+  }
+  return sum;
+}
+
+IndexSize IndexSet::size(CompanyId company) const {
+  const auto index = find(company);
+  return index ? index->size() : IndexSize{};
+}
+
+std::size_t IndexSet::companies() const {
+  const std::shared_lock lock(indexes_mutex_);
+  return indexes_.size();
+}
+
+IndexFollower::IndexFollower(Store& store, Partition partition, IndexSet& indexes)
+    : store_(store), partition_(partition), indexes_(indexes) {}
+
+Result<> IndexFollower::load() {
+  // Read before the scan: what changes during it is applied once more, which does no harm.
+  SAMTALE_TRY(applied_, store_.last_change(partition_));
+  constexpr std::size_t kPage = 500;
+  std::optional<std::pair<CompanyId, ConversationId>> after;
+  while (true) {
+    SAMTALE_TRY(const auto page, store_.scan(partition_, after, kPage));
+    if (page.empty()) return {};
+    for (const auto& [company, conversation] : page) {
+      SAMTALE_TRY_VOID(indexes_.refresh(store_, company, conversation));
+    }
+    after = page.back();
+  }
+}
+
+Result<std::size_t> IndexFollower::step(std::size_t limit) {
+  SAMTALE_TRY(const auto changes, store_.changes(partition_, applied_, limit));
+  if (changes.empty()) return 0;
+  std::set<std::pair<CompanyId, ConversationId>> touched;
+  for (const auto& change : changes) touched.emplace(change.company, change.conversation);
+  for (const auto& [company, conversation] : touched) {
+    SAMTALE_TRY_VOID(indexes_.refresh(store_, company, conversation));
+  }
+  applied_ = changes.back().sequence;
+  if (applied_ > trimmed_ + 2 * kChangesKept) {
+    trimmed_ = applied_ - kChangesKept;
+    SAMTALE_TRY_VOID(store_.trim_changes(partition_, trimmed_));
+  }
+  return touched.size();
+}
+
+}  // namespace samtale

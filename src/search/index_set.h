@@ -1,0 +1,73 @@
+// IndexSet: the search index of every company, kept equal to the store.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <shared_mutex>
+#include <string>
+
+#include "base/result.h"
+#include "index/company_index.h"
+#include "model/ids.h"
+#include "store/store.h"
+#include "sys/clock.h"
+
+namespace samtale {
+
+// All of one embedding model: vectors of another are left out (the words are not).
+// Threads: any method from any thread.
+class IndexSet {
+ public:
+  IndexSet(std::string model, std::size_t dimension);
+
+  [[nodiscard]] const std::string& model() const { return model_; }
+
+  // Null if the company has nothing indexed. Stays valid while it is held.
+  [[nodiscard]] std::shared_ptr<const CompanyIndex> find(CompanyId company) const;
+
+  // Makes the index say of the conversation what the store says now.
+  Result<> refresh(const Store& store, CompanyId company, ConversationId conversation);
+
+  [[nodiscard]] IndexSize size() const;  // Of all.
+  [[nodiscard]] IndexSize size(CompanyId company) const;
+  [[nodiscard]] std::size_t companies() const;
+
+ private:
+  [[nodiscard]] std::shared_ptr<CompanyIndex> of(CompanyId company);
+
+  const std::string model_;
+  const std::size_t dimension_;
+  // One refresh of a company at a time: else one that read before a deletion could put back after
+  // it what the deletion took away.
+  std::array<std::mutex, 16> refresh_mutexes_;
+  mutable std::shared_mutex indexes_mutex_;
+  std::map<CompanyId, std::shared_ptr<CompanyIndex>> indexes_;  // Guarded by indexes_mutex_.
+};
+
+// Follows the change feed of one partition into the index: what was deleted is gone from every
+// answer, what was added is found, one step later.
+// Threads: one.
+class IndexFollower {
+ public:
+  // What is passed in must outlive it.
+  IndexFollower(Store& store, Partition partition, IndexSet& indexes);
+
+  // Reads everything the store has; then step() follows. Call once.
+  Result<> load();
+  // Applies up to `limit` changes; returns how many conversations were refreshed, 0 when it has
+  // caught up.
+  Result<std::size_t> step(std::size_t limit = 1000);
+
+ private:
+  Store& store_;
+  const Partition partition_;
+  IndexSet& indexes_;
+  std::uint64_t applied_ = 0;
+  std::uint64_t trimmed_ = 0;
+};
+
+}  // namespace samtale

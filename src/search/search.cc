@@ -1,0 +1,289 @@
+#include "search/search.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <map>
+#include <span>
+#include <unordered_map>
+
+#include "base/bytes.h"
+#include "text/words.h"
+
+namespace samtale {
+
+struct Searcher::Scored {
+  ConversationId conversation;
+  std::uint32_t ordinal = 0;
+  float score = 0;
+  float vector_score = 0;
+  float word_score = 0;
+};
+
+namespace {
+
+bool holds_any(const std::vector<std::string>& wanted, const std::string& value) {
+  return wanted.empty() || std::ranges::find(wanted, value) != wanted.end();
+}
+
+bool holds_any(const std::vector<std::string>& wanted, const std::vector<std::string>& values) {
+  return wanted.empty() || std::ranges::any_of(values, [&](const std::string& value) {
+           return std::ranges::find(wanted, value) != wanted.end();
+         });
+}
+
+bool passes(const SearchFilters& filters, const Attributes& attributes) {
+  if (filters.from && attributes.time < *filters.from) return false;
+  if (filters.to && attributes.time >= *filters.to) return false;
+  if (!holds_any(filters.channels, attributes.channel)) return false;
+  if (!holds_any(filters.sources, attributes.source)) return false;
+  if (!holds_any(filters.languages, attributes.language)) return false;
+  if (!holds_any(filters.parties, attributes.parties)) return false;
+  if (!holds_any(filters.tags, attributes.tags)) return false;
+  return std::ranges::all_of(filters.metadata, [&](const auto& condition) {
+    return std::ranges::any_of(attributes.metadata, [&](const auto& entry) {
+      return entry.first == condition.first && holds_any(condition.second, entry.second);
+    });
+  });
+}
+
+ConversationFilter make_filter(const SearchFilters& filters) {
+  if (filters == SearchFilters{}) return {};
+  return [&filters](const Attributes& attributes) { return passes(filters, attributes); };
+}
+
+std::size_t count_values(const SearchFilters& filters) {
+  std::size_t count = filters.channels.size() + filters.sources.size() + filters.languages.size() +
+                      filters.parties.size() + filters.tags.size();
+  for (const auto& [key, values] : filters.metadata) count += 1 + values.size();
+  return count;
+}
+
+// What two requests must share for a cursor to go from one to the other.
+std::string fingerprint(CompanyId company, const SearchRequest& request) {
+  const auto& filters = request.filters;
+  std::string text = std::to_string(number(company)) + "\n" + request.query + "\n" +
+                     std::to_string(static_cast<int>(request.mode)) + "\n";
+  text.append(reinterpret_cast<const char*>(request.vector.data()),
+              request.vector.size() * sizeof(float));
+  const auto add_all = [&text](std::string_view name, const std::vector<std::string>& values) {
+    text.append("\n").append(name);
+    for (const auto& value : values) text.append("\n" + std::to_string(value.size())).append(value);
+  };
+  add_all("time", {filters.from ? format_time(*filters.from) : "",
+                   filters.to ? format_time(*filters.to) : ""});
+  add_all("channel", filters.channels);
+  add_all("source", filters.sources);
+  add_all("language", filters.languages);
+  add_all("party", filters.parties);
+  add_all("tag", filters.tags);
+  for (const auto& [key, values] : filters.metadata) add_all("metadata " + key, values);
+  return text;
+}
+
+}  // namespace
+
+Searcher::Searcher(const IndexSet& indexes, const Store& store, Embedder& embedder,
+                   const Clock& clock, SearchOptions options)
+    : indexes_(indexes),
+      store_(store),
+      embedder_(embedder),
+      clock_(clock),
+      options_(std::move(options)) {}
+
+Result<> Searcher::check(const SearchRequest& request) const {
+  const auto refuse = [](std::string message) {
+    return fail(ErrorCode::invalid_argument, std::move(message));
+  };
+  if (request.limit < 1 || request.limit > 100) {
+    return refuse("/limit: must be 1 to 100; got " + std::to_string(request.limit));
+  }
+  if (request.chunks < 1 || request.chunks > 10) {
+    return refuse("/chunks: must be 1 to 10; got " + std::to_string(request.chunks));
+  }
+  const bool has_query = request.query.find_first_not_of(" \t\r\n") != std::string::npos;
+  if (has_query == !request.vector.empty()) {
+    return refuse("/query: exactly one of query (not empty) and vector must be given");
+  }
+  if (request.query.size() > options_.query_bytes_max) {
+    return refuse("/query: at most " + std::to_string(options_.query_bytes_max) + " bytes; got " +
+                  std::to_string(request.query.size()));
+  }
+  if (!request.vector.empty() && request.mode != SearchMode::vector) {
+    return refuse("/mode: must be \"vector\" when a vector is given");
+  }
+  if (!request.vector.empty() && request.vector.size() != embedder_.dimension()) {
+    return refuse("/vector: must have " + std::to_string(embedder_.dimension()) +
+                  " numbers, as model " + embedder_.model_id() + " makes; got " +
+                  std::to_string(request.vector.size()));
+  }
+  float length = 0;
+  for (const float x : request.vector) length += x * x;
+  if (!request.vector.empty() && !(std::isnormal(length))) {
+    return refuse("/vector: every number must be finite and not all may be zero");
+  }
+  if (count_values(request.filters) > options_.filter_values_max) {
+    return refuse("/filters: at most " + std::to_string(options_.filter_values_max) +
+                  " values in all; got " + std::to_string(count_values(request.filters)));
+  }
+  if (request.filters.from && request.filters.to && *request.filters.from >= *request.filters.to) {
+    return refuse("/filters/to: must be later than /filters/from");
+  }
+  return {};
+}
+
+Result<std::vector<float>> Searcher::embed_query(const CompanyIndex& index,
+                                                 const std::string& query) const {
+  SAMTALE_TRY(auto vectors, embedder_.embed(std::span(&query, 1), EmbedRole::query, &index,
+                                            options_.embed_timeout));
+  return std::move(vectors.front());
+}
+
+Result<std::vector<Searcher::Scored>> Searcher::find(const CompanyIndex& index,
+                                                     const SearchRequest& request,
+                                                     std::size_t wanted,
+                                                     SearchAnswer& answer) const {
+  const auto filter = make_filter(request.filters);
+  // A conversation scores by its best chunk, so more chunks are wanted than conversations.
+  const auto candidates = std::max(options_.candidates, wanted * 20);
+
+  std::vector<ChunkHit> near;
+  if (request.mode != SearchMode::keyword) {
+    auto vector = request.vector.empty() ? embed_query(index, request.query)
+                                         : Result<std::vector<float>>(request.vector);
+    if (!vector && request.mode == SearchMode::vector) {
+      return std::unexpected(std::move(vector).error().during("embed the query"));
+    }
+    if (vector) {
+      SAMTALE_TRY(near, index.nearest(*vector, candidates, filter));
+    } else {
+      answer.degraded =
+          "the embedder is away, so this was searched by words alone: " + vector.error().message;
+      answer.mode = SearchMode::keyword;
+    }
+  }
+  std::vector<ChunkHit> worded;
+  if (request.mode != SearchMode::vector) {
+    worded = index.words(request.query, candidates, filter);
+  }
+
+  // The theoretical least of a BM25 score is 0; of a cosine it is -1, but no model comes near it:
+  // the least among the candidates stands for "unrelated". A chunk found one way only counts as
+  // the least the other way.
+  const float vector_least = near.empty() ? 0.0F : near.back().score;
+  const float vector_most = near.empty() ? 1.0F : near.front().score;
+  const float word_most = worded.empty() ? 1.0F : worded.front().score;
+  const float vector_range = std::max(vector_most - vector_least, 1e-6F);
+  const auto share = answer.mode == SearchMode::hybrid   ? static_cast<float>(options_.vector_share)
+                     : answer.mode == SearchMode::vector ? 1.0F
+                                                         : 0.0F;
+
+  std::map<std::pair<ConversationId, std::uint32_t>, Scored> all;
+  const auto entry = [&all](const ChunkHit& hit) -> Scored& {
+    auto& scored = all[{hit.conversation, hit.ordinal}];
+    scored.conversation = hit.conversation;
+    scored.ordinal = hit.ordinal;
+    return scored;
+  };
+  for (const auto& hit : near) {
+    auto& scored = entry(hit);
+    scored.vector_score = hit.score;
+    scored.score += share * (hit.score - vector_least) / vector_range;
+  }
+  for (const auto& hit : worded) {
+    auto& scored = entry(hit);
+    scored.word_score = hit.score;
+    scored.score += (1 - share) * hit.score / std::max(word_most, 1e-6F);
+  }
+  std::vector<Scored> scored;
+  scored.reserve(all.size());
+  for (const auto& [key, item] : all) scored.push_back(item);
+  // Stable over an order by (conversation, ordinal): ties always fall the same way.
+  std::ranges::stable_sort(scored, std::greater<>(), &Scored::score);
+  return scored;
+}
+
+Result<SearchAnswer> Searcher::search(CompanyId company, const SearchRequest& request) const {
+  const auto begin = clock_.now();
+  SAMTALE_TRY_VOID(check(request));
+  SAMTALE_TRY(const auto offset, read_cursor(company, request));
+
+  SearchAnswer answer;
+  answer.mode = request.mode;
+  answer.model = embedder_.model_id();
+  const auto index = indexes_.find(company);
+  if (index) {
+    SAMTALE_TRY(const auto scored, find(*index, request, offset + request.limit + 1, answer));
+    std::unordered_map<ConversationId, std::size_t> place;
+    std::vector<std::vector<Scored>> grouped;  // In the order of their best chunks.
+    for (const auto& chunk : scored) {
+      const auto [at, is_first] = place.try_emplace(chunk.conversation, grouped.size());
+      if (is_first) grouped.emplace_back();
+      auto& chunks = grouped[at->second];
+      if (chunks.size() < request.chunks) chunks.push_back(chunk);
+    }
+    auto next = offset;
+    for (; next < grouped.size() && answer.hits.size() < request.limit; ++next) {
+      SAMTALE_TRY(auto hit, describe(company, grouped[next], request));
+      if (hit) answer.hits.push_back(std::move(*hit));
+    }
+    if (next < grouped.size() && next < options_.pages_max) {
+      answer.next_cursor = make_cursor(company, request, next);
+    }
+  }
+  answer.took = clock_.now() - begin;
+  return answer;
+}
+
+// Empty if the conversation is gone since it was found.
+Result<std::optional<SearchHit>> Searcher::describe(CompanyId company,
+                                                    std::span<const Scored> chunks,
+                                                    const SearchRequest& request) const {
+  const auto id = chunks.front().conversation;
+  SAMTALE_TRY(auto stored, store_.find_conversation(company, id));
+  if (!stored) return std::nullopt;
+  SAMTALE_TRY(const auto texts, store_.chunks(company, id));
+  const auto terms = words(request.query);
+
+  SearchHit hit;
+  hit.conversation = std::move(stored->conversation);
+  hit.received_at = stored->received_at;
+  hit.score = chunks.front().score;
+  for (const auto& scored : chunks) {
+    // By ordinal; gone if the conversation was cut anew meanwhile.
+    const auto found = std::ranges::find_if(
+        texts, [&](const StoredChunk& item) { return item.chunk.ordinal == scored.ordinal; });
+    if (found == texts.end()) continue;
+    hit.chunks.push_back({.ordinal = scored.ordinal,
+                          .first_turn = found->chunk.first_turn,
+                          .last_turn = found->chunk.last_turn,
+                          .score = scored.score,
+                          .vector_score = scored.vector_score,
+                          .word_score = scored.word_score,
+                          .snippet = make_snippet(found->chunk.text, terms)});
+  }
+  return hit;
+}
+
+std::string Searcher::make_cursor(CompanyId company, const SearchRequest& request,
+                                  std::size_t offset) const {
+  const auto place = std::to_string(offset);
+  const auto seal = hmac_sha256(options_.cursor_key, place + "\n" + fingerprint(company, request));
+  return place + "." + base32(std::string_view(seal).substr(0, 15));
+}
+
+Result<std::size_t> Searcher::read_cursor(CompanyId company, const SearchRequest& request) const {
+  if (request.cursor.empty()) return 0;
+  std::size_t offset = 0;
+  const auto dot = std::min(request.cursor.find('.'), request.cursor.size());
+  const auto* begin = request.cursor.data();
+  const auto [end, error] = std::from_chars(begin, begin + dot, offset);
+  const bool is_number = error == std::errc() && end == begin + dot;
+  if (!is_number || offset > options_.pages_max ||
+      !equal_in_constant_time(request.cursor, make_cursor(company, request, offset))) {
+    return fail(ErrorCode::invalid_argument, "/cursor: is not the next_cursor of this very search");
+  }
+  return offset;
+}
+
+}  // namespace samtale

@@ -1,0 +1,131 @@
+// Search: finds a company's conversations by meaning, by words, and by both.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+#include "embed/embedder.h"
+#include "model/conversation.h"
+#include "model/ids.h"
+#include "search/index_set.h"
+#include "store/store.h"
+#include "sys/clock.h"
+
+namespace samtale {
+
+enum class SearchMode : std::uint8_t { hybrid, vector, keyword };
+
+// Every condition that is there must hold; of the values of one, any.
+struct SearchFilters {
+  std::optional<WallTime> from;  // >=
+  std::optional<WallTime> to;    // <
+  std::vector<std::string> channels;
+  std::vector<std::string> sources;
+  std::vector<std::string> languages;
+  std::vector<std::string> parties;
+  std::vector<std::string> tags;
+  std::vector<std::pair<std::string, std::vector<std::string>>> metadata;
+
+  friend bool operator==(const SearchFilters&, const SearchFilters&) = default;
+};
+
+struct SearchRequest {
+  std::string query;          // Or …
+  std::vector<float> vector;  // … this; with it, only mode vector.
+  SearchMode mode = SearchMode::hybrid;
+  std::size_t limit = 10;  // 1 to 100 conversations.
+  std::size_t chunks = 3;  // 1 to 10 of each.
+  std::string cursor;
+  SearchFilters filters;
+};
+
+struct SnippetPart {
+  std::string text;
+  bool is_hit = false;
+};
+
+struct SearchChunk {
+  std::uint32_t ordinal = 0;
+  std::uint32_t first_turn = 0;
+  std::uint32_t last_turn = 0;
+  float score = 0;         // What the order is by.
+  float vector_score = 0;  // Cosine; 0 if not found that way.
+  float word_score = 0;    // BM25; 0 if not found that way.
+  std::vector<SnippetPart> snippet;
+};
+
+struct SearchHit {
+  Conversation conversation;
+  WallTime received_at{};
+  float score = 0;                  // Of the best chunk.
+  std::vector<SearchChunk> chunks;  // Best first.
+};
+
+struct SearchAnswer {
+  std::vector<SearchHit> hits;  // Best first; ties by conversation id.
+  std::string next_cursor;
+  SearchMode mode = SearchMode::hybrid;  // As answered: keyword when a hybrid had no vector.
+  std::string model;
+  bool is_exact = true;
+  std::string degraded;  // Why a hybrid was answered by words alone; empty otherwise.
+  Duration took{};
+};
+
+struct SearchOptions {
+  // Share of the meaning in a hybrid score (Bruch, Gai & Ingber 2023, "An Analysis of Fusion
+  // Functions for Hybrid Retrieval", convex combination of theoretically min-max normalised
+  // scores).
+  double vector_share = 0.5;
+  std::size_t candidates = 400;  // Chunks taken from each half, at least.
+  std::size_t query_bytes_max = 4096;
+  std::size_t pages_max = 1000;  // Conversations a cursor can reach.
+  std::size_t filter_values_max = 1000;
+  Duration embed_timeout = std::chrono::seconds(5);
+  std::string cursor_key;  // Secret that cursors are authenticated with.
+};
+
+// Threads: any method from any thread. What is passed in must outlive it.
+class Searcher {
+ public:
+  Searcher(const IndexSet& indexes, const Store& store, Embedder& embedder, const Clock& clock,
+           SearchOptions options);
+
+  // Errors: invalid_argument, naming the JSON pointer, the rule and the value; unavailable and
+  // deadline_exceeded from the embedder (mode vector only).
+  [[nodiscard]] Result<SearchAnswer> search(CompanyId company, const SearchRequest& request) const;
+
+ private:
+  struct Scored;
+
+  [[nodiscard]] Result<> check(const SearchRequest& request) const;
+  [[nodiscard]] Result<std::vector<float>> embed_query(const CompanyIndex& index,
+                                                       const std::string& query) const;
+  [[nodiscard]] Result<std::vector<Scored>> find(const CompanyIndex& index,
+                                                 const SearchRequest& request, std::size_t wanted,
+                                                 SearchAnswer& answer) const;
+  [[nodiscard]] Result<std::size_t> read_cursor(CompanyId company,
+                                                const SearchRequest& request) const;
+  [[nodiscard]] std::string make_cursor(CompanyId company, const SearchRequest& request,
+                                        std::size_t offset) const;
+  [[nodiscard]] Result<std::optional<SearchHit>> describe(CompanyId company,
+                                                          std::span<const Scored> chunks,
+                                                          const SearchRequest& request) const;
+
+  const IndexSet& indexes_;
+  const Store& store_;
+  Embedder& embedder_;
+  const Clock& clock_;
+  const SearchOptions options_;
+};
+
+// The part of `text` that shows most of the query's words, marked; about `length_max` bytes.
+[[nodiscard]] std::vector<SnippetPart> make_snippet(std::string_view text,
+                                                    const std::vector<std::string>& terms,
+                                                    std::size_t length_max = 320);
+
+}  // namespace samtale
