@@ -1,0 +1,153 @@
+#include "config/keys.h"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <ranges>
+
+namespace samtale {
+namespace {
+
+constexpr double kKiB = 1024;
+constexpr double kMiB = 1024 * kKiB;
+constexpr double kGiB = 1024 * kMiB;
+constexpr double kTiB = 1024 * kGiB;
+constexpr double kMinute = 60'000;  // Milliseconds.
+constexpr double kHour = 60 * kMinute;
+
+// clang-format off
+#define AT(type, member) +[](Config& c) -> type& { return c.member; }
+using Text = std::string;
+using Size = std::size_t;
+using Texts = std::vector<std::string>;
+
+const Key kKeys[] = {
+  {"data_dir", AT(Text, data_dir), "The folder that holds everything Samtale stores. Made with mode 0700 if it is missing."},
+
+  {"http.address", AT(Text, http.address), "The address to listen on. 0.0.0.0 for every IPv4 address; put TLS or a proxy with TLS in front.", 0, 0, Meaning::ip_address},
+  {"http.port", AT(std::uint16_t, http.port), "The port to listen on. 0 lets the system choose; --ready-file tells which.", 0, 65535},
+  {"http.tls_certificate", AT(Text, http.tls_certificate), "PEM file with the certificate and its chain. Set both this and http.tls_key, or neither.", 0, 0, Meaning::file},
+  {"http.tls_key", AT(Text, http.tls_key), "PEM file with the private key.", 0, 0, Meaning::secret_file},
+  {"http.io_threads", AT(Size, http.io_threads), "Threads that read and write sockets.", 1, 64},
+  {"http.handler_threads", AT(Size, http.handler_threads), "Threads that answer requests.", 1, 256},
+  {"http.handler_queue_max", AT(Size, http.handler_queue_max), "Requests that may wait for a handler thread; more get 503 with Retry-After.", 1, 1e6},
+  {"http.connections_max", AT(Size, http.connections_max), "Connections open at once; more are refused.", 1, 1e6},
+  {"http.header_bytes_max", AT(Size, http.header_bytes_max), "Longest request head.", 1 * kKiB, 1 * kMiB, Meaning::bytes},
+  {"http.body_bytes_max", AT(Size, http.body_bytes_max), "Longest request body, after decompression; more gets 413.", 1 * kKiB, 1 * kGiB, Meaning::bytes},
+  {"http.stream_bytes_max", AT(Size, http.stream_bytes_max), "Longest NDJSON stream of one request.", 1 * kKiB, 1 * kTiB, Meaning::bytes},
+  {"http.header_timeout_ms", AT(Duration, http.header_timeout), "From the first byte of a request to the end of its head.", 100, kHour},
+  {"http.body_timeout_ms", AT(Duration, http.body_timeout), "For the body to arrive.", 100, kHour},
+  {"http.request_timeout_ms", AT(Duration, http.request_timeout), "For an answer to be made; then 503.", 100, kHour},
+  {"http.idle_timeout_ms", AT(Duration, http.idle_timeout), "Between two requests of a connection. Longer than that of a proxy in front.", 100, 24 * kHour},
+  {"http.metrics", AT(Text, http.metrics), "Who may read /metrics: this machine, or anybody.", 0, 0, Meaning::plain, "local|open"},
+  {"http.public_url", AT(Text, http.public_url), "What webhook URLs begin with, as the providers reach it. Empty: made from address and port.", 0, 0, Meaning::url},
+
+  {"store.partitions", AT(Size, store.partitions), "Database files. Fixed when the data folder is made.", 1, 64},
+
+  {"accept.segment_bytes", AT(Size, accept.segment_bytes), "Size of one file of the accept log.", 1 * kMiB, 4 * kGiB, Meaning::bytes},
+  {"accept.group_records_max", AT(Size, accept.group_records_max), "Events that share one flush to disk.", 1, 65536},
+  {"accept.group_wait_ms_max", AT(Duration, accept.group_wait_max), "How long an event may wait for others to share its flush.", 0, 1000},
+  {"accept.archive_bytes_max", AT(Size, accept.archive_bytes_max), "Raw events kept for replay; the oldest go first, never before they are indexed.", 64 * kMiB, 1024 * kTiB, Meaning::bytes},
+
+  {"queue.jobs_max_per_company", AT(Size, queue.jobs_max_per_company), "Jobs of one company that may wait; its events beyond that get 429.", 1, 1e9},
+  {"queue.retry_attempts", AT(Size, queue.retry_attempts), "Times a job is tried before it becomes a dead letter.", 1, 100},
+  {"queue.retry_base_ms", AT(Duration, queue.retry_base), "Longest pause before the second attempt; doubles with each.", 1, kHour},
+  {"queue.retry_longest_ms", AT(Duration, queue.retry_longest), "Longest pause between two attempts.", 1, 24 * kHour},
+
+  {"chunk.policy", AT(Text, chunk.policy), "How conversations are cut into the pieces that are found.", 0, 0, Meaning::plain, "turns-v1"},
+
+  {"embed.kind", AT(Text, embed.kind), "Where vectors come from: the built-in lexical embedder, an OpenAI-compatible server, or such a server that Samtale starts and watches.", 0, 0, Meaning::plain, "builtin|openai|managed"},
+  {"embed.url", AT(Text, embed.url), "The server of kind openai: https://api.openai.com/v1.", 0, 0, Meaning::url},
+  {"embed.model", AT(Text, embed.model), "The model's name there."},
+  {"embed.api_key_file", AT(Text, embed.api_key_file), "File with the server's API key. Empty: none is sent.", 0, 0, Meaning::secret_file},
+  {"embed.dimension", AT(Size, embed.dimension), "Numbers in a vector of that model. 0 for kind builtin.", 0, 8192},
+  {"embed.batch_max", AT(Size, embed.batch_max), "Texts in one request.", 1, 2048},
+  {"embed.timeout_ms", AT(Duration, embed.timeout), "For one request.", 100, kHour},
+  {"embed.query_prefix", AT(Text, embed.query_prefix), "Put before a query: \"query: \" for E5 models."},
+  {"embed.passage_prefix", AT(Text, embed.passage_prefix), "Put before a stored text: \"passage: \" for E5 models."},
+  {"embed.input_type", AT(bool, embed.input_type), "Send \"input_type\": \"query\" or \"passage\", for servers that put the prefix themselves."},
+  {"embed.command", AT(Texts, embed.command), "For kind managed: the program and its arguments. {port} is replaced by a free port."},
+
+  {"search.hybrid_weight", AT(double, search.hybrid_weight), "Share of meaning in a hybrid search: 0 is words alone, 1 is meaning alone.", 0, 1},
+  {"search.candidates", AT(Size, search.candidates), "Chunks taken from each side before they are joined.", 10, 10000},
+
+  {"limits.events_per_second", AT(double, limits.events_per_second), "Of one company, unless its record says otherwise; more get 429.", 0.01, 1e9},
+  {"limits.burst_seconds", AT(double, limits.burst_seconds), "How far ahead of its rate a company may be.", 0.1, 3600},
+  {"limits.failures_max", AT(Size, limits.failures_max), "Bad credentials from one address and minute, before it gets 429.", 1, 1e6},
+  {"limits.keys_max", AT(Size, limits.keys_max), "Active API keys of one company.", 1, 1e6},
+  {"limits.endpoints_max", AT(Size, limits.endpoints_max), "Active webhook endpoints of one company.", 1, 1e6},
+
+  {"log.level", AT(Text, log.level), "The least that is written to standard error.", 0, 0, Meaning::plain, "debug|info|warn|error"},
+  {"log.format", AT(Text, log.format), "Lines for people, or one JSON object a line.", 0, 0, Meaning::plain, "text|json"},
+};
+#undef AT
+// clang-format on
+
+// Levenshtein's distance, two rows.
+std::size_t distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    auto diagonal = row[0];
+    row[0] = i;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const auto changed = diagonal + (a[i - 1] == b[j - 1] ? 0U : 1U);
+      diagonal = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, changed});
+    }
+  }
+  return row[b.size()];
+}
+
+}  // namespace
+
+std::span<const Key> all_keys() { return kKeys; }
+
+const Key* find_key(std::string_view name) {
+  const auto* const found = std::ranges::find(kKeys, name, &Key::name);
+  return found == std::end(kKeys) ? nullptr : found;
+}
+
+std::string environment_name(std::string_view key) {
+  std::string name = "SAMTALE_";
+  for (const char c : key) {
+    name += c == '.' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  }
+  return name;
+}
+
+std::string_view nearest(std::string_view name, std::span<const std::string_view> names) {
+  constexpr std::size_t kLongest = 64;  // Nobody mistypes more; keeps the cost bounded.
+  std::string_view best;
+  auto best_distance = std::max<std::size_t>(2, std::min(name.size(), kLongest) / 3) + 1;
+  if (name.size() > kLongest) return best;
+  for (const auto& candidate : names) {
+    const auto d = distance(name, candidate);
+    if (d < best_distance) {
+      best_distance = d;
+      best = candidate;
+    }
+  }
+  return best;
+}
+
+std::string hint_for_unknown(std::string_view name) {
+  const auto as_file = std::string(name) + "_file";
+  if (find_key(as_file) != nullptr) {
+    return "; secrets are only read from files: set " + as_file + " to the path of one";
+  }
+  std::vector<std::string_view> names;
+  for (const auto& key : kKeys) {
+    // The same word in another section is a likelier slip than any misspelling.
+    const auto last = key.name.substr(key.name.rfind('.') + 1);
+    if (last == name.substr(name.rfind('.') + 1)) {
+      return "; did you mean " + std::string(key.name) + "?";
+    }
+    names.push_back(key.name);
+  }
+  const auto near = nearest(name, names);
+  if (near.empty()) return "; `samtale config show` lists every key";
+  return "; did you mean " + std::string(near) + "?";
+}
+
+}  // namespace samtale

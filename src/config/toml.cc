@@ -1,0 +1,74 @@
+// The only file that knows toml++.
+#define TOML_EXCEPTIONS 0
+#include <toml++/toml.h>
+
+#include <algorithm>
+
+#include "config/keys.h"
+
+namespace samtale {
+namespace {
+
+std::string type_name(toml::node_type type) {
+  switch (type) {
+    case toml::node_type::date:
+    case toml::node_type::time:
+    case toml::node_type::date_time:
+      return "a date or time";
+    case toml::node_type::array:
+      return "a list that holds more than texts";
+    default:
+      return "an unknown type";
+  }
+}
+
+std::variant<std::monostate, RawValue> value_of(const toml::node& node) {
+  if (const auto* b = node.as_boolean()) return RawValue(b->get());
+  if (const auto* i = node.as_integer()) return RawValue(i->get());
+  if (const auto* f = node.as_floating_point()) return RawValue(f->get());
+  if (const auto* s = node.as_string()) return RawValue(s->get());
+  const auto* const array = node.as_array();
+  if (array == nullptr) return {};
+  std::vector<std::string> texts;
+  for (const auto& item : *array) {
+    const auto* const text = item.as_string();
+    if (text == nullptr) return {};
+    texts.push_back(text->get());
+  }
+  return RawValue(std::move(texts));
+}
+
+void walk(const toml::table& table, const std::string& prefix, std::vector<TomlEntry>& entries) {
+  for (const auto& [key, node] : table) {
+    TomlEntry entry;
+    entry.name = prefix + std::string(key.str());
+    entry.line = node.source().begin.line;
+    if (const auto* const inner = node.as_table()) {
+      entry.is_table = true;
+      entries.push_back(entry);
+      // No key lies deeper than section.key.
+      if (prefix.empty()) walk(*inner, entry.name + ".", entries);
+      continue;
+    }
+    entry.value = value_of(node);
+    entry.type = type_name(node.type());
+    entries.push_back(std::move(entry));
+  }
+}
+
+}  // namespace
+
+Result<std::vector<TomlEntry>> read_toml(std::string_view text) {
+  const auto parsed = toml::parse(text);
+  if (!parsed) {
+    const auto& error = parsed.error();
+    return fail(ErrorCode::invalid_argument, std::to_string(error.source().begin.line) + ": " +
+                                                 std::string(error.description()));
+  }
+  std::vector<TomlEntry> entries;
+  walk(parsed.table(), "", entries);
+  std::ranges::stable_sort(entries, {}, &TomlEntry::line);
+  return entries;
+}
+
+}  // namespace samtale
