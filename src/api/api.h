@@ -1,0 +1,67 @@
+// Api: the HTTP API (docs/http-api.md) over the features: decode, ask a feature, encode.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "http/server.h"
+#include "ingest/receiver.h"
+#include "json/json.h"
+#include "metrics/metrics.h"
+#include "queue/queue.h"
+#include "search/index_set.h"
+#include "search/search.h"
+#include "store/store.h"
+#include "sys/clock.h"
+#include "sys/log.h"
+#include "sys/random.h"
+#include "tenants/tenants.h"
+
+namespace samtale {
+
+// One file of the dashboard, embedded in the binary.
+struct Asset {
+  std::string_view path;  // "/assets/app.js"
+  std::string_view content_type;
+  std::string_view bytes;
+};
+
+struct ApiOptions {
+  std::string version;
+  std::string public_url;     // What endpoint URLs begin with: "https://samtale.example.com".
+  bool metrics_open = false;  // Serve /metrics to anyone, not only to this machine.
+  std::size_t batch_items_max = 10'000;
+  std::vector<Asset> assets;
+};
+
+// What the routes work on. All of it must outlive the Api.
+struct ApiParts {
+  Tenants& tenants;
+  Receiver& receiver;
+  Store& store;
+  Queue& queue;
+  const Searcher& searcher;
+  IndexSet& indexes;
+  Metrics& metrics;
+  const Clock& clock;
+  Random& random;
+  Log& log;
+  // Empty when the server takes work; else why it does not.
+  std::function<std::string()> not_ready;
+  // Makes received events take effect again; how many.
+  std::function<Result<std::size_t>(std::optional<WallTime> from, std::optional<WallTime> to)>
+      replay;
+};
+
+// Every route, for the server. The Api's data lives as long as the routes.
+[[nodiscard]] std::vector<http::Route> make_api_routes(ApiParts parts, ApiOptions options);
+
+// OpenAPI 3.1 of the same table.
+[[nodiscard]] json::Value openapi_document(const ApiOptions& options);
+
+}  // namespace samtale

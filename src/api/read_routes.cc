@@ -1,0 +1,94 @@
+#include "api/answer.h"
+#include "api/fields.h"
+#include "api/requests.h"
+#include "api/table.h"
+#include "ingest/workers.h"
+#include "providers/provider.h"
+
+namespace samtale::api {
+namespace {
+
+std::unexpected<Error> no_such_conversation() {
+  return fail(ErrorCode::not_found, "there is no such conversation");
+}
+
+Result<StoredConversation> find_named(const Context& context, const Call& call) {
+  const auto id = parse_conversation_id(*call.request.param("id"));
+  if (!id) return no_such_conversation();
+  SAMTALE_TRY(auto found, context.parts.store.find_conversation(call.caller->company(), *id));
+  if (!found) return no_such_conversation();
+  return std::move(*found);
+}
+
+Result<ConversationQuery> read_query(const http::Request& request) {
+  ConversationQuery query;
+  SAMTALE_TRY(const auto limit, query_integer(request, "limit", 50, 1, 200));
+  query.limit = static_cast<std::size_t>(limit);
+  SAMTALE_TRY(query.from, query_time(request, "from"));
+  SAMTALE_TRY(query.to, query_time(request, "to"));
+  query.cursor = query_text(request, "cursor");
+  query.channel = query_text(request, "channel");
+  query.source = query_text(request, "source");
+  query.external_id = query_text(request, "external_id");
+  return query;
+}
+
+bool wants_vcon(const http::Request& request) {
+  const auto* accept = request.header("accept");
+  return query_text(request, "format") == "vcon" ||
+         (accept != nullptr && accept->find("application/vcon+json") != std::string::npos);
+}
+
+}  // namespace
+
+void get_conversations(const Context& context, const Call& call, http::Reply reply) {
+  const auto query = read_query(call.request);
+  if (!query) return reply(failure(query.error(), call.request));
+  const auto page = context.parts.store.list_conversations(call.caller->company(), *query);
+  if (!page) return refuse(context, call, page.error(), std::move(reply));
+  json::Array list;
+  for (const auto& stored : page->conversations) {
+    auto object = summary_of(stored.conversation);
+    object.set("received_at", format_time(stored.received_at));
+    object.set("updated_at", format_time(stored.updated_at));
+    object.set("revision", stored.revision);
+    list.push_back(std::move(object));
+  }
+  reply(ok(
+      json::Object{{"conversations", std::move(list)},
+                   {"next_cursor",
+                    page->next_cursor.empty() ? json::Value() : json::Value(page->next_cursor)}}));
+}
+
+void get_conversation(const Context& context, const Call& call, http::Reply reply) {
+  const auto stored = find_named(context, call);
+  if (!stored) return refuse(context, call, stored.error(), std::move(reply));
+  if (wants_vcon(call.request)) {
+    auto response = ok(to_vcon(stored->conversation, stored->received_at, stored->updated_at));
+    response.content_type = "application/vcon+json";
+    return reply(std::move(response));
+  }
+  auto object = to_json(stored->conversation);
+  object.set("revision", stored->revision);
+  object.set("received_at", format_time(stored->received_at));
+  object.set("updated_at", format_time(stored->updated_at));
+  reply(ok(object));
+}
+
+void delete_conversation(const Context& context, const Call& call, http::Reply reply) {
+  const auto stored = find_named(context, call);
+  if (!stored) return refuse(context, call, stored.error(), std::move(reply));
+  const auto company = call.caller->company();
+  const auto id = stored->conversation.id;
+  auto erased = erase_conversation(context.parts.store, company, id);
+  // At once from the answers of searches too, not only when the feed comes by.
+  if (erased) erased = context.parts.indexes.refresh(context.parts.store, company, id);
+  if (!erased) return refuse(context, call, erased.error(), std::move(reply));
+  context.parts.log.info("api.conversation_deleted", {{"company", call.caller->company_name()},
+                                                      {"conversation", text(id)},
+                                                      {"key", call.caller->key_id()},
+                                                      {"request_id", call.request.id}});
+  reply(ok(json::Object{{"id", text(id)}, {"deleted", true}}));
+}
+
+}  // namespace samtale::api

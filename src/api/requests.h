@@ -1,0 +1,36 @@
+// What the handlers share: reading a request, refusing it, describing a conversation.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "api/table.h"
+#include "base/result.h"
+#include "json/json.h"
+
+namespace samtale::api {
+
+// The body as JSON. invalid_argument (for malformed()) also if the content type says otherwise.
+[[nodiscard]] Result<json::Value> read_json(const http::Request& request);
+// The same, an empty body being {}.
+[[nodiscard]] Result<json::Value> read_optional_json(const http::Request& request);
+
+// A query parameter as an integer from `least` to `most`; `otherwise` if it is not there.
+[[nodiscard]] Result<std::int64_t> query_integer(const http::Request& request,
+                                                 std::string_view name, std::int64_t otherwise,
+                                                 std::int64_t least, std::int64_t most);
+[[nodiscard]] Result<std::optional<WallTime>> query_time(const http::Request& request,
+                                                         std::string_view name);
+[[nodiscard]] std::string query_text(const http::Request& request, std::string_view name);
+
+// Answers with the error, and tells the log what only the operator may know.
+void refuse(const Context& context, const Call& call, const Error& error, http::Reply reply);
+
+// What lists show of a conversation.
+[[nodiscard]] json::Value summary_of(const Conversation& conversation);
+
+// The address of the peer, without its port.
+[[nodiscard]] std::string address_of(const http::Request& request);
+
+}  // namespace samtale::api

@@ -1,0 +1,115 @@
+#include "api/answer.h"
+#include "api/fields.h"
+#include "api/requests.h"
+#include "api/table.h"
+
+namespace samtale::api {
+namespace {
+
+Result<SearchRequest> read_search(const json::Value& body) {
+  SearchRequest request;
+  Fields fields(body);
+  request.query = fields.string("query").value_or("");
+  request.vector = fields.floats("vector");
+  const auto mode = fields.string("mode");
+  request.mode = request.vector.empty() ? SearchMode::hybrid : SearchMode::vector;
+  if (mode) {
+    if (*mode == "hybrid") {
+      request.mode = SearchMode::hybrid;
+    } else if (*mode == "vector") {
+      request.mode = SearchMode::vector;
+    } else if (*mode == "keyword") {
+      request.mode = SearchMode::keyword;
+    } else {
+      const json::Value got(*mode);
+      fields.mistake("mode", "must be \"hybrid\", \"vector\" or \"keyword\"", &got);
+    }
+  }
+  request.limit = static_cast<std::size_t>(fields.integer("limit", 1, 100).value_or(10));
+  request.chunks = static_cast<std::size_t>(fields.integer("chunks", 1, 10).value_or(3));
+  request.cursor = fields.string("cursor").value_or("");
+  if (const auto* object = fields.object("filters")) {
+    Fields filters(*object, "/filters");
+    auto& wanted = request.filters;
+    wanted.from = filters.time("from");
+    wanted.to = filters.time("to");
+    wanted.channels = filters.any_of("channel");
+    wanted.sources = filters.any_of("source");
+    wanted.languages = filters.any_of("language");
+    wanted.parties = filters.any_of("party");
+    wanted.tags = filters.any_of("tag");
+    if (const auto* metadata = filters.object("metadata")) {
+      for (const auto& [key, value] : *metadata->as_object()) {
+        wanted.metadata.emplace_back(key, filters.values_of(value, "metadata/" + key));
+      }
+    }
+    [[maybe_unused]] const auto noted = filters.done();
+    fields.add_mistakes(filters);
+  }
+  SAMTALE_TRY_VOID(fields.done());
+  return request;
+}
+
+std::string_view name(SearchMode mode) {
+  switch (mode) {
+    case SearchMode::hybrid:
+      return "hybrid";
+    case SearchMode::vector:
+      return "vector";
+    case SearchMode::keyword:
+      return "keyword";
+  }
+  return "?";
+}
+
+json::Value to_json(const SearchChunk& chunk) {
+  json::Array snippet;
+  for (const auto& part : chunk.snippet) {
+    json::Object object{{"text", part.text}};
+    if (part.is_hit) object.emplace_back("hit", true);
+    snippet.emplace_back(std::move(object));
+  }
+  return json::Object{{"ordinal", std::int64_t{chunk.ordinal}},
+                      {"first_turn", std::int64_t{chunk.first_turn}},
+                      {"last_turn", std::int64_t{chunk.last_turn}},
+                      {"score", double{chunk.score}},
+                      {"vector_score", double{chunk.vector_score}},
+                      {"word_score", double{chunk.word_score}},
+                      {"snippet", std::move(snippet)}};
+}
+
+json::Value to_json(const SearchHit& hit) {
+  json::Array chunks;
+  for (const auto& chunk : hit.chunks) chunks.push_back(to_json(chunk));
+  auto object = summary_of(hit.conversation);
+  object.set("received_at", format_time(hit.received_at));
+  object.set("score", double{hit.score});
+  object.set("chunks", std::move(chunks));
+  return object;
+}
+
+}  // namespace
+
+void post_search(const Context& context, const Call& call, http::Reply reply) {
+  const auto body = read_json(call.request);
+  if (!body) return reply(malformed(body.error(), call.request));
+  const auto request = read_search(*body);
+  if (!request) return reply(failure(request.error(), call.request));
+  const auto answer = context.parts.searcher.search(call.caller->company(), *request);
+  if (!answer) return refuse(context, call, answer.error(), std::move(reply));
+
+  json::Array hits;
+  for (const auto& hit : answer->hits) hits.push_back(to_json(hit));
+  const std::chrono::duration<double, std::milli> took = answer->took;
+  reply(ok(json::Object{
+      {"hits", std::move(hits)},
+      {"next_cursor",
+       answer->next_cursor.empty() ? json::Value() : json::Value(answer->next_cursor)},
+      {"mode", name(answer->mode)},
+      {"model", answer->model},
+      {"exact", answer->is_exact},
+      {"degraded", answer->degraded.empty() ? json::Value() : json::Value(answer->degraded)},
+      {"took_ms", took.count()}}));
+}
+
+}  // namespace samtale::api

@@ -1,0 +1,132 @@
+#include "api/table.h"
+
+#include <memory>
+
+#include "api/answer.h"
+#include "api/requests.h"
+
+namespace samtale::api {
+
+const std::vector<Entry>& table() {
+  using enum Access;
+  constexpr auto kAny = Scope::read;  // Not looked at where the access is not `scoped`.
+  static const std::vector<Entry> kTable = {
+      {"POST", "/v1/conversations", scoped, Scope::ingest, post_conversations,
+       "Accept one conversation, an array, or NDJSON; native JSON or vCon.", "conversation", ""},
+      {"POST", "/v1/webhooks/{endpoint}", endpoint, kAny, post_webhook,
+       "Accept a provider's signed event.", "event", ""},
+      {"POST", "/v1/search", scoped, Scope::search, post_search,
+       "Search by meaning, by words, or by both.", "search", ""},
+      {"GET", "/v1/conversations", scoped, Scope::read, get_conversations,
+       "List conversations, newest first.", "", "limit,cursor,from,to,channel,source,external_id"},
+      {"GET", "/v1/conversations/{id}", scoped, Scope::read, get_conversation,
+       "Read a conversation; as a vCon if asked.", "", "format"},
+      {"DELETE", "/v1/conversations/{id}", scoped, Scope::admin, delete_conversation,
+       "Delete a conversation for good.", "", ""},
+      {"GET", "/v1/status", scoped, Scope::read, get_status,
+       "What the company has and what is on its way.", "", ""},
+      {"GET", "/v1/whoami", key, kAny, get_whoami, "The company and scopes of the key.", "", ""},
+      {"GET", "/v1/jobs", scoped, Scope::read, get_jobs, "The queue, by kind.", "", "limit"},
+      {"GET", "/v1/dead-letters", scoped, Scope::read, get_dead_letters,
+       "Jobs that were given up, with their cause.", "", "limit,cursor"},
+      {"POST", "/v1/dead-letters/redrive", scoped, Scope::admin, post_redrive,
+       "Try given up jobs again.", "redrive", ""},
+      {"GET", "/v1/keys", scoped, Scope::admin, get_keys, "List API keys.", "", ""},
+      {"POST", "/v1/keys", scoped, Scope::admin, post_keys, "Make an API key; it is shown once.",
+       "key", ""},
+      {"DELETE", "/v1/keys/{id}", scoped, Scope::admin, delete_key, "Revoke an API key, at once.",
+       "", ""},
+      {"GET", "/v1/endpoints", scoped, Scope::admin, get_endpoints, "List webhook endpoints.", "",
+       ""},
+      {"POST", "/v1/endpoints", scoped, Scope::admin, post_endpoints,
+       "Make a webhook endpoint; its secret is shown once.", "endpoint", ""},
+      {"POST", "/v1/endpoints/{id}/rotate", scoped, Scope::admin, post_rotate,
+       "Give an endpoint a new secret; the old one goes on for a while.", "rotate", ""},
+      {"DELETE", "/v1/endpoints/{id}", scoped, Scope::admin, delete_endpoint,
+       "Revoke a webhook endpoint, at once.", "", ""},
+      {"GET", "/v1/presets", key, kAny, get_presets, "The webhook presets of this server.", "", ""},
+      {"GET", "/v1/companies", local, kAny, get_companies, "List companies.", "", ""},
+      {"POST", "/v1/companies", local, kAny, post_companies, "Make a company.", "company", ""},
+      {"POST", "/v1/replay", local, kAny, post_replay,
+       "Let received events take effect again, from their raw bytes.", "replay", ""},
+      {"GET", "/healthz", open, kAny, get_healthz, "The process lives.", "", ""},
+      {"GET", "/readyz", open, kAny, get_readyz, "The server takes work.", "", ""},
+      {"GET", "/metrics", open, kAny, get_metrics, "Prometheus metrics.", "", ""},
+      {"GET", "/openapi.json", open, kAny, get_openapi, "This API, for machines.", "", ""},
+      {"GET", "/", open, kAny, get_asset, "The dashboard.", "", ""},
+      {"GET", "/assets/{file}", open, kAny, get_asset, "The dashboard's files.", "", ""},
+  };
+  return kTable;
+}
+
+Result<Caller> identify(const Context& context, const http::Request& request) {
+  if (request.is_local) {
+    const auto* company = request.header("x-samtale-company");
+    if (company != nullptr) return context.parts.tenants.as_operator(*company);
+  }
+  constexpr std::string_view kScheme = "Bearer ";
+  const auto* header = request.header("authorization");
+  const bool is_bearer = header != nullptr && header->starts_with(kScheme);
+  return context.parts.tenants.authenticate(
+      is_bearer ? std::string_view(*header).substr(kScheme.size()) : std::string_view(),
+      address_of(request));
+}
+
+namespace {
+
+Result<Caller> authorise(const Context& context, const Entry& entry, const http::Request& request) {
+  SAMTALE_TRY(auto caller, identify(context, request));
+  if (entry.access == Access::scoped && !caller.allows(entry.scope)) {
+    return fail(ErrorCode::permission_denied,
+                "this API key lacks the scope \"" + std::string(samtale::name(entry.scope)) + "\"");
+  }
+  return caller;
+}
+
+void handle(const Context& context, const Entry& entry, const http::Request& request,
+            http::Reply reply) {
+  // What browsers may do with an answer; the dashboard's files add their own policy.
+  auto guarded = [reply = std::move(reply)](http::Response response) mutable {
+    response.headers.emplace_back("X-Content-Type-Options", "nosniff");
+    response.headers.emplace_back("Cache-Control", "no-store");
+    reply(std::move(response));
+  };
+  if (entry.access == Access::local && !request.is_local) {
+    return guarded(failure({ErrorCode::not_found, "there is nothing at this path"}, request));
+  }
+  const bool wants_caller = entry.access == Access::key || entry.access == Access::scoped;
+  if (!wants_caller) return entry.handler(context, {request, nullptr}, std::move(guarded));
+  const auto caller = authorise(context, entry, request);
+  if (!caller) return guarded(failure(caller.error(), request));
+  entry.handler(context, {request, &*caller}, std::move(guarded));
+}
+
+}  // namespace
+}  // namespace samtale::api
+
+namespace samtale {
+
+std::vector<http::Route> make_api_routes(ApiParts parts, ApiOptions options) {
+  const auto context =
+      std::make_shared<api::Context>(api::Context{std::move(parts), std::move(options)});
+  std::vector<http::Route> routes;
+  for (const auto& entry : api::table()) {
+    http::Route route;
+    route.method = entry.method;
+    route.pattern = entry.pattern;
+    route.handler = [context, &entry](const http::Request& request, http::Reply reply) {
+      api::handle(*context, entry, request, std::move(reply));
+    };
+    if (entry.handler == api::post_conversations) {
+      route.stream = [context, &entry](const http::Request& head) -> http::StreamDecision {
+        const auto caller = api::authorise(*context, entry, head);
+        if (!caller) return {.stream = nullptr, .response = api::failure(caller.error(), head)};
+        return api::stream_conversations(*context, *caller, head);
+      };
+    }
+    routes.push_back(std::move(route));
+  }
+  return routes;
+}
+
+}  // namespace samtale

@@ -1,0 +1,34 @@
+// The jobs by which the stages of the pipeline meet: their kinds and payloads.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "model/ids.h"
+#include "queue/queue.h"
+
+namespace samtale {
+
+inline constexpr std::string_view kChunkJob = "chunk";  // Cut the conversation into chunks.
+inline constexpr std::string_view kEmbedJob = "embed";  // Give its chunks their vectors.
+inline constexpr std::string_view kIdleJob = "idle";    // End it if nothing more came.
+inline constexpr std::string_view kEraseJob = "erase";  // Make deleted bytes leave the files.
+// Never taken by a worker; in the dead letters only: an event that could not take effect.
+inline constexpr std::string_view kEventJob = "event";
+
+// Payloads are JSON with "v":1. Of a job about one conversation:
+[[nodiscard]] NewJob make_conversation_job(std::string_view kind, CompanyId company,
+                                           const ConversationId& conversation);
+// Errors: invalid_argument for another version (a newer node's: park it), corrupt otherwise.
+[[nodiscard]] Result<ConversationId> conversation_of(const Job& job);
+
+// Where the raw events of a deleted conversation lie.
+[[nodiscard]] NewJob make_erase_job(CompanyId company, const std::vector<LogPosition>& positions);
+[[nodiscard]] Result<std::vector<LogPosition>> positions_of(const Job& job);
+
+// An event in the log that could not take effect; `conversation` may be empty.
+[[nodiscard]] NewJob make_event_job(CompanyId company, LogPosition position);
+
+}  // namespace samtale

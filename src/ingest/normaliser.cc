@@ -1,0 +1,185 @@
+#include "ingest/normaliser.h"
+
+#include <algorithm>
+
+#include "base/bytes.h"
+#include "ingest/jobs.h"
+#include "ingest/merge.h"
+#include "providers/provider.h"
+
+namespace samtale {
+namespace {
+
+// So many events of other partitions are passed before the place is saved without own events:
+// what a restart has to read again.
+constexpr std::size_t kSaveEvery = 50'000;
+
+// True for errors of the event itself, which no retry mends.
+bool is_of_the_event(const Error& error) {
+  return error.code == ErrorCode::invalid_argument || error.code == ErrorCode::conflict ||
+         error.code == ErrorCode::not_found || error.code == ErrorCode::permission_denied;
+}
+
+Result<ProviderEvent> parse_event(const ReceivedEvent& event) {
+  if (event.provider == "native" || event.provider == "vcon") {
+    SAMTALE_TRY(const auto document, json::parse(event.body));
+    SAMTALE_TRY(auto patch, event.provider == "native" ? parse_native(document, event.received_at)
+                                                       : parse_vcon(document, event.received_at));
+    ProviderEvent parsed;
+    parsed.patches.push_back(std::move(patch));
+    return parsed;
+  }
+  const auto* provider = find_provider(event.provider);
+  if (provider == nullptr) {
+    return fail(ErrorCode::invalid_argument,
+                "event of provider \"" + event.provider + "\", which this binary does not know");
+  }
+  return provider->parse(Delivery{.headers = {}, .body = event.body}, event.received_at);
+}
+
+Duration idle_timeout_of(const ReceivedEvent& event) {
+  const auto* provider = find_provider(event.provider);
+  return provider == nullptr ? Duration{} : provider->idle_timeout;
+}
+
+}  // namespace
+
+Normaliser::Normaliser(AcceptLog& accepted, Store& store, Partition partition, const Clock& clock,
+                       Log& log, NormaliserOptions options)
+    : accepted_(accepted),
+      store_(store),
+      partition_(partition),
+      clock_(clock),
+      log_(log),
+      options_(options) {}
+
+void Normaliser::run(const std::stop_token& stop, Clock& sleeper) {
+  while (!stop.stop_requested()) {
+    const auto passed = step();
+    if (!passed) {
+      log_.warn("normalise.step_failed", passed.error());
+      sleeper.sleep_for(options_.error_pause, stop);
+    } else if (*passed == 0) {
+      sleeper.sleep_for(options_.idle_pause, stop);
+    }
+  }
+}
+
+Result<std::size_t> Normaliser::step() {
+  if (!next_) {
+    SAMTALE_TRY(next_, store_.log_offset(partition_));
+  }
+  SAMTALE_TRY(const auto entries, accepted_.read(*next_, options_.batch_bytes));
+  if (entries.empty()) return 0;
+
+  std::vector<Own> own;
+  std::size_t passed = 0;
+  auto next = *next_;
+  for (const auto& entry : entries) {
+    if (own.size() == options_.batch_events) break;
+    ++passed;
+    next = entry.next;
+    if (entry.is_erased) continue;
+    const auto head = peek_event(entry.payload);
+    // A record that names no company belongs to nobody's dead letters: said, kept, passed.
+    if (!head) {
+      if (partition_ == Partition{0}) log_.warn("normalise.unreadable_record", head.error());
+      continue;
+    }
+    if (store_.partition_of(head->company) == partition_) {
+      own.push_back({entry.position, entry.payload});
+    }
+  }
+
+  passed_unsaved_ += passed;
+  if (!own.empty() || passed_unsaved_ >= kSaveEvery) {
+    SAMTALE_TRY_VOID(store_.write(partition_, [&](StoreWriter& writer) -> Result<> {
+      for (const auto& event : own) SAMTALE_TRY_VOID(apply(writer, event, false));
+      return writer.set_log_offset(next);
+    }));
+    passed_unsaved_ = 0;
+  }
+  next_ = next;
+  return passed;
+}
+
+Result<std::size_t> Normaliser::replay(std::optional<WallTime> from, std::optional<WallTime> to) {
+  std::size_t done = 0;
+  const auto end = accepted_.end();
+  for (auto at = accepted_.begin(); at < end;) {
+    SAMTALE_TRY(const auto entries, accepted_.read(at, options_.batch_bytes));
+    if (entries.empty()) break;
+    std::vector<Own> own;
+    for (const auto& entry : entries) {
+      at = entry.next;
+      if (entry.is_erased) continue;
+      const auto head = peek_event(entry.payload);
+      if (!head || store_.partition_of(head->company) != partition_) continue;
+      if ((from && head->received_at < *from) || (to && head->received_at >= *to)) continue;
+      own.push_back({entry.position, entry.payload});
+    }
+    SAMTALE_TRY_VOID(store_.write(partition_, [&](StoreWriter& writer) -> Result<> {
+      for (const auto& event : own) SAMTALE_TRY_VOID(apply(writer, event, true));
+      return {};
+    }));
+    done += own.size();
+  }
+  return done;
+}
+
+Result<> Normaliser::apply(StoreWriter& writer, const Own& own, bool is_replay) {
+  SAMTALE_TRY(const auto head, peek_event(own.payload));
+  auto event = decode_received_event(own.payload);
+  auto done = event ? apply_event(writer, *event, own.position, is_replay)
+                    : Result<>(std::unexpected(event.error()));
+  if (done || !is_of_the_event(done.error())) return done;
+  return writer.add_dead_letter(make_event_job(head.company, own.position), done.error().message);
+}
+
+Result<> Normaliser::apply_event(StoreWriter& writer, const ReceivedEvent& event,
+                                 LogPosition position, bool is_replay) {
+  // Everything that can be wrong with the event is found before the first write.
+  SAMTALE_TRY(const auto parsed, parse_event(event));
+  const auto first_id =
+      parsed.patches.empty()
+          ? ConversationId{}
+          : make_conversation_id(event.company, event.source, parsed.patches[0].external_id);
+  const StoredEvent stored{.key = event.key,
+                           .body_hash = std::string(view(sha256(event.body))),
+                           .position = position,
+                           .conversation = first_id};
+  SAMTALE_TRY(const bool is_new, writer.put_event(event.company, stored, event.received_at));
+  if (!is_new && !is_replay) {
+    // The bytes of a repeat are of no use, and nothing but this knows where they lie.
+    return writer.enqueue(make_erase_job(event.company, {position}));
+  }
+
+  for (const auto& patch : parsed.patches) {
+    const auto id = make_conversation_id(event.company, event.source, patch.external_id);
+    SAMTALE_TRY(const bool is_deleted, writer.is_deleted(event.company, id));
+    if (is_deleted) {
+      SAMTALE_TRY_VOID(writer.enqueue(make_erase_job(event.company, {position})));
+      continue;
+    }
+    SAMTALE_TRY(auto found, writer.find_conversation(event.company, id));
+    SAMTALE_TRY(auto state, MergeState::parse(found ? found->state : std::string()));
+    if (!state.apply(patch, event.key)) continue;  // Says nothing that is not known.
+
+    StoredConversation merged;
+    merged.conversation = state.build(event.company, event.source, patch.external_id);
+    merged.state = state.serialise();
+    merged.received_at = found ? found->received_at : event.received_at;
+    merged.updated_at = event.received_at;
+    SAMTALE_TRY_VOID(writer.put_conversation(event.company, merged));
+    SAMTALE_TRY_VOID(writer.enqueue(make_conversation_job(kChunkJob, event.company, id)));
+    const auto idle = idle_timeout_of(event);
+    if (idle > Duration{} && merged.conversation.status != "ended") {
+      auto job = make_conversation_job(kIdleJob, event.company, id);
+      job.delay = idle;
+      SAMTALE_TRY_VOID(writer.enqueue(job));
+    }
+  }
+  return {};
+}
+
+}  // namespace samtale

@@ -1,0 +1,66 @@
+// Normaliser: turns the raw events of the accept log into conversations, exactly once in effect.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <stop_token>
+#include <utility>
+#include <vector>
+
+#include "accept/accept_log.h"
+#include "base/result.h"
+#include "ingest/received_event.h"
+#include "store/store.h"
+#include "sys/clock.h"
+#include "sys/log.h"
+
+namespace samtale {
+
+struct NormaliserOptions {
+  std::size_t batch_bytes = std::size_t{2} << 20;  // Of log read at a time.
+  std::size_t batch_events = 256;                  // Of own events in a transaction.
+  Duration idle_pause = std::chrono::milliseconds(5);
+  Duration error_pause = std::chrono::seconds(1);
+};
+
+// One for each partition; each reads the whole log and takes what is its partition's. Its place
+// in the log is committed with the effects, so that a crash repeats nothing.
+//
+// An event that cannot take effect (bad for its parser, an id used again with another body)
+// becomes a dead letter with its cause; the raw bytes stay in the log for replay.
+// What is passed in must outlive it.
+// Threads: one.
+class Normaliser {
+ public:
+  Normaliser(AcceptLog& accepted, Store& store, Partition partition, const Clock& clock, Log& log,
+             NormaliserOptions options = {});
+
+  // Does one batch and returns how many events of the log it passed: 0 means it has caught up.
+  Result<std::size_t> step();
+  void run(const std::stop_token& stop, Clock& sleeper);
+
+  // Makes events received in [from, to) take effect again, from their raw bytes: for after a
+  // parser was mended. Returns how many. On a Normaliser of its own, beside one that runs.
+  Result<std::size_t> replay(std::optional<WallTime> from, std::optional<WallTime> to);
+
+ private:
+  struct Own {
+    LogPosition position{};
+    std::string payload;
+  };
+
+  Result<> apply(StoreWriter& writer, const Own& own, bool is_replay);
+  Result<> apply_event(StoreWriter& writer, const ReceivedEvent& event, LogPosition position,
+                       bool is_replay);
+
+  AcceptLog& accepted_;
+  Store& store_;
+  const Partition partition_;
+  const Clock& clock_;
+  Log& log_;
+  const NormaliserOptions options_;
+  std::optional<LogPosition> next_;  // Empty until read from the store.
+  std::size_t passed_unsaved_ = 0;   // Events of other partitions since the last save.
+};
+
+}  // namespace samtale

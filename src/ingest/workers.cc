@@ -1,0 +1,287 @@
+#include "ingest/workers.h"
+
+#include <algorithm>
+#include <exception>
+
+#include "ingest/jobs.h"
+#include "ingest/merge.h"
+#include "providers/provider.h"
+
+namespace samtale {
+
+void run_worker(const std::string& name, const Step& step, const WorkerOptions& options,
+                Clock& clock, Log& log, const std::stop_token& stop) {
+  while (!stop.stop_requested()) {
+    auto taken = [&]() -> Result<std::size_t> {
+      try {
+        return step();
+      } catch (const std::exception& error) {
+        return fail(ErrorCode::unavailable, std::string("exception: ") + error.what());
+      }
+    }();
+    if (!taken) {
+      log.warn(name + ".step_failed", taken.error());
+      clock.sleep_for(options.error_pause, stop);
+    } else if (*taken == 0) {
+      clock.sleep_for(options.idle_pause, stop);
+    }
+  }
+}
+
+Result<> settle_failure(Queue& queue, const Job& job, const Error& error, const RetryPolicy& policy,
+                        Random& random) {
+  const bool may_pass = retryable(error.code) || error.code == ErrorCode::conflict;
+  auto settled =
+      may_pass && job.attempt < policy.attempts
+          ? queue.retry_after(job, backoff(policy, job.attempt, random.fraction()), error.message)
+          : queue.give_up(job, error.message);
+  // A lost lease means that another worker has the job: not our failure to settle.
+  if (!settled && settled.error().code == ErrorCode::conflict) return {};
+  return settled;
+}
+
+ChunkWorker::ChunkWorker(Queue& queue, Store& store, const ChunkPolicy& policy, Random& random,
+                         WorkerOptions options)
+    : queue_(queue), store_(store), policy_(policy), random_(random), options_(options) {}
+
+Result<std::size_t> ChunkWorker::step() {
+  SAMTALE_TRY(const auto jobs, queue_.take(kChunkJob, options_.batch, options_.lease));
+  if (jobs.empty()) return 0;
+
+  struct Cut {
+    Job job;
+    ConversationId conversation;
+    std::vector<Chunk> chunks;
+  };
+  std::vector<Cut> ready;
+  for (const auto& job : jobs) {
+    auto one = [&]() -> Result<> {
+      SAMTALE_TRY(const auto id, conversation_of(job));
+      SAMTALE_TRY(const auto found, store_.find_conversation(job.company, id));
+      // Deleted since it was queued: nothing left to cut, the job is done.
+      ready.push_back({job, id, found ? cut(found->conversation, policy_) : std::vector<Chunk>{}});
+      return {};
+    }();
+    if (!one) {
+      SAMTALE_TRY_VOID(settle_failure(queue_, job, one.error(), options_.retry, random_));
+    }
+  }
+  if (ready.empty()) return jobs.size();
+
+  const auto written = store_.write(jobs.front().partition, [&](StoreWriter& writer) -> Result<> {
+    std::vector<Job> done;
+    for (const auto& item : ready) {
+      done.push_back(item.job);
+      SAMTALE_TRY_VOID(writer.put_chunks(item.job.company, item.conversation, item.chunks));
+      if (item.chunks.empty()) continue;
+      SAMTALE_TRY_VOID(
+          writer.enqueue(make_conversation_job(kEmbedJob, item.job.company, item.conversation)));
+    }
+    return writer.finish(done);
+  });
+  if (!written) {
+    for (const auto& item : ready) {
+      SAMTALE_TRY_VOID(settle_failure(queue_, item.job, written.error(), options_.retry, random_));
+    }
+  }
+  return jobs.size();
+}
+
+EmbedWorker::EmbedWorker(Queue& queue, Store& store, Embedder& embedder, const Clock& clock,
+                         Random& random, WorkerOptions options, Duration embed_timeout)
+    : queue_(queue),
+      store_(store),
+      embedder_(embedder),
+      clock_(clock),
+      random_(random),
+      options_(options),
+      embed_timeout_(embed_timeout),
+      batch_(AdaptiveBatchOptions{.size_max = embedder.batch_max()}) {}
+
+Result<std::size_t> EmbedWorker::step() {
+  const auto limit = std::min(options_.batch, batch_.next_size(options_.batch));
+  SAMTALE_TRY(const auto jobs, queue_.take(kEmbedJob, limit, options_.lease));
+  if (jobs.empty()) return 0;
+
+  auto done = [&]() -> Result<> {
+    SAMTALE_TRY(const auto wanted, find_wanted(jobs));
+    std::vector<Outcome> outcomes(wanted.size());
+    for (std::size_t at = 0; at < wanted.size();) {
+      const auto size = std::min(wanted.size() - at, batch_.next_size(wanted.size() - at));
+      SAMTALE_TRY_VOID(
+          embed(std::span(wanted).subspan(at, size), std::span(outcomes).subspan(at, size)));
+      at += size;
+    }
+    return store_.write(jobs.front().partition, [&](StoreWriter& writer) -> Result<> {
+      for (std::size_t i = 0; i < wanted.size(); ++i) {
+        const auto& [job, conversation, chunk] = wanted[i];
+        const auto& outcome = outcomes[i];
+        if (outcome.error.empty()) {
+          SAMTALE_TRY_VOID(writer.put_embedding(job.company, conversation, chunk,
+                                                {embedder_.model_id(), outcome.vector}));
+          continue;
+        }
+        const auto what = "chunk " + std::to_string(chunk.ordinal) + ": " + outcome.error;
+        SAMTALE_TRY_VOID(writer.put_embed_error(job.company, conversation, chunk, outcome.error));
+        SAMTALE_TRY_VOID(writer.add_dead_letter(
+            make_conversation_job(kEmbedJob, job.company, conversation), what));
+      }
+      return writer.finish(jobs);
+    });
+  }();
+  if (!done) {
+    for (const auto& job : jobs) {
+      SAMTALE_TRY_VOID(settle_failure(queue_, job, done.error(), options_.retry, random_));
+    }
+  }
+  return jobs.size();
+}
+
+Result<std::vector<EmbedWorker::Wanted>> EmbedWorker::find_wanted(std::span<const Job> jobs) {
+  std::vector<Wanted> wanted;
+  for (const auto& job : jobs) {
+    const auto id = conversation_of(job);
+    if (!id) {
+      SAMTALE_TRY_VOID(settle_failure(queue_, job, id.error(), options_.retry, random_));
+      continue;
+    }
+    SAMTALE_TRY(auto chunks, store_.chunks(job.company, *id));
+    for (auto& stored : chunks) {
+      // A redriven job tries the failed chunks again: its attempt has begun anew, theirs too.
+      const bool has_vector = stored.embedding && stored.embedding->model == embedder_.model_id();
+      if (!has_vector) wanted.push_back({job, *id, std::move(stored.chunk)});
+    }
+  }
+  return wanted;
+}
+
+// Fills every outcome, or fails with an error that may pass. A batch that is refused is halved
+// until the bad text stands alone: one bad chunk never condemns the others.
+Result<> EmbedWorker::embed(std::span<const Wanted> wanted, std::span<Outcome> outcomes) {
+  std::vector<std::string> texts;
+  texts.reserve(wanted.size());
+  for (const auto& item : wanted) texts.push_back(item.chunk.header + "\n" + item.chunk.text);
+
+  const auto begin = clock_.now();
+  auto vectors = embedder_.embed(texts, EmbedRole::passage, nullptr, embed_timeout_);
+  batch_.observe(wanted.size(), clock_.now() - begin, vectors.has_value());
+  if (vectors) {
+    for (std::size_t i = 0; i < outcomes.size(); ++i) outcomes[i].vector = std::move((*vectors)[i]);
+    return {};
+  }
+  if (retryable(vectors.error().code)) return std::unexpected(std::move(vectors).error());
+  if (wanted.size() == 1) {
+    outcomes.front().error = vectors.error().message;
+    return {};
+  }
+  const auto half = wanted.size() / 2;
+  SAMTALE_TRY_VOID(embed(wanted.first(half), outcomes.first(half)));
+  return embed(wanted.subspan(half), outcomes.subspan(half));
+}
+
+IdleWorker::IdleWorker(Queue& queue, Store& store, Random& random, WorkerOptions options)
+    : queue_(queue), store_(store), random_(random), options_(options) {}
+
+Result<std::size_t> IdleWorker::step() {
+  SAMTALE_TRY(const auto jobs, queue_.take(kIdleJob, options_.batch, options_.lease));
+  if (jobs.empty()) return 0;
+  const auto written = store_.write(jobs.front().partition, [&](StoreWriter& writer) -> Result<> {
+    for (const auto& job : jobs) {
+      const auto id = conversation_of(job);
+      if (!id) {
+        SAMTALE_TRY_VOID(writer.add_dead_letter(
+            {.company = job.company, .kind = job.kind, .payload = job.payload, .key = job.key},
+            id.error().message));
+        continue;
+      }
+      SAMTALE_TRY(auto found, writer.find_conversation(job.company, *id));
+      if (!found || found->conversation.status == "ended") continue;
+      SAMTALE_TRY(auto state, MergeState::parse(found->state));
+      auto& conversation = found->conversation;
+      // As of its last turn, so that anything said after that opens it again.
+      ConversationPatch end;
+      end.external_id = conversation.external_id;
+      end.time = conversation.turns.empty()
+                     ? found->received_at
+                     : conversation.turns.back().at.value_or(found->received_at);
+      end.status = "ended";
+      end.end_reason = "idle";
+      state.apply(end, "idle");
+      conversation = state.build(job.company, conversation.source, conversation.external_id);
+      found->state = state.serialise();
+      SAMTALE_TRY_VOID(writer.put_conversation(job.company, *found));
+    }
+    return writer.finish(jobs);
+  });
+  if (!written) {
+    for (const auto& job : jobs) {
+      SAMTALE_TRY_VOID(settle_failure(queue_, job, written.error(), options_.retry, random_));
+    }
+  }
+  return jobs.size();
+}
+
+EraseWorker::EraseWorker(Queue& queue, Store& store, AcceptLog& accepted, Random& random,
+                         WorkerOptions options)
+    : queue_(queue), store_(store), accepted_(accepted), random_(random), options_(options) {}
+
+Result<std::size_t> EraseWorker::step() {
+  SAMTALE_TRY(const auto jobs, queue_.take(kEraseJob, options_.batch, options_.lease));
+  if (jobs.empty()) return 0;
+  auto done = [&]() -> Result<> {
+    for (const auto& job : jobs) {
+      SAMTALE_TRY(const auto positions, positions_of(job));
+      for (const auto position : positions) SAMTALE_TRY_VOID(accepted_.erase(position));
+    }
+    SAMTALE_TRY_VOID(store_.scrub(jobs.front().partition));
+    return queue_.finish(jobs);
+  }();
+  if (!done) {
+    for (const auto& job : jobs) {
+      SAMTALE_TRY_VOID(settle_failure(queue_, job, done.error(), options_.retry, random_));
+    }
+  }
+  return jobs.size();
+}
+
+Result<> erase_conversation(Store& store, CompanyId company, ConversationId id) {
+  return store.write(store.partition_of(company), [&](StoreWriter& writer) -> Result<> {
+    SAMTALE_TRY(const auto positions, writer.erase_conversation(company, id));
+    return writer.enqueue(make_erase_job(company, positions));
+  });
+}
+
+Result<std::size_t> enqueue_missing_embeddings(Store& store, const std::string& model) {
+  constexpr std::size_t kPage = 500;
+  std::size_t asked = 0;
+  for (std::uint32_t i = 0; i < store.partitions(); ++i) {
+    std::optional<std::pair<CompanyId, ConversationId>> after;
+    while (true) {
+      SAMTALE_TRY(const auto page, store.scan(Partition{i}, after, kPage));
+      if (page.empty()) break;
+      after = page.back();
+      std::vector<std::pair<CompanyId, ConversationId>> lacking;
+      for (const auto& [company, id] : page) {
+        SAMTALE_TRY(const auto chunks, store.chunks(company, id));
+        const bool lacks = std::ranges::any_of(chunks, [&](const StoredChunk& stored) {
+          return stored.embed_error.empty() &&
+                 (!stored.embedding || stored.embedding->model != model);
+        });
+        if (lacks) lacking.emplace_back(company, id);
+      }
+      if (lacking.empty()) continue;
+      SAMTALE_TRY_VOID(store.write(Partition{i}, [&](StoreWriter& writer) -> Result<> {
+        for (const auto& [company, id] : lacking) {
+          auto job = make_conversation_job(kEmbedJob, company, id);
+          job.priority = Priority::bulk;
+          SAMTALE_TRY_VOID(writer.enqueue(job));
+        }
+        return {};
+      }));
+      asked += lacking.size();
+    }
+  }
+  return asked;
+}
+
+}  // namespace samtale
