@@ -1,3 +1,5 @@
+#include <limits>
+
 #include "api/answer.h"
 #include "api/fields.h"
 #include "api/requests.h"
@@ -22,15 +24,18 @@ json::Value to_json(const KeyRecord& key) {
   return object;
 }
 
-std::string url_of(const Context& context, const EndpointRecord& endpoint) {
-  return context.options.public_url + "/v1/webhooks/" + endpoint.id;
+std::string url_of(const Context& context, const Call& call, const EndpointRecord& endpoint) {
+  auto base = context.options.public_url;
+  const auto* host = call.request.header("host");
+  if (base.empty() && host != nullptr && !call.request.is_local) base = "http://" + *host;
+  return base + "/v1/webhooks/" + endpoint.id;
 }
 
-json::Object describe(const Context& context, const EndpointRecord& endpoint) {
+json::Object describe(const Context& context, const Call& call, const EndpointRecord& endpoint) {
   json::Object object{{"id", endpoint.id},
                       {"preset", endpoint.preset},
                       {"source", endpoint.source},
-                      {"url", url_of(context, endpoint)},
+                      {"url", url_of(context, call, endpoint)},
                       {"secrets", endpoint.secrets.size()},
                       {"created_at", format_time(endpoint.created_at)}};
   if (endpoint.idle_timeout > Duration{}) {
@@ -99,7 +104,7 @@ void delete_key(const Context& context, const Call& call, http::Reply reply) {
 void get_endpoints(const Context& context, const Call& call, http::Reply reply) {
   json::Array list;
   for (const auto& endpoint : context.parts.tenants.endpoints(call.caller->company())) {
-    list.emplace_back(describe(context, endpoint));
+    list.emplace_back(describe(context, call, endpoint));
   }
   reply(ok(json::Object{{"endpoints", std::move(list)}}));
 }
@@ -130,7 +135,7 @@ void post_endpoints(const Context& context, const Call& call, http::Reply reply)
   if (auto done = fields.done(); !done) return reply(failure(done.error(), call.request));
   const auto created = context.parts.tenants.create_endpoint(call.caller->company(), wanted);
   if (!created) return refuse(context, call, created.error(), std::move(reply));
-  auto object = describe(context, *created);
+  auto object = describe(context, call, *created);
   object.emplace_back("secret", created->secrets.back().secret);
   reply(ok(object, 201));
 }
@@ -146,7 +151,7 @@ void post_rotate(const Context& context, const Call& call, http::Reply reply) {
   const auto rotated = context.parts.tenants.rotate_endpoint(
       call.caller->company(), *call.request.param("id"), secret, keep);
   if (!rotated) return refuse(context, call, rotated.error(), std::move(reply));
-  auto object = describe(context, *rotated);
+  auto object = describe(context, call, *rotated);
   object.emplace_back("secret", rotated->secrets.back().secret);
   reply(ok(object));
 }

@@ -40,6 +40,7 @@ Result<Item> make_item(const Context& context, const Caller& caller, const json:
                 .provider = as_vcon ? "vcon" : "native",
                 .key = make_event_key(kApiSource, event_id),
                 .received_at = now,
+                .idle_timeout = {},
                 .body = std::move(raw)};
   return item;
 }
@@ -284,6 +285,7 @@ void post_webhook(const Context& context, const Call& call, http::Reply reply) {
                          .provider = endpoint->preset,
                          .key = make_event_key(endpoint->source, event_id),
                          .received_at = now,
+                         .idle_timeout = endpoint->idle_timeout,
                          .body = request.body};
   parts.receiver.receive(std::move(received), [request_id = request.id, reply = std::move(reply)](
                                                   Result<Accepted> result) mutable {

@@ -38,6 +38,7 @@ Result<ProviderEvent> parse_event(const ReceivedEvent& event) {
 }
 
 Duration idle_timeout_of(const ReceivedEvent& event) {
+  if (event.idle_timeout > Duration{}) return event.idle_timeout;
   const auto* provider = find_provider(event.provider);
   return provider == nullptr ? Duration{} : provider->idle_timeout;
 }

@@ -10,7 +10,8 @@ namespace {
 
 constexpr std::string_view kMagic = "SRE";
 constexpr char kVersion = 1;
-constexpr std::size_t kFixedBytes = 4 + 8 + 8;  // Magic and version, company, received_at.
+// Magic and version, company, received_at, idle_timeout.
+constexpr std::size_t kFixedBytes = 4 + 8 + 8 + 8;
 
 void put_u64(std::string& out, std::uint64_t value) {
   for (int shift = 0; shift < 64; shift += 8) out.push_back(static_cast<char>(value >> shift));
@@ -63,6 +64,7 @@ std::string encode(const ReceivedEvent& event) {
   out.push_back(kVersion);
   put_u64(out, static_cast<std::uint64_t>(number(event.company)));
   put_u64(out, static_cast<std::uint64_t>(to_us(event.received_at)));
+  put_u64(out, static_cast<std::uint64_t>(event.idle_timeout.count()));
   put_text(out, event.source);
   put_text(out, event.provider);
   put_text(out, event.key);
@@ -75,6 +77,7 @@ Result<ReceivedEvent> decode_received_event(std::string_view payload) {
   SAMTALE_TRY(const auto head, peek_event(payload));
   event.company = head.company;
   event.received_at = head.received_at;
+  event.idle_timeout = Duration(static_cast<std::int64_t>(get_u64(payload.substr(20))));
   auto rest = payload.substr(kFixedBytes);
   const bool whole = take_text(rest, event.source) && take_text(rest, event.provider) &&
                      take_text(rest, event.key) && take_text(rest, event.body) && rest.empty();

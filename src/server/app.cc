@@ -1,0 +1,251 @@
+#include "server/app.h"
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <utility>
+
+#include "base/bytes.h"
+#include "text/chunker.h"
+#include "version.h"
+
+namespace samtale {
+namespace {
+
+// Workers give way to whatever a person or a sender waits for.
+constexpr int kWorkerNice = 10;
+
+void be_nice() { ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kWorkerNice); }
+
+Result<DataFolder> open_folder(const std::string& path, Files& files) {
+  auto folder = DataFolder::open(path);
+  if (folder || folder.error().code != ErrorCode::not_found) return folder;
+  SAMTALE_TRY_VOID(files.make_folder(path));
+  return DataFolder::open(path);
+}
+
+// A secret of this data folder, made once.
+Result<std::string> read_or_make_secret(Files& files, Random& random, const std::string& folder,
+                                        const std::string& name) {
+  constexpr std::size_t kBytes = 32;
+  const auto path = folder + "/" + name;
+  SAMTALE_TRY(const auto file, files.open(path, true));
+  SAMTALE_TRY(auto secret, file->read_at(0, kBytes));
+  if (secret.size() == kBytes) return secret;
+  secret = random.bytes(kBytes);
+  SAMTALE_TRY_VOID(file->write_at(0, secret));
+  SAMTALE_TRY_VOID(file->sync());
+  SAMTALE_TRY_VOID(files.sync_folder(folder));
+  return secret;
+}
+
+std::string public_url(const HttpConfig& http) {
+  if (!http.public_url.empty()) return http.public_url;
+  if (http.port == 0) return {};  // Known only later; answers then go by the Host header.
+  const std::string scheme = http.tls_certificate.empty() ? "http" : "https";
+  return scheme + "://" + http.address + ":" + std::to_string(http.port);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<App>> App::open(const Config& config, Log& log) {
+  const auto files = make_system_files();
+  SAMTALE_TRY(auto folder, open_folder(config.data_dir, *files));
+  std::unique_ptr<App> app(new App(config, log, std::move(folder)));
+  SAMTALE_TRY_VOID(app->build());
+  return app;
+}
+
+App::App(const Config& config, Log& log, DataFolder folder)
+    : config_(config),
+      log_(log),
+      folder_(std::move(folder)),
+      files_(make_system_files()),
+      http_client_(make_http_client()),
+      metrics_(make_metrics()) {}
+
+App::~App() { stop(); }
+
+Result<> App::build() {
+  const auto& data = folder_.path();
+  SAMTALE_TRY(registry_, SqliteRegistry::open({.folder = data, .vfs = {}}));
+  tenants_ = std::make_unique<Tenants>(
+      *registry_, clock_, random_,
+      TenantOptions{.events_per_second = config_.limits.events_per_second,
+                    .burst_seconds = config_.limits.burst_seconds,
+                    .failures_max = static_cast<int>(config_.limits.failures_max),
+                    .keys_max = static_cast<int>(config_.limits.keys_max),
+                    .endpoints_max = static_cast<int>(config_.limits.endpoints_max)});
+  SAMTALE_TRY_VOID(tenants_->load());
+
+  SAMTALE_TRY(accept_log_, open_accept_log(*files_, data + "/accepted",
+                                           {.segment_bytes = config_.accept.segment_bytes,
+                                            .group_records_max = config_.accept.group_records_max,
+                                            .group_wait_max = config_.accept.group_wait_max},
+                                           clock_, log_));
+  receiver_ = std::make_unique<Receiver>(*accept_log_);
+
+  SqliteStoreOptions store_options;
+  store_options.folder = data;
+  store_options.partitions = config_.store.partitions;
+  store_options.queue.jobs_per_company_max =
+      static_cast<std::int64_t>(config_.queue.jobs_max_per_company);
+  SAMTALE_TRY(store_, SqliteStore::open(store_options, clock_, random_));
+  for (const auto& company : tenants_->companies()) {
+    store_->queue().set_weight(company.id, company.weight);
+  }
+
+  SAMTALE_TRY(embedder_, make_embedder(config_, *http_client_, clock_, random_, log_));
+  indexes_ = std::make_unique<IndexSet>(embedder_->model_id(), embedder_->dimension());
+  SearchOptions search_options;
+  search_options.vector_share = config_.search.hybrid_weight;
+  search_options.candidates = config_.search.candidates;
+  SAMTALE_TRY(search_options.cursor_key, read_or_make_secret(*files_, random_, data, "cursor.key"));
+  searcher_ =
+      std::make_unique<Searcher>(*indexes_, *store_, *embedder_, clock_, std::move(search_options));
+  export_metrics();
+  make_routes();
+  return {};
+}
+
+void App::make_routes() {
+  ApiParts parts{.tenants = *tenants_,
+                 .receiver = *receiver_,
+                 .store = *store_,
+                 .queue = store_->queue(),
+                 .searcher = *searcher_,
+                 .indexes = *indexes_,
+                 .metrics = *metrics_,
+                 .clock = clock_,
+                 .random = random_,
+                 .log = log_,
+                 .not_ready = [this] { return not_ready(); },
+                 .replay = [this](std::optional<WallTime> from,
+                                  std::optional<WallTime> to) { return replay(from, to); }};
+  ApiOptions options;
+  options.version = kVersion;
+  options.public_url = public_url(config_.http);
+  options.metrics_open = config_.http.metrics == "open";
+  options.assets = dashboard_assets();
+  routes_ = make_api_routes(std::move(parts), std::move(options));
+}
+
+std::string App::not_ready() const {
+  if (is_stopping_) return "stopping";
+  if (!is_loaded_) return "loading the index";
+  return {};
+}
+
+WorkerOptions App::worker_options() const {
+  WorkerOptions options;
+  options.retry.attempts = static_cast<int>(config_.queue.retry_attempts);
+  options.retry.base = config_.queue.retry_base;
+  options.retry.longest = config_.queue.retry_longest;
+  return options;
+}
+
+void App::start_worker(std::string name, Step step, WorkerOptions options) {
+  workers_.emplace_back(
+      [this, name = std::move(name), step = std::move(step), options](const std::stop_token& stop) {
+        be_nice();
+        run_worker(name, step, options, clock_, log_, stop);
+      });
+}
+
+Result<> App::start() {
+  committer_ = std::jthread([this](const std::stop_token& stop) { accept_log_->run(stop); });
+
+  const auto begin = clock_.now();
+  std::vector<std::jthread> loaders;
+  std::vector<Result<>> loaded(store_->partitions());
+  for (std::uint32_t i = 0; i < store_->partitions(); ++i) {
+    followers_.push_back(std::make_unique<IndexFollower>(*store_, Partition{i}, *indexes_));
+    loaders.emplace_back(
+        [&loaded, i, follower = followers_.back().get()] { loaded[i] = follower->load(); });
+  }
+  loaders.clear();
+  for (auto& result : loaded) SAMTALE_TRY_VOID(std::move(result));
+  const auto size = indexes_->size();
+  const std::chrono::duration<double> took = clock_.now() - begin;
+  log_.info("index.loaded", {{"companies", std::to_string(indexes_->companies())},
+                             {"conversations", std::to_string(size.conversations)},
+                             {"chunks", std::to_string(size.chunks)},
+                             {"seconds", std::to_string(took.count())}});
+
+  auto& queue = store_->queue();
+  const auto options = worker_options();
+  const auto* policy = find_chunk_policy(config_.chunk.policy);
+  if (policy == nullptr) {
+    return fail(ErrorCode::invalid_argument,
+                "chunk.policy: there is no policy \"" + config_.chunk.policy + "\"");
+  }
+  for (std::uint32_t i = 0; i < store_->partitions(); ++i) {
+    normalisers_.push_back(
+        std::make_unique<Normaliser>(*accept_log_, *store_, Partition{i}, clock_, log_));
+    start_worker(
+        "normalise", [it = normalisers_.back().get()] { return it->step(); }, options);
+    start_worker(
+        "index", [it = followers_[i].get()] { return it->step(); }, options);
+  }
+  // Two of each: while one waits for the disk, the other computes.
+  for (int i = 0; i < 2; ++i) {
+    chunk_workers_.push_back(
+        std::make_unique<ChunkWorker>(queue, *store_, *policy, random_, options));
+    start_worker(
+        "chunk", [it = chunk_workers_.back().get()] { return it->step(); }, options);
+    embed_workers_.push_back(std::make_unique<EmbedWorker>(
+        queue, *store_, *embedder_, clock_, random_, options, config_.embed.timeout));
+    start_worker(
+        "embed", [it = embed_workers_.back().get()] { return it->step(); }, options);
+  }
+  auto slow = options;
+  slow.idle_pause = std::chrono::milliseconds(200);
+  idle_worker_ = std::make_unique<IdleWorker>(queue, *store_, random_, slow);
+  start_worker(
+      "idle", [it = idle_worker_.get()] { return it->step(); }, slow);
+  erase_worker_ = std::make_unique<EraseWorker>(queue, *store_, *accept_log_, random_, slow);
+  start_worker(
+      "erase", [it = erase_worker_.get()] { return it->step(); }, slow);
+  auto upkeep = slow;
+  upkeep.idle_pause = std::chrono::seconds(1);
+  start_worker(
+      "upkeep",
+      [this]() -> Result<std::size_t> {
+        SAMTALE_TRY_VOID(store_->housekeep());
+        return 0;
+      },
+      upkeep);
+  workers_.emplace_back([this] {
+    be_nice();
+    const auto asked = enqueue_missing_embeddings(*store_, embedder_->model_id());
+    if (!asked) return log_.warn("embed.backfill_failed", asked.error());
+    if (*asked > 0) {
+      log_.info("embed.backfill",
+                {{"conversations", std::to_string(*asked)}, {"model", embedder_->model_id()}});
+    }
+  });
+  is_loaded_ = true;
+  return {};
+}
+
+void App::stop() {
+  is_stopping_ = true;
+  for (auto& worker : workers_) worker.request_stop();
+  workers_.clear();
+  // Last, so that everything that was accepted meanwhile is committed and answered.
+  committer_.request_stop();
+  if (committer_.joinable()) committer_.join();
+}
+
+Result<std::size_t> App::replay(std::optional<WallTime> from, std::optional<WallTime> to) {
+  std::size_t replayed = 0;
+  for (std::uint32_t i = 0; i < store_->partitions(); ++i) {
+    Normaliser normaliser(*accept_log_, *store_, Partition{i}, clock_, log_);
+    SAMTALE_TRY(const auto some, normaliser.replay(from, to));
+    replayed += some;
+  }
+  log_.info("ingest.replayed", {{"events", std::to_string(replayed)}});
+  return replayed;
+}
+
+}  // namespace samtale

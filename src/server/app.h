@@ -1,0 +1,105 @@
+// App: the whole of Samtale on one machine, wired bottom up and taken down top down.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "accept/accept_log.h"
+#include "api/api.h"
+#include "base/result.h"
+#include "config/config.h"
+#include "embed/embedder.h"
+#include "http/server.h"
+#include "ingest/normaliser.h"
+#include "ingest/receiver.h"
+#include "ingest/workers.h"
+#include "metrics/metrics.h"
+#include "search/index_set.h"
+#include "search/search.h"
+#include "sqlite/data_folder.h"
+#include "store/sqlite_registry.h"
+#include "store/sqlite_store.h"
+#include "sys/clock.h"
+#include "sys/files.h"
+#include "sys/http_client.h"
+#include "sys/log.h"
+#include "sys/random.h"
+#include "tenants/tenants.h"
+
+namespace samtale {
+
+// Threads: open, start and stop from one thread.
+class App {
+ public:
+  // Opens everything below the data folder (made if it is missing), recovers what a crash left.
+  // Errors name the thing and the remedy: folder in use, wrong owner, damaged file, newer version.
+  [[nodiscard]] static Result<std::unique_ptr<App>> open(const Config& config, Log& log);
+  ~App();  // Stops.
+  App(const App&) = delete;
+  App& operator=(const App&) = delete;
+
+  [[nodiscard]] const std::vector<http::Route>& routes() const { return routes_; }
+
+  // Loads the index and starts the workers: from here on, accepted events take effect.
+  Result<> start();
+  // Refuses readiness, ends the workers between two pieces of work, commits what was accepted.
+  void stop();
+
+  // After each HTTP exchange: counts it and writes the access log.
+  void observe(const http::Exchange& exchange);
+  // Told by the server that serves `routes`, for the metrics.
+  void watch(const http::Server& server) { server_ = &server; }
+
+ private:
+  App(const Config& config, Log& log, DataFolder folder);
+
+  Result<> build();
+  void make_routes();
+  void export_metrics();
+  void start_worker(std::string name, Step step, WorkerOptions options);
+  [[nodiscard]] WorkerOptions worker_options() const;
+  [[nodiscard]] std::string not_ready() const;
+  Result<std::size_t> replay(std::optional<WallTime> from, std::optional<WallTime> to);
+
+  const Config config_;
+  Log& log_;
+  const DataFolder folder_;
+  SystemClock clock_;
+  SystemRandom random_;
+  const std::unique_ptr<Files> files_;
+  const std::unique_ptr<HttpClient> http_client_;
+  const std::unique_ptr<Metrics> metrics_;
+  std::unique_ptr<SqliteRegistry> registry_;
+  std::unique_ptr<Tenants> tenants_;
+  std::unique_ptr<AcceptLog> accept_log_;
+  std::unique_ptr<SqliteStore> store_;
+  std::unique_ptr<Receiver> receiver_;
+  std::unique_ptr<Embedder> embedder_;
+  std::unique_ptr<IndexSet> indexes_;
+  std::unique_ptr<Searcher> searcher_;
+  std::vector<std::unique_ptr<Normaliser>> normalisers_;
+  std::vector<std::unique_ptr<IndexFollower>> followers_;
+  std::vector<std::unique_ptr<ChunkWorker>> chunk_workers_;
+  std::vector<std::unique_ptr<EmbedWorker>> embed_workers_;
+  std::unique_ptr<IdleWorker> idle_worker_;
+  std::unique_ptr<EraseWorker> erase_worker_;
+  std::vector<http::Route> routes_;
+  std::atomic<const http::Server*> server_ = nullptr;
+  std::atomic<bool> is_loaded_ = false;
+  std::atomic<bool> is_stopping_ = false;
+  std::jthread committer_;
+  std::vector<std::jthread> workers_;
+};
+
+// The embedder that the configuration names. Errors: invalid_argument, unavailable.
+[[nodiscard]] Result<std::unique_ptr<Embedder>> make_embedder(const Config& config,
+                                                              HttpClient& http_client, Clock& clock,
+                                                              Random& random, Log& log);
+
+// The dashboard's files, embedded in the binary.
+[[nodiscard]] std::vector<Asset> dashboard_assets();
+
+}  // namespace samtale

@@ -1,0 +1,152 @@
+// samtale: the whole system wired on one page. App (app.cc) is the wiring of the parts; here is how
+// it is served, and how the command line reaches it.
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <fstream>
+#include <memory>
+
+#include "base/result.h"
+#include "cli/cli.h"
+#include "config/config.h"
+#include "http/server.h"
+#include "server/app.h"
+#include "sys/http_client.h"
+
+namespace samtale {
+namespace {
+
+constexpr auto kDrainMax = std::chrono::seconds(30);
+
+LogOptions log_options(const LogConfig& config) {
+  LogOptions options;
+  options.json = config.format == "json";
+  options.level = config.level == "debug"   ? LogLevel::debug
+                  : config.level == "warn"  ? LogLevel::warn
+                  : config.level == "error" ? LogLevel::error
+                                            : LogLevel::info;
+  return options;
+}
+
+std::string local_socket(const Config& config) { return config.data_dir + "/samtale.sock"; }
+
+http::ServerOptions server_options(const Config& config) {
+  http::ServerOptions options;
+  const auto& http = config.http;
+  options.address = http.address;
+  options.port = http.port;
+  options.local_socket = local_socket(config);
+  if (!http.tls_certificate.empty()) {
+    options.tls = http::TlsOptions{http.tls_certificate, http.tls_key};
+  }
+  options.io_threads = http.io_threads;
+  options.handler_threads = http.handler_threads;
+  options.handler_queue_max = http.handler_queue_max;
+  options.connections_max = http.connections_max;
+  options.header_bytes_max = http.header_bytes_max;
+  options.body_bytes_max = http.body_bytes_max;
+  options.stream_bytes_max = http.stream_bytes_max;
+  options.header_timeout = http.header_timeout;
+  options.body_timeout = http.body_timeout;
+  options.request_timeout = http.request_timeout;
+  options.idle_timeout = http.idle_timeout;
+  return options;
+}
+
+Result<> write_ready_file(const std::string& path, const std::string& url) {
+  if (path.empty()) return {};
+  const auto fresh = path + ".new";
+  std::ofstream(fresh) << R"({"url":")" << url << "\"}\n";
+  if (std::rename(fresh.c_str(), path.c_str()) != 0) {
+    return fail(ErrorCode::unavailable, "cannot write the ready file " + path);
+  }
+  return {};
+}
+
+// Blocks the signals that end the server, in every thread made from here on.
+sigset_t block_end_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+  return signals;
+}
+
+Result<> serve_until_told(const Config& given, const ServeOptions& serve, Log& log) {
+  const auto signals = block_end_signals();
+  SAMTALE_TRY(const auto app, App::open(given, log));
+  SystemClock clock;
+  SystemRandom random;
+  const auto server =
+      http::make_server(app->routes(), server_options(given), clock, random, log,
+                        [&app](const http::Exchange& exchange) { app->observe(exchange); });
+  app->watch(*server);
+  SAMTALE_TRY_VOID(app->start());
+  SAMTALE_TRY_VOID(server->start());
+  const std::string scheme = given.http.tls_certificate.empty() ? "http" : "https";
+  const auto url = scheme + "://" + given.http.address + ":" + std::to_string(server->port());
+  SAMTALE_TRY_VOID(write_ready_file(serve.ready_file, url));
+  log.info("server.ready", {{"url", url}, {"data", given.data_dir}});
+
+  int signal = 0;
+  sigwait(&signals, &signal);
+  log.info("server.stopping", {{"signal", std::to_string(signal)}});
+  // A second signal ends the process at once: what was answered is on disk.
+  pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+  const bool all_answered = server->drain(kDrainMax);
+  if (!all_answered) log.warn("server.drain_incomplete", {{"seconds", "30"}});
+  app->stop();
+  log.info("server.stopped");
+  return {};
+}
+
+int serve(const Config& config, const ServeOptions& options) {
+  const auto log = make_stderr_log(log_options(config.log));
+  const auto served = serve_until_told(config, options, *log);
+  if (served) return EXIT_SUCCESS;
+  log->error("server.failed", {{"error", served.error().message}});
+  return EXIT_FAILURE;
+}
+
+// To the server that runs on this data folder, over its local socket; without one, to the same
+// routes in this process.
+Result<Transport> connect(const Config& config, bool needs_server) {
+  auto log = std::shared_ptr<Log>(make_stderr_log({.level = LogLevel::error, .json = false}));
+  auto opened = App::open(config, *log);
+  if (opened) {
+    if (needs_server) {
+      return fail(ErrorCode::unavailable, "no server runs on the data folder " + config.data_dir +
+                                              "; start one with `samtale serve --data " +
+                                              config.data_dir + "`");
+    }
+    const std::shared_ptr<App> app = std::move(*opened);
+    return Transport([app, log](http::Request request) -> Result<http::Response> {
+      request.is_local = true;
+      request.peer = "local";
+      return http::dispatch(app->routes(), std::move(request));
+    });
+  }
+  if (opened.error().code != ErrorCode::conflict) {
+    return std::unexpected(std::move(opened).error());
+  }
+  return make_http_transport(std::shared_ptr<HttpClient>(make_http_client()), "http://localhost",
+                             local_socket(config), "");
+}
+
+}  // namespace
+}  // namespace samtale
+
+int main(int argc, char** argv) {
+  try {
+    samtale::CliHooks hooks;
+    hooks.serve = samtale::serve;
+    hooks.connect = samtale::connect;
+    return samtale::run(argc, argv, hooks);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "samtale: %s\n", error.what());
+    return EXIT_FAILURE;
+  }
+}

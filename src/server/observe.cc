@@ -1,0 +1,111 @@
+// What the App tells about itself: metrics and the access log.
+#include "server/app.h"
+
+namespace samtale {
+namespace {
+
+double seconds(Duration length) { return std::chrono::duration<double>(length).count(); }
+
+using Read = std::function<double(const QueueStats&)>;
+
+std::vector<Sample> by_kind(const Queue& queue, const Read& read) {
+  std::vector<Sample> samples;
+  const auto stats = queue.stats(std::nullopt);
+  if (!stats) return samples;
+  for (const auto& kind : *stats) samples.push_back({{{"kind", kind.kind}}, read(kind)});
+  return samples;
+}
+
+}  // namespace
+
+void App::observe(const http::Exchange& exchange) {
+  // Only what the route table knows becomes a label.
+  const std::string route = exchange.route.empty() ? "none" : std::string(exchange.route);
+  const std::string status = std::to_string(exchange.status);
+  metrics_
+      ->counter("samtale_http_requests_total", "Answers, by route and status.",
+                {{"route", route}, {"status", status}})
+      .add();
+  metrics_
+      ->histogram("samtale_http_request_seconds", "From the first byte to the answer.",
+                  {{"route", route}})
+      .observe(seconds(exchange.took));
+  const bool is_trouble = exchange.status >= 500;
+  log_.write(is_trouble ? LogLevel::warn : LogLevel::debug, "http.request",
+             {{"method", std::string(exchange.method)},
+              {"path", std::string(exchange.path)},
+              {"status", status},
+              {"ms", std::to_string(seconds(exchange.took) * 1e3)},
+              {"in", std::to_string(exchange.request_bytes)},
+              {"out", std::to_string(exchange.response_bytes)},
+              {"peer", std::string(exchange.peer)},
+              {"request_id", std::string(exchange.request_id)}});
+}
+
+void App::export_metrics() {
+  const auto gauge = [this](const char* name, const char* help, auto read) {
+    metrics_->gauge(name, help, [read] {
+      return std::vector<Sample>{{{}, static_cast<double>(read())}};
+    });
+  };
+  const auto* log = accept_log_.get();
+  gauge("samtale_accepted_events", "Events made durable since the start.",
+        [log] { return log->stats().appended; });
+  gauge("samtale_accept_commits", "fdatasync calls for them.",
+        [log] { return log->stats().commits; });
+  gauge("samtale_accept_log_bytes", "Raw events on disk.", [log] { return log->stats().bytes; });
+  gauge("samtale_accept_sync_seconds", "How long the last fdatasync took.",
+        [log] { return seconds(log->stats().last_sync); });
+  gauge("samtale_accept_backlog_bytes",
+        "Accepted and not yet normalised, of the slowest partition.", [this] {
+          std::uint64_t behind = 0;
+          for (std::uint32_t i = 0; i < store_->partitions(); ++i) {
+            const auto offset = store_->log_offset(Partition{i});
+            const auto end = number(accept_log_->end());
+            if (offset && number(*offset) < end) behind = std::max(behind, end - number(*offset));
+          }
+          return behind;
+        });
+
+  const auto& queue = store_->queue();
+  const auto depth = [&](const char* name, const char* help, Read read) {
+    metrics_->gauge(name, help, [&queue, read = std::move(read)] { return by_kind(queue, read); });
+  };
+  depth("samtale_queue_ready", "Jobs that could be taken.",
+        [](const QueueStats& kind) { return static_cast<double>(kind.ready); });
+  depth("samtale_queue_delayed", "Jobs waiting for their time.",
+        [](const QueueStats& kind) { return static_cast<double>(kind.delayed); });
+  depth("samtale_queue_leased", "Jobs being worked on.",
+        [](const QueueStats& kind) { return static_cast<double>(kind.leased); });
+  depth("samtale_queue_dead", "Dead letters.",
+        [](const QueueStats& kind) { return static_cast<double>(kind.dead); });
+  depth("samtale_queue_oldest_age_seconds", "Age of the oldest ready job.",
+        [](const QueueStats& kind) { return seconds(kind.oldest_age); });
+  depth("samtale_queue_failed_attempts", "Attempts that failed since the start.",
+        [](const QueueStats& kind) { return static_cast<double>(kind.attempts); });
+
+  const auto* indexes = indexes_.get();
+  gauge("samtale_index_companies", "Companies with an index.",
+        [indexes] { return indexes->companies(); });
+  gauge("samtale_index_conversations", "Searchable conversations.",
+        [indexes] { return indexes->size().conversations; });
+  gauge("samtale_index_chunks", "Searchable chunks.", [indexes] { return indexes->size().chunks; });
+  gauge("samtale_index_vectors", "Chunks with a vector.",
+        [indexes] { return indexes->size().vectors; });
+  gauge("samtale_index_bytes", "Memory held by the indexes.",
+        [indexes] { return indexes->size().bytes; });
+
+  const auto of_server = [&](const char* name, const char* help, auto member) {
+    gauge(name, help, [this, member] {
+      const auto* server = server_.load();
+      return server == nullptr ? std::uint64_t{0} : server->stats().*member;
+    });
+  };
+  of_server("samtale_http_connections", "Open connections.", &http::ServerStats::connections);
+  of_server("samtale_http_in_flight", "Requests being answered.", &http::ServerStats::in_flight);
+  of_server("samtale_http_queued", "Requests waiting for a handler.", &http::ServerStats::queued);
+  of_server("samtale_http_refused_full", "Requests refused because a queue was full.",
+            &http::ServerStats::refused_full);
+}
+
+}  // namespace samtale
