@@ -42,6 +42,8 @@ struct Response {
   int status = 200;
   std::string body;
   std::string content_type = "application/json";
+  // Framing is the server's: Connection, Content-Length, Date, Transfer-Encoding and X-Request-Id
+  // are skipped. A name or value that cannot stand in a header makes the answer a 500.
   std::vector<std::pair<std::string, std::string>> headers;
 };
 
@@ -53,7 +55,12 @@ using Reply = std::move_only_function<void(Response)>;
 using Handler = std::function<void(const Request&, Reply)>;
 
 // A body that is handled while it arrives: called for consecutive pieces in order, one at a time;
-// each piece ends at a line end (the last may not). What `piece` returns is sent at once.
+// each piece ends at a line end (the last may not, and may be empty). A piece is 1 MiB at most,
+// unless a single line is longer (up to the route's body_bytes_max). What `done` is given is sent at
+// once; nothing is read on until then. Dropping `done` ends the stream with an error.
+// Threads: `piece` runs on a handler thread, another one each time; `done` from any thread.
+// Memory:  `lines` stays valid until `done` was called or dropped, and the stream until after that
+//          (if the client went away it is destroyed then, without a last piece).
 class BodyStream {
  public:
   virtual ~BodyStream() = default;
@@ -92,10 +99,11 @@ struct ServerOptions {
   std::size_t header_bytes_max = 16 * 1024;
   std::size_t body_bytes_max = std::size_t{16} << 20;  // After decompression.
   std::size_t stream_bytes_max = std::size_t{4} << 30;
+  std::size_t buffered_bytes_max = std::size_t{1} << 30;  // Of all bodies at once; more get 503.
   Duration header_timeout = std::chrono::seconds(10);  // From the first byte to the last header.
-  Duration body_timeout = std::chrono::seconds(60);
+  Duration body_timeout = std::chrono::seconds(60);     // For the body, or each piece of a stream.
   Duration request_timeout = std::chrono::seconds(30);  // For the handler's answer.
-  Duration write_timeout = std::chrono::seconds(30);
+  Duration write_timeout = std::chrono::seconds(30);    // For each 64 KiB of an answer.
   Duration idle_timeout = std::chrono::seconds(75);  // Between requests of a connection.
 };
 
@@ -104,10 +112,12 @@ struct ServerStats {
   std::uint64_t connections = 0;  // Open now.
   std::uint64_t in_flight = 0;
   std::uint64_t queued = 0;
-  std::uint64_t refused_full = 0;  // 503 because the queue or the connection table was full.
+  std::uint64_t refused_full = 0;  // 503: queue, connections, buffered bytes or descriptors full.
 };
 
-// Told after each answer: route pattern (or "" if none matched), status, seconds, bytes.
+// Told after each answer, on an I/O thread: be quick. `route` is the pattern, or "" if none matched;
+// `took` counts from the last byte of the head to the last byte of the answer; bytes as on the wire
+// before TLS.
 struct Exchange {
   std::string_view method;
   std::string_view route;
@@ -121,6 +131,7 @@ struct Exchange {
 };
 using Observer = std::function<void(const Exchange&)>;
 
+// Order:   one request of a connection at a time, so pipelined requests are answered in order.
 // Threads: start, drain and the destructor from one thread; stats from any.
 class Server {
  public:
@@ -141,7 +152,8 @@ class Server {
                                                   Observer observer);
 
 // Matches and runs a request on the calling thread, without a network: what the command line uses
-// when no server runs. Waits for the reply.
+// when no server runs. `target` says where to; path, query and params are filled in from it. Waits
+// for the reply.
 [[nodiscard]] Response dispatch(const std::vector<Route>& routes, Request request);
 
 }  // namespace samtale::http
