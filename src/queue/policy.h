@@ -70,7 +70,6 @@ class FairSchedule {
   };
 
   Kind& kind_named(std::string_view kind);
-  void place(Lane& lane, CompanyId company, Entry& entry, std::int64_t now_us);
 
   const std::size_t partitions_;
   std::map<std::string, Kind, std::less<>> kinds_;

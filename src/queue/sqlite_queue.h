@@ -63,6 +63,8 @@ class QueueTransaction {
   [[nodiscard]] Result<bool> finish_one(const Job& job);  // False: the lease was lost.
   Result<> insert(const NewJob& job, std::int64_t now_us);
   [[nodiscard]] Result<bool> replace_waiting(const NewJob& job, std::int64_t now_us);
+  [[nodiscard]] Result<bool> is_waiting(CompanyId company, std::string_view kind,
+                                        std::string_view key);
   Result<> bury(JobId id, std::string_view cause);
   Result<> check_room(CompanyId company);
   Result<> note_kind(const std::string& kind);
@@ -109,7 +111,7 @@ class SqliteQueue final : public Queue {
 
  private:
   friend class QueueTransaction;
-  struct Taken;
+  struct Taken;  // A batch in the making.
 
   SqliteQueue(std::vector<sqlite::Database*> partitions, const Clock& clock,
               const SqliteQueueOptions& options);
@@ -119,9 +121,16 @@ class SqliteQueue final : public Queue {
   [[nodiscard]] std::int64_t now_us() const { return to_us(clock_.wall_now()); }
   [[nodiscard]] Result<std::vector<Job>> take_from(Partition partition, std::string_view kind,
                                                    std::size_t limit, Duration lease);
-  Result<> fill(QueueTransaction& transaction, std::string_view kind, std::size_t limit,
-                std::int64_t until_us, Taken& taken);
-  void count_failure(const Job& job);
+  [[nodiscard]] Result<std::optional<std::int64_t>> take_of(QueueTransaction& transaction,
+                                                            CompanyId company, std::size_t limit,
+                                                            Taken& taken);
+  struct Candidate;  // A job that is due.
+  [[nodiscard]] Result<std::vector<Candidate>> due_jobs(sqlite::Connection& connection,
+                                                        CompanyId company, std::size_t limit,
+                                                        Taken& taken) const;
+  Result<> lease_or_bury(QueueTransaction& transaction, Candidate candidate, Taken& taken);
+  [[nodiscard]] Result<bool> revive(QueueTransaction& transaction, CompanyId company, JobId id);
+  void count_failure(std::string_view kind, CompanyId company);
 
   const std::vector<sqlite::Database*> partitions_;
   const Clock& clock_;

@@ -62,14 +62,14 @@ class Statement {
   Statement(Connection& connection, sqlite3_stmt* statement, bool* in_use);
 
   template <class... Values>
-  Result<> bind_all(bool copy, const Values&... values) {
+  Result<> bind_all([[maybe_unused]] bool copy, const Values&... values) {
     int code = 0;
-    int place = 0;
+    [[maybe_unused]] int place = 0;
     ((code = code == 0 ? bind_one(++place, values, copy) : code), ...);
     return check_bind(code);
   }
   template <class T>
-  int bind_one(int place, const T& value, bool copy) {
+  int bind_one(int place, const T& value, [[maybe_unused]] bool copy) {
     if constexpr (std::is_same_v<T, std::nullptr_t>) {
       return bind_null(place);
     } else if constexpr (std::is_same_v<T, Blob>) {

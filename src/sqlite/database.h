@@ -123,7 +123,7 @@ class Database {
   void give_back(Connection& reader) const;
 
   const DatabaseOptions options_;
-  std::mutex writer_mutex_;
+  mutable std::mutex writer_mutex_;
   std::unique_ptr<Connection> writer_;              // Guarded by writer_mutex_.
   Durability durability_ = Durability::power_loss;  // Guarded by writer_mutex_.
   std::atomic<int> wal_pages_ = 0;

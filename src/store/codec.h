@@ -1,0 +1,34 @@
+// How the store's columns hold documents and vectors (docs/formats/sqlite-v1.md).
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "model/chunk.h"
+#include "model/conversation.h"
+
+namespace samtale {
+
+// A byte that says how (0 plain, 1 zstd), then the bytes. Short or incompressible ones stay plain.
+// Threads: any; each keeps a compressor of its own (about 1 MB).
+[[nodiscard]] std::string pack(std::string_view bytes);
+[[nodiscard]] Result<std::string> unpack(std::string_view packed);  // Errors: corrupt.
+
+[[nodiscard]] std::string pack(const Conversation& conversation);
+[[nodiscard]] Result<Conversation> unpack_conversation(std::string_view packed);
+
+// Little-endian 32-bit floats.
+[[nodiscard]] std::string_view vector_bytes(std::span<const float> vector);
+[[nodiscard]] Result<std::vector<float>> vector_from_bytes(std::string_view bytes);
+
+// 16 bytes over what an embedding is made from: header, text and policy, each with its length.
+[[nodiscard]] std::string chunk_digest(const Chunk& chunk);
+
+// 16 bytes that stand for an event's key. A provider's key may hold an address or a name, and what
+// is kept after an erasure may not.
+[[nodiscard]] std::string event_key_digest(std::string_view key);
+
+}  // namespace samtale

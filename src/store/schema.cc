@@ -1,0 +1,142 @@
+#include "store/schema.h"
+
+#include <array>
+
+#include "queue/sqlite_queue.h"
+
+namespace samtale {
+namespace {
+
+// Large rows lie in the order they came (a plain rowid table), so that a batch touches few pages;
+// the keys, company first, are in indexes of small rows.
+constexpr sqlite::Migration kStoreSchema1 = R"sql(
+CREATE TABLE meta(name TEXT NOT NULL PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
+
+CREATE TABLE conversations(
+  row INTEGER PRIMARY KEY,
+  company INTEGER NOT NULL,
+  id BLOB NOT NULL,
+  sort_us INTEGER NOT NULL,
+  channel TEXT NOT NULL,
+  source TEXT NOT NULL,
+  external_id TEXT NOT NULL,
+  revision INTEGER NOT NULL,
+  received_us INTEGER NOT NULL,
+  updated_us INTEGER NOT NULL,
+  turns INTEGER NOT NULL,
+  body BLOB NOT NULL,
+  state BLOB NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX conversations_by_id ON conversations(company, id);
+CREATE INDEX conversations_by_time ON conversations(company, sort_us, id);
+CREATE INDEX conversations_by_channel ON conversations(company, channel, sort_us, id);
+CREATE INDEX conversations_by_source ON conversations(company, source, sort_us, id);
+CREATE INDEX conversations_by_external_id ON conversations(company, external_id);
+
+CREATE TABLE chunks(
+  row INTEGER PRIMARY KEY,
+  company INTEGER NOT NULL,
+  conversation BLOB NOT NULL,
+  ordinal INTEGER NOT NULL,
+  first_turn INTEGER NOT NULL,
+  last_turn INTEGER NOT NULL,
+  digest BLOB NOT NULL,
+  embed_error TEXT NOT NULL,
+  policy TEXT NOT NULL,
+  header TEXT NOT NULL,
+  text BLOB NOT NULL
+) STRICT;
+CREATE INDEX chunks_by_conversation ON chunks(company, conversation, ordinal);
+
+CREATE TABLE vectors(
+  chunk INTEGER PRIMARY KEY,
+  company INTEGER NOT NULL,
+  model TEXT NOT NULL,
+  vector BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE events(
+  company INTEGER NOT NULL,
+  key BLOB NOT NULL,
+  conversation BLOB NOT NULL,
+  position INTEGER NOT NULL,
+  received_us INTEGER NOT NULL,
+  body_hash BLOB NOT NULL,
+  PRIMARY KEY(company, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX events_by_conversation ON events(company, conversation, position);
+
+CREATE TABLE tombstones(
+  company INTEGER NOT NULL,
+  conversation BLOB NOT NULL,
+  PRIMARY KEY(company, conversation)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE changes(
+  sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+  company INTEGER NOT NULL,
+  conversation BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE company_counts(
+  company INTEGER PRIMARY KEY,
+  conversations INTEGER NOT NULL,
+  turns INTEGER NOT NULL,
+  chunks INTEGER NOT NULL,
+  chunks_with_vector INTEGER NOT NULL,
+  events INTEGER NOT NULL
+) STRICT;
+)sql";
+
+constexpr sqlite::Migration kRegistrySchema1 = R"sql(
+CREATE TABLE companies(
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  name TEXT NOT NULL UNIQUE,
+  weight REAL NOT NULL,
+  events_per_second_max INTEGER NOT NULL,
+  conversations_max INTEGER NOT NULL,
+  created_us INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE keys(
+  id TEXT NOT NULL PRIMARY KEY,
+  company INTEGER NOT NULL,
+  secret_hash BLOB NOT NULL,
+  label TEXT NOT NULL,
+  rights INTEGER NOT NULL,
+  created_us INTEGER NOT NULL,
+  expires_us INTEGER,
+  revoked_us INTEGER
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE endpoints(
+  id TEXT NOT NULL PRIMARY KEY,
+  company INTEGER NOT NULL,
+  preset TEXT NOT NULL,
+  source TEXT NOT NULL,
+  idle_timeout_us INTEGER NOT NULL,
+  created_us INTEGER NOT NULL,
+  revoked_us INTEGER
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE endpoint_secrets(
+  endpoint TEXT NOT NULL,
+  place INTEGER NOT NULL,
+  secret TEXT NOT NULL,
+  expires_us INTEGER,
+  PRIMARY KEY(endpoint, place)
+) STRICT, WITHOUT ROWID;
+)sql";
+
+constexpr std::array kRegistrySchema = {kRegistrySchema1};
+
+}  // namespace
+
+std::span<const sqlite::Migration> partition_schema() {
+  static const std::array kPartitionSchema = {kQueueSchema1, kStoreSchema1};
+  return kPartitionSchema;
+}
+
+std::span<const sqlite::Migration> registry_schema() { return kRegistrySchema; }
+
+}  // namespace samtale

@@ -1,0 +1,246 @@
+#include "store/sqlite_store.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "base/check.h"
+#include "store/codec.h"
+#include "store/cursor.h"
+#include "store/rows.h"
+#include "store/sqlite_writer.h"
+
+namespace samtale {
+namespace {
+
+using sqlite::Blob;
+using sqlite::Durability;
+using sqlite::Statement;
+
+constexpr std::size_t kPageMax = 200;
+// How long a checkpoint waits for readers: reads are short, but a full disk queue can hold them.
+constexpr Duration kScrubPatience = std::chrono::seconds(5);
+constexpr Duration kHousekeepPatience = std::chrono::milliseconds(100);
+
+// The index that finds the page without reading past it. A channel together with a source walks the
+// source's conversations; an external id has one conversation a source.
+std::string list_sql(const ConversationQuery& query) {
+  std::string index = "conversations_by_time";
+  if (!query.channel.empty()) index = "conversations_by_channel";
+  if (!query.source.empty()) index = "conversations_by_source";
+  if (!query.external_id.empty()) index = "conversations_by_external_id";
+  std::string sql =
+      "SELECT body, revision, received_us, updated_us, sort_us FROM conversations INDEXED BY " +
+      index + " WHERE company = ?1 AND (sort_us, id) < (?2, ?3) AND sort_us >= ?4";
+  sql += query.channel.empty() ? " AND ?6 = ''" : " AND channel = ?6";
+  sql += query.source.empty() ? " AND ?7 = ''" : " AND source = ?7";
+  sql += query.external_id.empty() ? " AND ?8 = ''" : " AND external_id = ?8";
+  return sql + " ORDER BY sort_us DESC, id DESC LIMIT ?5";
+}
+
+Result<StoredChunk> read_chunk(const Statement& row, ConversationId conversation) {
+  StoredChunk stored;
+  stored.conversation = conversation;
+  stored.chunk.ordinal = static_cast<std::uint32_t>(row.integer(0));
+  stored.chunk.first_turn = static_cast<std::uint32_t>(row.integer(1));
+  stored.chunk.last_turn = static_cast<std::uint32_t>(row.integer(2));
+  stored.chunk.header = row.bytes(3);
+  SAMTALE_TRY(stored.chunk.text, unpack(row.bytes(4)));
+  stored.chunk.policy = row.bytes(5);
+  stored.embed_error = row.bytes(6);
+  if (!row.is_null(7)) {
+    SAMTALE_TRY(auto vector, vector_from_bytes(row.bytes(8)));
+    stored.embedding = Embedding{.model = std::string(row.bytes(7)), .vector = std::move(vector)};
+  }
+  return stored;
+}
+
+}  // namespace
+
+sqlite::Database& SqliteStore::file(Partition partition) const {
+  const auto place = static_cast<std::size_t>(partition);
+  SAMTALE_CHECK(place < files_.size(), "partitions come from partition_of");
+  return *files_[place];
+}
+
+Result<sqlite::Snapshot> SqliteStore::snapshot_of(CompanyId company) const {
+  return file(partition_of(company)).snapshot();
+}
+
+Partition SqliteStore::partition_of(CompanyId company) const {
+  return samtale::partition_of(company, files_.size());
+}
+
+Result<std::optional<StoredConversation>> SqliteStore::find_conversation(CompanyId company,
+                                                                         ConversationId id) const {
+  SAMTALE_TRY(const auto snapshot, snapshot_of(company));
+  return read_conversation(snapshot.connection(), company, id);
+}
+
+Result<ConversationPage> SqliteStore::list_conversations(CompanyId company,
+                                                         const ConversationQuery& query) const {
+  const auto limit = std::clamp<std::size_t>(query.limit, 1, kPageMax);
+  // What the page lies before: a place, or a time (an empty id comes before every id).
+  std::int64_t before_us = query.to ? to_us(*query.to) : INT64_MAX;
+  std::string before_id;
+  if (!query.cursor.empty()) {
+    SAMTALE_TRY(const auto place, read_cursor(key_, company, query.cursor));
+    if (place.sort_us < before_us) {
+      before_us = place.sort_us;
+      before_id = place.id.view();
+    }
+  }
+  SAMTALE_TRY(const auto snapshot, snapshot_of(company));
+  SAMTALE_TRY(auto rows, snapshot.connection().prepare(list_sql(query)));
+  const auto from_or_ever = query.from ? to_us(*query.from) : INT64_MIN;
+  SAMTALE_TRY_VOID(rows.bind(company, before_us, Blob{before_id}, from_or_ever, limit + 1,
+                             query.channel, query.source, query.external_id));
+  ConversationPage page;
+  std::int64_t last_us = 0;
+  while (true) {
+    SAMTALE_TRY(const bool found, rows.step());
+    if (!found) return page;
+    if (page.conversations.size() == limit) break;
+    auto& stored = page.conversations.emplace_back();
+    SAMTALE_TRY(stored.conversation, unpack_conversation(rows.bytes(0)));
+    stored.revision = rows.integer(1);
+    stored.received_at = from_us(rows.integer(2));
+    stored.updated_at = from_us(rows.integer(3));
+    last_us = rows.integer(4);
+  }
+  page.next_cursor =
+      write_cursor(key_, company, {last_us, page.conversations.back().conversation.id});
+  return page;
+}
+
+Result<std::vector<StoredChunk>> SqliteStore::chunks(CompanyId company, ConversationId id) const {
+  SAMTALE_TRY(const auto snapshot, snapshot_of(company));
+  SAMTALE_TRY(auto rows, snapshot.connection().prepare(
+                             "SELECT c.ordinal, c.first_turn, c.last_turn, c.header, c.text, "
+                             "c.policy, c.embed_error, v.model, v.vector "
+                             "FROM chunks AS c INDEXED BY chunks_by_conversation "
+                             "LEFT JOIN vectors AS v ON v.chunk = c.row "
+                             "WHERE c.company = ?1 AND c.conversation = ?2 ORDER BY c.ordinal"));
+  SAMTALE_TRY_VOID(rows.bind(company, blob(id)));
+  std::vector<StoredChunk> chunks;
+  while (true) {
+    SAMTALE_TRY(const bool found, rows.step());
+    if (!found) return chunks;
+    SAMTALE_TRY(auto chunk, read_chunk(rows, id));
+    chunks.push_back(std::move(chunk));
+  }
+}
+
+Result<std::optional<StoredEvent>> SqliteStore::find_event(CompanyId company,
+                                                           std::string_view key) const {
+  SAMTALE_TRY(const auto snapshot, snapshot_of(company));
+  SAMTALE_TRY(auto row,
+              snapshot.connection().prepare("SELECT conversation, position, body_hash FROM events "
+                                            "WHERE company = ?1 AND key = ?2"));
+  SAMTALE_TRY_VOID(row.bind(company, Blob{event_key_digest(key)}));
+  SAMTALE_TRY(const bool found, row.step());
+  if (!found) return std::optional<StoredEvent>();
+  StoredEvent event;
+  event.key = key;
+  SAMTALE_TRY(event.conversation, read_id(row.bytes(0)));
+  event.position = static_cast<LogPosition>(row.integer(1));
+  event.body_hash = row.bytes(2);
+  return event;
+}
+
+Result<CompanyStats> SqliteStore::company_stats(CompanyId company) const {
+  SAMTALE_TRY(const auto snapshot, snapshot_of(company));
+  SAMTALE_TRY(auto row, snapshot.connection().prepare(
+                            "SELECT conversations, turns, chunks, chunks - chunks_with_vector, "
+                            "events FROM company_counts WHERE company = ?1"));
+  SAMTALE_TRY_VOID(row.bind(company));
+  SAMTALE_TRY(const bool found, row.step());
+  if (!found) return CompanyStats();
+  return CompanyStats{.conversations = row.integer(0),
+                      .turns = row.integer(1),
+                      .chunks = row.integer(2),
+                      .chunks_without_vector = row.integer(3),
+                      .events = row.integer(4)};
+}
+
+Result<std::vector<Change>> SqliteStore::changes(Partition partition, std::uint64_t after,
+                                                 std::size_t limit) const {
+  SAMTALE_TRY(const auto snapshot, file(partition).snapshot());
+  SAMTALE_TRY(auto rows,
+              snapshot.connection().prepare("SELECT sequence, company, conversation FROM changes "
+                                            "WHERE sequence > ?1 ORDER BY sequence LIMIT ?2"));
+  SAMTALE_TRY_VOID(rows.bind(after, limit));
+  std::vector<Change> changes;
+  while (true) {
+    SAMTALE_TRY(const bool found, rows.step());
+    if (!found) return changes;
+    SAMTALE_TRY(const auto conversation, read_id(rows.bytes(2)));
+    changes.push_back({.sequence = static_cast<std::uint64_t>(rows.integer(0)),
+                       .company = static_cast<CompanyId>(rows.integer(1)),
+                       .conversation = conversation});
+  }
+}
+
+Result<std::uint64_t> SqliteStore::last_change(Partition partition) const {
+  SAMTALE_TRY(const auto snapshot, file(partition).snapshot());
+  // The table of AUTOINCREMENT: it also remembers changes that have been forgotten.
+  SAMTALE_TRY(const auto last, snapshot.connection().integer(
+                                   "SELECT seq FROM sqlite_sequence WHERE name = 'changes'"));
+  return static_cast<std::uint64_t>(last.value_or(0));
+}
+
+Result<std::vector<std::pair<CompanyId, ConversationId>>> SqliteStore::scan(
+    Partition partition, std::optional<std::pair<CompanyId, ConversationId>> after,
+    std::size_t limit) const {
+  SAMTALE_TRY(const auto snapshot, file(partition).snapshot());
+  SAMTALE_TRY(auto rows, snapshot.connection().prepare(
+                             "SELECT company, id FROM conversations INDEXED BY conversations_by_id "
+                             "WHERE (company, id) > (?1, ?2) ORDER BY company, id LIMIT ?3"));
+  const auto company = after ? number(after->first) : INT64_MIN;
+  SAMTALE_TRY_VOID(rows.bind(company, after ? blob(after->second) : Blob{}, limit));
+  std::vector<std::pair<CompanyId, ConversationId>> found;
+  while (true) {
+    SAMTALE_TRY(const bool more, rows.step());
+    if (!more) return found;
+    SAMTALE_TRY(const auto id, read_id(rows.bytes(1)));
+    found.emplace_back(static_cast<CompanyId>(rows.integer(0)), id);
+  }
+}
+
+Result<> SqliteStore::trim_changes(Partition partition, std::uint64_t sequence) {
+  // Forgotten once more after a loss of power does no harm.
+  SAMTALE_TRY(auto transaction, file(partition).begin(Durability::process));
+  SAMTALE_TRY_VOID(
+      transaction.connection().run("DELETE FROM changes WHERE sequence <= ?1", sequence));
+  return transaction.commit();
+}
+
+Result<LogPosition> SqliteStore::log_offset(Partition partition) const {
+  SAMTALE_TRY(const auto snapshot, file(partition).snapshot());
+  SAMTALE_TRY(const auto offset,
+              snapshot.connection().integer("SELECT value FROM meta WHERE name = 'log_offset'"));
+  return static_cast<LogPosition>(offset.value_or(0));
+}
+
+Result<> SqliteStore::write(Partition partition,
+                            const std::function<Result<>(StoreWriter&)>& work) {
+  SAMTALE_TRY(auto transaction, file(partition).begin());
+  SqliteWriter writer(transaction, *queue_, partition, files_.size());
+  SAMTALE_TRY_VOID(work(writer));
+  SAMTALE_TRY_VOID(writer.flush());
+  SAMTALE_TRY_VOID(transaction.commit());
+  writer.committed();
+  return {};
+}
+
+Result<> SqliteStore::scrub(Partition partition) {
+  return file(partition).checkpoint(kScrubPatience);
+}
+
+Result<> SqliteStore::housekeep() {
+  const auto longest = std::ranges::max_element(
+      files_, {}, [](const auto& candidate) { return candidate->wal_bytes(); });
+  if ((*longest)->wal_bytes() <= options_.housekeep_wal_bytes) return {};
+  return (*longest)->checkpoint(kHousekeepPatience);
+}
+
+}  // namespace samtale
