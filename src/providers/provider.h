@@ -69,6 +69,7 @@ struct ConversationPatch {
   std::vector<Party> parties;    // Added to those known.
   std::vector<TurnPatch> turns;  // In the order they were said.
   bool is_complete = false;      // `turns` is the whole transcript and replaces older turns.
+  bool is_erased = false;        // The source erased it: the caller erases it here, for good.
   std::optional<std::vector<std::string>> tags;  // The whole list.
   json::Object metadata;                         // By key; null removes one.
   json::Object vendor_analysis;
