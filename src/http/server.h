@@ -56,10 +56,10 @@ using Handler = std::function<void(const Request&, Reply)>;
 
 // A body that is handled while it arrives: called for consecutive pieces in order, one at a time;
 // each piece ends at a line end (the last may not, and may be empty). A piece is 1 MiB at most,
-// unless a single line is longer (up to the route's body_bytes_max). What `done` is given is sent at
-// once; nothing is read on until then. Dropping `done` ends the stream with an error.
-// Threads: `piece` runs on a handler thread, another one each time; `done` from any thread.
-// Memory:  `lines` stays valid until `done` was called or dropped, and the stream until after that
+// unless a single line is longer (up to the route's body_bytes_max). What `done` is given is sent
+// at once; nothing is read on until then. Dropping `done` ends the stream with an error. Threads:
+// `piece` runs on a handler thread, another one each time; `done` from any thread. Memory:  `lines`
+// stays valid until `done` was called or dropped, and the stream until after that
 //          (if the client went away it is destroyed then, without a last piece).
 class BodyStream {
  public:
@@ -100,11 +100,11 @@ struct ServerOptions {
   std::size_t body_bytes_max = std::size_t{16} << 20;  // After decompression.
   std::size_t stream_bytes_max = std::size_t{4} << 30;
   std::size_t buffered_bytes_max = std::size_t{1} << 30;  // Of all bodies at once; more get 503.
-  Duration header_timeout = std::chrono::seconds(10);  // From the first byte to the last header.
+  Duration header_timeout = std::chrono::seconds(10);     // From the first byte to the last header.
   Duration body_timeout = std::chrono::seconds(60);     // For the body, or each piece of a stream.
   Duration request_timeout = std::chrono::seconds(30);  // For the handler's answer.
   Duration write_timeout = std::chrono::seconds(30);    // For each 64 KiB of an answer.
-  Duration idle_timeout = std::chrono::seconds(75);  // Between requests of a connection.
+  Duration idle_timeout = std::chrono::seconds(75);     // Between requests of a connection.
 };
 
 // What the server counts; read by metrics.
@@ -115,9 +115,9 @@ struct ServerStats {
   std::uint64_t refused_full = 0;  // 503: queue, connections, buffered bytes or descriptors full.
 };
 
-// Told after each answer, on an I/O thread: be quick. `route` is the pattern, or "" if none matched;
-// `took` counts from the last byte of the head to the last byte of the answer; bytes as on the wire
-// before TLS.
+// Told after each answer, on an I/O thread: be quick. `route` is the pattern, or "" if none
+// matched; `took` counts from the last byte of the head to the last byte of the answer; bytes as on
+// the wire before TLS.
 struct Exchange {
   std::string_view method;
   std::string_view route;

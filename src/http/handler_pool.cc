@@ -1,0 +1,117 @@
+#include "http/handler_pool.h"
+
+#include <exception>
+#include <system_error>
+#include <utility>
+
+namespace samtale::http {
+namespace {
+
+void run_piece(std::shared_ptr<Piece> piece, Ticket ticket) {
+  const auto lines = std::string_view(piece->lines);
+  auto& stream = *piece->stream;
+  // The callback holds the piece, and so the stream and its lines.
+  stream.piece(lines, piece->is_last,
+               [piece, ticket = std::move(ticket)](std::string text) mutable {
+                 ticket.answer(PieceAnswer{std::move(text)});
+               });
+}
+
+void run_request(const Job& job, Ticket ticket, const Request& request) {
+  if (job.is_stream_head) return ticket.answer(job.route->stream(request));
+  job.route->handler(request, [ticket = std::move(ticket)](Response response) mutable {
+    ticket.answer(std::move(response));
+  });
+}
+
+}  // namespace
+
+void run_job(Job job, const Clock& clock, Log& log) {
+  try {
+    if (auto* piece = std::get_if<std::shared_ptr<Piece>>(&job.work)) {
+      return run_piece(std::move(*piece), std::move(job.ticket));
+    }
+    const auto& request = std::get<Request>(job.work);
+    if (clock.now() >= request.deadline) {
+      return job.ticket.answer(Refusal{
+          503, "the request waited for its turn until its deadline", {}, "deadline_exceeded"});
+    }
+    run_request(job, std::move(job.ticket), request);
+  } catch (const std::exception& error) {
+    log.error("http.handler_threw", {{"route", job.route->pattern}, {"what", error.what()}});
+  } catch (...) {
+    log.error("http.handler_threw", {{"route", job.route->pattern}, {"what", "not an exception"}});
+  }
+}
+
+Result<> HandlerPool::start(std::size_t threads) {
+  try {
+    for (std::size_t i = 0; i < threads; ++i) {
+      threads_.emplace_back([this] { work(); });
+    }
+  } catch (const std::system_error& error) {
+    return fail(ErrorCode::unavailable, "start of " + std::to_string(threads) +
+                                            " handler threads: " + error.what() +
+                                            "; set fewer or raise the limit of processes");
+  }
+  return {};
+}
+
+void HandlerPool::stop() {
+  {
+    const std::lock_guard lock(jobs_mutex_);
+    is_stopping_ = true;
+  }
+  changed_.notify_all();
+  threads_.clear();
+  std::deque<Job> dropped;
+  const std::lock_guard lock(jobs_mutex_);
+  dropped.swap(jobs_);
+}
+
+void HandlerPool::push(std::vector<Job>& jobs) {
+  bool wakes = false;
+  {
+    const std::lock_guard lock(jobs_mutex_);
+    std::vector<Job> left;
+    for (auto& job : jobs) {
+      const bool is_piece = std::holds_alternative<std::shared_ptr<Piece>>(job.work);
+      if (is_piece || jobs_.size() < queue_max_) {
+        jobs_.push_back(std::move(job));
+      } else {
+        left.push_back(std::move(job));
+      }
+    }
+    jobs.swap(left);
+    wakes = idle_ > 0 && !is_waking_ && !jobs_.empty();
+    is_waking_ = is_waking_ || wakes;
+  }
+  if (wakes) changed_.notify_one();
+}
+
+std::size_t HandlerPool::size() const {
+  const std::lock_guard lock(jobs_mutex_);
+  return jobs_.size();
+}
+
+void HandlerPool::work() {
+  std::unique_lock lock(jobs_mutex_);
+  while (true) {
+    while (jobs_.empty() && !is_stopping_) {
+      ++idle_;
+      changed_.wait(lock);
+      --idle_;
+      is_waking_ = false;
+    }
+    if (is_stopping_) return;
+    Job job = std::move(jobs_.front());
+    jobs_.pop_front();
+    const bool wakes = !jobs_.empty() && idle_ > 0 && !std::exchange(is_waking_, true);
+    lock.unlock();
+    if (wakes) changed_.notify_one();
+    run_job(std::move(job), clock_, log_);
+    lock.lock();
+  }
+}
+
+}  // namespace samtale::http
