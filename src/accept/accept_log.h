@@ -41,8 +41,8 @@ struct AcceptLogStats {
   std::uint64_t appended = 0;  // Records made durable since the start.
   std::uint64_t commits = 0;   // fdatasync calls for them.
   std::uint64_t bytes = 0;     // On disk.
-  std::uint64_t segments = 0;
-  Duration last_sync{};  // How long the last fdatasync took.
+  std::uint64_t segments = 0;  // With the next one, made in advance.
+  Duration last_sync{};        // How long the last fdatasync took.
 };
 
 // Threads: append, read, erase, trim, end and stats from any thread; step and run from one.
@@ -59,14 +59,16 @@ class AcceptLog {
   // Copies nothing: takes the payload. Calls `done` at once, on this thread, if it refuses.
   virtual void append(std::string payload, Done done) = 0;
 
-  // Commits one group if any is waiting; returns how many records. A simulation calls this;
-  // production calls run.
+  // Commits one group if any is waiting; returns how many records became durable. Makes the next
+  // segment when it is time. A simulation calls this; production calls run.
   virtual std::size_t step() = 0;
   virtual void run(const std::stop_token& stop) = 0;  // Ends with nothing waiting.
 
   // Durable entries from `from` on, up to about `bytes_max` of payload (at least one if there is
-  // any). Reads nothing past the durable end. corrupt if a record in the middle is damaged: the
-  // message names segment and offset.
+  // any). `from` is a position or a `next` this log gave out, or LogPosition{} for the beginning;
+  // what has been trimmed is passed over. Reads nothing past the durable end.
+  // Errors: unavailable; corrupt if a record is damaged (the message names segment and offset;
+  // those before it are returned first) or `from` is past the end (of another backup).
   [[nodiscard]] virtual Result<std::vector<LogEntry>> read(LogPosition from,
                                                            std::size_t bytes_max) const = 0;
   [[nodiscard]] virtual LogPosition begin() const = 0;  // The oldest kept.
@@ -74,9 +76,11 @@ class AcceptLog {
 
   // Overwrites the payload with zeros, durably. Idempotent; a crash in the middle is finished by
   // calling it again. Fine if the position has been trimmed.
+  // Errors: unavailable (the log then takes no more appends); invalid_argument if no record begins
+  // there.
   virtual Result<> erase(LogPosition position) = 0;
 
-  // Deletes whole segments that end at or before `before`.
+  // Deletes whole segments that end at or before `before`; the last that has records is kept.
   virtual Result<> trim(LogPosition before) = 0;
 
   [[nodiscard]] virtual AcceptLogStats stats() const = 0;

@@ -1,0 +1,412 @@
+#include "accept/accept_log.h"
+
+#include <algorithm>
+#include <condition_variable>
+#include <deque>
+#include <limits>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+#include "accept/group_pacer.h"
+#include "accept/segment_table.h"
+#include "base/bytes.h"
+
+namespace samtale {
+namespace {
+
+// Bounds the buffer of a group; one record alone may be larger.
+constexpr std::uint64_t kGroupBytesMax = std::uint64_t{4} << 20;
+constexpr std::size_t kReadBytesMin = std::size_t{16} << 10;
+constexpr std::size_t kReadBytesMax = std::size_t{1} << 20;
+constexpr std::size_t kNever = std::numeric_limits<std::size_t>::max();
+
+struct Waiting {
+  std::string payload;
+  std::uint32_t crc = 0;
+  AcceptLog::Done done;
+};
+
+class SegmentedLog final : public AcceptLog {
+ public:
+  SegmentedLog(Files& files, const std::string& folder, AcceptLogOptions options,
+               const Clock& clock, Log& log, RecoveredLog recovered)
+      : options_(options),
+        clock_(clock),
+        log_(log),
+        sequence_(recovered.sequence),
+        is_full_(recovered.is_full),
+        pacer_(options.group_records_max, options.group_wait_max),
+        table_(files, folder, options, clock, log, std::move(recovered)) {}
+
+  ~SegmentedLog() override;
+
+  // A log without a segment gets its first. Before anything else is called.
+  Result<> begin_first_segment() {
+    SAMTALE_TRY_VOID(table_.ensure_next({}));
+    table_.rotate();
+    return {};
+  }
+
+  void append(std::string payload, Done done) override;
+  std::size_t step() override;
+  void run(const std::stop_token& stop) override;
+  Result<std::vector<LogEntry>> read(LogPosition from, std::size_t bytes_max) const override;
+  LogPosition begin() const override { return LogPosition{table_.begin()}; }
+  LogPosition end() const override { return LogPosition{table_.end()}; }
+  Result<> erase(LogPosition position) override;
+  Result<> trim(LogPosition before) override { return table_.trim(number(before)); }
+  AcceptLogStats stats() const override;
+
+ private:
+  // False once there is nothing to commit and `stop` was requested.
+  bool wait_for_group(const std::stop_token& stop);
+  std::size_t commit_group();
+  // Those that go into one write at `room` bytes; none if the first is larger than that.
+  std::vector<Waiting> take_group(std::uint64_t room);
+  Result<> write_group(const std::vector<Waiting>& group);
+  Result<> end_segment();
+  Result<> write_durably(Segment& segment, std::uint64_t position, std::string_view bytes);
+  void refuse(std::vector<Waiting> group, const Error& error);
+  void stop_taking(const Error& cause);
+  std::optional<Error> failure() const;
+  bool has_waiting() const;
+  // The entries of one segment from `position` on, which is moved past them.
+  Result<> read_segment(const SegmentTable::Place& place, std::size_t bytes_max,
+                        std::uint64_t& position, std::vector<LogEntry>& out) const;
+
+  const AcceptLogOptions options_;
+  const Clock& clock_;
+  Log& log_;
+
+  // Of the committing thread.
+  std::uint64_t sequence_;
+  bool is_full_;  // The active segment has its end mark.
+  std::string buffer_;
+  GroupPacer pacer_;
+
+  SegmentTable table_;
+
+  mutable std::mutex waiting_mutex_;  // Guards the rest.
+  std::condition_variable_any enough_;
+  std::deque<Waiting> waiting_;
+  std::uint64_t waiting_bytes_ = 0;  // Also of the group that is being written.
+  std::size_t wake_at_ = kNever;     // So many waiting wake the committing thread.
+  std::optional<Error> failure_;
+  AcceptLogStats stats_;
+};
+
+SegmentedLog::~SegmentedLog() {
+  refuse(std::vector<Waiting>(std::move_iterator(waiting_.begin()),
+                              std::move_iterator(waiting_.end())),
+         {ErrorCode::unavailable, "the accept log is closed"});
+}
+
+void SegmentedLog::append(std::string payload, Done done) {
+  const auto bytes = record_bytes(payload.size());
+  if (payload.size() > options_.record_bytes_max) {
+    done(fail(ErrorCode::invalid_argument,
+              "event of " + std::to_string(payload.size()) + " bytes: at most " +
+                  std::to_string(options_.record_bytes_max) + " are taken; send less at once"));
+    return;
+  }
+  const auto crc = crc32c(payload);
+  std::optional<Error> refusal;
+  bool wakes = false;
+  {
+    const std::lock_guard lock(waiting_mutex_);
+    if (failure_) {
+      refusal = failure_;
+    } else if (waiting_bytes_ + bytes > options_.pending_bytes_max) {
+      refusal = Error{ErrorCode::resource_exhausted,
+                      "accept log: " + std::to_string(waiting_bytes_) +
+                          " bytes wait for the disk, the limit is " +
+                          std::to_string(options_.pending_bytes_max) + "; slow down"};
+    } else {
+      waiting_bytes_ += bytes;
+      waiting_.push_back({std::move(payload), crc, std::move(done)});
+      wakes = waiting_.size() == wake_at_;
+    }
+  }
+  if (wakes) enough_.notify_one();
+  if (refusal) done(std::unexpected(*std::move(refusal)));
+}
+
+std::size_t SegmentedLog::step() {
+  const auto committed = commit_group();
+  // What it failed on is logged there, and answered to the group that needs the segment.
+  if (table_.wants_next()) static_cast<void>(table_.ensure_next({}));
+  return committed;
+}
+
+void SegmentedLog::run(const std::stop_token& stop) {
+  const std::jthread ahead([this](const std::stop_token& end) { table_.keep_next_ready(end); });
+  while (wait_for_group(stop)) commit_group();
+}
+
+bool SegmentedLog::wait_for_group(const std::stop_token& stop) {
+  std::unique_lock lock(waiting_mutex_);
+  wake_at_ = 1;
+  enough_.wait(lock, stop, [this] { return !waiting_.empty(); });
+  if (waiting_.size() < pacer_.target() && !stop.stop_requested()) {
+    wake_at_ = pacer_.target();
+    enough_.wait_for(lock, stop, pacer_.patience(), [this] { return waiting_.size() >= wake_at_; });
+  }
+  wake_at_ = kNever;
+  return !waiting_.empty() || !stop.stop_requested();
+}
+
+std::vector<Waiting> SegmentedLog::take_group(std::uint64_t room) {
+  std::vector<Waiting> group;
+  const std::lock_guard lock(waiting_mutex_);
+  std::uint64_t bytes = 0;
+  while (!waiting_.empty() && group.size() < options_.group_records_max) {
+    bytes += record_bytes(waiting_.front().payload.size());
+    if (bytes > room || (bytes > kGroupBytesMax && !group.empty())) break;
+    group.push_back(std::move(waiting_.front()));
+    waiting_.pop_front();
+  }
+  return group;
+}
+
+std::size_t SegmentedLog::commit_group() {
+  // The end mark must always fit.
+  const auto room = [this] {
+    return is_full_ ? 0 : table_.active().end() - table_.end() - kRecordHeaderBytes;
+  };
+  auto group = take_group(room());
+  while (group.empty()) {
+    if (!has_waiting()) return 0;
+    if (const auto ended = end_segment(); !ended) {
+      refuse(take_group(std::numeric_limits<std::uint64_t>::max()), ended.error());
+      return 0;
+    }
+    group = take_group(room());
+  }
+  if (const auto written = write_group(group); !written) {
+    refuse(std::move(group), written.error());
+    return 0;
+  }
+  auto position = table_.end();
+  std::uint64_t bytes = 0;
+  for (const auto& one : group) bytes += record_bytes(one.payload.size());
+  table_.set_end(position + bytes);
+  {
+    const std::lock_guard lock(waiting_mutex_);
+    waiting_bytes_ -= bytes;
+    stats_.appended += group.size();
+    ++stats_.commits;
+    pacer_.note(group.size(), waiting_.size(), stats_.last_sync);
+  }
+  for (auto& one : group) {
+    one.done(LogPosition{position});
+    position += record_bytes(one.payload.size());
+  }
+  return group.size();
+}
+
+Result<> SegmentedLog::write_group(const std::vector<Waiting>& group) {
+  buffer_.clear();
+  auto& segment = table_.active();
+  const auto begin = table_.end();
+  std::uint32_t index = 0;
+  for (const auto& one : group) {
+    const RecordHeader header{.payload_bytes = static_cast<std::uint32_t>(one.payload.size()),
+                              .payload_crc = one.crc,
+                              .sequence = sequence_ + index,
+                              .group_index = index};
+    const auto start = buffer_.size();
+    samtale::append(header, segment.header.salt, begin + start, buffer_);
+    buffer_.append(one.payload);
+    buffer_.resize(start + record_bytes(one.payload.size()), '\0');
+    ++index;
+  }
+  SAMTALE_TRY_VOID(write_durably(segment, begin, buffer_));
+  sequence_ += index;
+  return {};
+}
+
+Result<> SegmentedLog::end_segment() {
+  SAMTALE_TRY_VOID(table_.ensure_next({}));
+  if (!is_full_) {
+    std::string mark;
+    const auto position = table_.end();
+    samtale::append({.is_segment_end = true, .sequence = sequence_}, table_.active().header.salt,
+                    position, mark);
+    SAMTALE_TRY_VOID(write_durably(table_.active(), position, mark));
+    ++sequence_;
+  }
+  table_.rotate();
+  is_full_ = false;
+  return {};
+}
+
+Result<> SegmentedLog::write_durably(Segment& segment, std::uint64_t position,
+                                     std::string_view bytes) {
+  const std::lock_guard lock(segment.write_mutex);
+  if (auto failed = failure()) return std::unexpected(*std::move(failed));
+  auto written = segment.write(position, bytes);
+  const auto started = clock_.now();
+  if (written) written = segment.file->sync();
+  if (!written) {
+    stop_taking(written.error());
+    return std::unexpected(*failure());
+  }
+  const std::lock_guard waiting_lock(waiting_mutex_);
+  stats_.last_sync = clock_.now() - started;
+  return {};
+}
+
+void SegmentedLog::refuse(std::vector<Waiting> group, const Error& error) {
+  {
+    const std::lock_guard lock(waiting_mutex_);
+    for (const auto& one : group) waiting_bytes_ -= record_bytes(one.payload.size());
+  }
+  for (auto& one : group) one.done(std::unexpected(error));
+}
+
+void SegmentedLog::stop_taking(const Error& cause) {
+  const std::lock_guard lock(waiting_mutex_);
+  if (failure_) return;
+  failure_ =
+      Error{ErrorCode::unavailable, "the accept log takes no more events after a failed write (" +
+                                        cause.message + "); see to the disk, then restart"};
+  log_.error("accept.stopped", {{"error", cause.message}});
+}
+
+std::optional<Error> SegmentedLog::failure() const {
+  const std::lock_guard lock(waiting_mutex_);
+  return failure_;
+}
+
+bool SegmentedLog::has_waiting() const {
+  const std::lock_guard lock(waiting_mutex_);
+  return !waiting_.empty();
+}
+
+Result<std::vector<LogEntry>> SegmentedLog::read(LogPosition from, std::size_t bytes_max) const {
+  std::vector<LogEntry> out;
+  auto position = std::max(number(from), table_.begin());
+  const auto end = table_.end();
+  if (position > end) {
+    return fail(ErrorCode::corrupt, "accept log: position " + std::to_string(position) +
+                                        " is past its end " + std::to_string(end) +
+                                        "; the log and who reads it are not of one backup");
+  }
+  std::size_t bytes = 0;
+  while (position < end && (out.empty() || bytes < bytes_max)) {
+    const auto place = table_.find(position);
+    const auto before = out.size();
+    position = std::max(position, place.segment->begin());
+    if (auto done = read_segment(place, bytes_max - bytes, position, out); !done) {
+      if (!out.empty()) break;  // The next call begins with the damage, and says so.
+      return std::unexpected(std::move(done).error());
+    }
+    for (auto i = before; i < out.size(); ++i) bytes += out[i].payload.size();
+  }
+  return out;
+}
+
+Result<> SegmentedLog::read_segment(const SegmentTable::Place& place, std::size_t bytes_max,
+                                    std::uint64_t& position, std::vector<LogEntry>& out) const {
+  auto& segment = *place.segment;
+  RecordReader reader(segment, position, place.end,
+                      std::clamp(bytes_max, kReadBytesMin, kReadBytesMax));
+  for (std::size_t bytes = 0; position < place.end && (out.empty() || bytes < bytes_max);) {
+    SAMTALE_TRY(auto found, reader.next());
+    // It may be in the middle of being erased: look again when it is not.
+    RecordReader again(segment, position, place.end, kReadBytesMin);
+    if (found.kind != RecordReader::Kind::record) {
+      const std::lock_guard lock(segment.write_mutex);
+      SAMTALE_TRY(found, again.next());
+    }
+    if (found.kind != RecordReader::Kind::record) {
+      return segment.damaged(position, "no whole record begins here");
+    }
+    if (found.header.is_segment_end) {
+      position = segment.end();
+      return {};
+    }
+    out.push_back({LogPosition{position}, LogPosition{found.next}, found.header.is_erased,
+                   std::string(found.payload)});
+    bytes += found.payload.size();
+    position = found.next;
+    reader.skip_to(position);
+  }
+  return {};
+}
+
+Result<> SegmentedLog::erase(LogPosition position) {
+  const auto at = number(position);
+  if (at < table_.begin()) return {};
+  const auto place = table_.find(at);
+  auto& segment = *place.segment;
+  const std::lock_guard lock(segment.write_mutex);
+  if (auto failed = failure()) return std::unexpected(*std::move(failed));
+  std::optional<RecordHeader> header;
+  if (at >= segment.begin() && at < place.end) {
+    SAMTALE_TRY(const auto bytes, segment.read(at, kRecordHeaderBytes));
+    header = decode_record_header(bytes, segment.header.salt, at);
+  }
+  if (!header || header->is_segment_end) {
+    return fail(ErrorCode::invalid_argument,
+                "accept log: no record begins at position " + std::to_string(at));
+  }
+  header->is_erased = true;
+  header->payload_crc = 0;
+  std::string bytes;
+  samtale::append(*header, segment.header.salt, at, bytes);
+  // First the flag: a crash must not leave a payload that fails its checksum.
+  const auto erased = [&]() -> Result<> {
+    SAMTALE_TRY_VOID(segment.write(at, bytes));
+    SAMTALE_TRY_VOID(segment.file->sync());
+    const auto begin = at + kRecordHeaderBytes;
+    return segment.blank(begin, at + record_bytes(header->payload_bytes));
+  }();
+  if (!erased) stop_taking(erased.error());
+  return erased;
+}
+
+AcceptLogStats SegmentedLog::stats() const {
+  AcceptLogStats stats;
+  {
+    const std::lock_guard lock(waiting_mutex_);
+    stats = stats_;
+  }
+  table_.count(stats);
+  return stats;
+}
+
+std::string parent_of(const std::string& folder) {
+  const auto slash = folder.rfind('/');
+  return slash == std::string::npos ? "." : slash == 0 ? "/" : folder.substr(0, slash);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<AcceptLog>> open_accept_log(Files& files, std::string folder,
+                                                   AcceptLogOptions options, const Clock& clock,
+                                                   Log& log) {
+  // Whole sectors, so that a segment never shares one.
+  options.segment_bytes = (options.segment_bytes + kSectorBytes - 1) / kSectorBytes * kSectorBytes;
+  constexpr std::size_t kRecordBytesLimit = std::size_t{1} << 30;
+  const auto segment_min =
+      kSegmentHeaderBytes + record_bytes(options.record_bytes_max) + kRecordHeaderBytes;
+  if (options.segment_bytes < segment_min || options.group_records_max == 0 ||
+      options.record_bytes_max > kRecordBytesLimit) {
+    return fail(ErrorCode::invalid_argument,
+                "accept log: record_bytes_max may be up to " + std::to_string(kRecordBytesLimit) +
+                    ", segment_bytes must be at least " + std::to_string(segment_min) +
+                    " to take such a record, and group_records_max at least 1");
+  }
+  SAMTALE_TRY_VOID(files.make_folder(folder));
+  SAMTALE_TRY_VOID(files.sync_folder(parent_of(folder)));
+  SAMTALE_TRY(auto recovered, recover_log(files, folder, log));
+  const bool is_new = recovered.segments.empty();
+  auto opened =
+      std::make_unique<SegmentedLog>(files, folder, options, clock, log, std::move(recovered));
+  if (is_new) SAMTALE_TRY_VOID(opened->begin_first_segment());
+  return std::unique_ptr<AcceptLog>(std::move(opened));
+}
+
+}  // namespace samtale
