@@ -1,0 +1,186 @@
+#include "tenants/tenants.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "sim/sim_clock.h"
+#include "sim/sim_random.h"
+#include "store/sqlite_registry.h"
+
+namespace samtale {
+namespace {
+
+using std::chrono_literals::operator""s;
+
+class TenantsTest : public testing::Test {
+ protected:
+  TenantsTest() {
+    std::string folder = testing::TempDir() + "/tenants-XXXXXX";
+    folder_ = ::mkdtemp(folder.data());
+    registry = *SqliteRegistry::open({.folder = folder_, .vfs = {}});
+    tenants.emplace(*registry, clock, random, TenantOptions{.events_per_second = 10,
+                                                            .burst_seconds = 1,
+                                                            .failures_max = 3,
+                                                            .keys_max = 2});
+    acme = tenants->create_company({.name = "acme"})->id;
+  }
+  ~TenantsTest() override { std::filesystem::remove_all(folder_); }
+
+  std::string make_key(std::vector<Scope> scopes = {Scope::read}) {
+    return tenants->create_key(acme, {.label = "test", .scopes = std::move(scopes)})->key;
+  }
+
+  SimClock clock;
+  SimRandom random{1};
+  std::unique_ptr<Registry> registry;
+  std::optional<Tenants> tenants;
+  CompanyId acme{};
+
+ private:
+  std::string folder_;
+};
+
+TEST_F(TenantsTest, knows_company_and_scopes_from_a_key) {
+  const auto key = make_key({Scope::search, Scope::ingest});
+
+  const auto caller = tenants->authenticate(key, "10.0.0.1");
+
+  ASSERT_TRUE(caller);
+  EXPECT_EQ(caller->company(), acme);
+  EXPECT_TRUE(caller->allows(Scope::search));
+  EXPECT_FALSE(caller->allows(Scope::admin));
+}
+
+TEST_F(TenantsTest, says_the_same_of_every_bad_key) {
+  const auto key = make_key();
+  auto other_secret = key;
+  other_secret.back() = other_secret.back() == 'a' ? 'b' : 'a';
+
+  for (const std::string& bad : {std::string(), std::string("smt_"), std::string("nonsense"),
+                                 std::string("smt_x_y"), other_secret, key + "a"}) {
+    const auto caller = tenants->authenticate(bad, bad);
+    ASSERT_FALSE(caller) << bad;
+    EXPECT_EQ(caller.error().code, ErrorCode::unauthenticated);
+    EXPECT_EQ(caller.error().message, tenants->authenticate("", "x" + bad).error().message);
+  }
+}
+
+TEST_F(TenantsTest, keeps_no_secret_of_a_key) {
+  const auto key = make_key();
+  const auto secret = key.substr(key.rfind('_') + 1);
+
+  const auto stored = *registry->keys();
+
+  ASSERT_EQ(stored.size(), 1U);
+  EXPECT_EQ(stored.front().secret_hash.find(secret), std::string::npos);
+  EXPECT_EQ(stored.front().id.find(secret), std::string::npos);
+}
+
+TEST_F(TenantsTest, refuses_a_revoked_key_at_once) {
+  const auto key = make_key();
+  ASSERT_TRUE(tenants->revoke_key(acme, tenants->keys(acme).front().id));
+
+  EXPECT_FALSE(tenants->authenticate(key, "10.0.0.1"));
+}
+
+TEST_F(TenantsTest, refuses_an_expired_key) {
+  const auto created = tenants->create_key(
+      acme, {.label = "", .scopes = {Scope::read}, .expires_at = clock.wall_now() + 10s});
+  EXPECT_TRUE(tenants->authenticate(created->key, "10.0.0.1"));
+
+  clock.advance(10s);
+
+  EXPECT_FALSE(tenants->authenticate(created->key, "10.0.0.1"));
+}
+
+TEST_F(TenantsTest, lets_two_keys_be_active_for_rotation_and_no_third) {
+  const auto old_key = make_key();
+  const auto new_key = make_key();
+
+  EXPECT_TRUE(tenants->authenticate(old_key, "a"));
+  EXPECT_TRUE(tenants->authenticate(new_key, "a"));
+  const auto third = tenants->create_key(acme, {.label = "", .scopes = {Scope::read}});
+  ASSERT_FALSE(third);
+  EXPECT_EQ(third.error().code, ErrorCode::resource_exhausted);
+}
+
+TEST_F(TenantsTest, revokes_only_the_own_companys_keys) {
+  const auto globex = tenants->create_company({.name = "globex"})->id;
+  const auto key = make_key();
+
+  const auto revoked = tenants->revoke_key(globex, tenants->keys(acme).front().id);
+
+  EXPECT_EQ(revoked.error().code, ErrorCode::not_found);
+  EXPECT_TRUE(tenants->authenticate(key, "a"));
+}
+
+TEST_F(TenantsTest, throttles_an_address_that_guesses_and_no_other) {
+  const auto key = make_key();
+  for (int i = 0; i < 3; ++i) EXPECT_FALSE(tenants->authenticate("smt_a_b", "10.0.0.1"));
+
+  EXPECT_EQ(tenants->authenticate(key, "10.0.0.1").error().code, ErrorCode::resource_exhausted);
+  EXPECT_TRUE(tenants->authenticate(key, "10.0.0.2"));
+
+  clock.advance(60s);
+  EXPECT_TRUE(tenants->authenticate(key, "10.0.0.1"));
+}
+
+TEST_F(TenantsTest, holds_a_company_to_its_rate_and_lets_it_go_on_after) {
+  for (int i = 0; i < 10; ++i) EXPECT_TRUE(tenants->admit(acme, 1)) << i;
+
+  EXPECT_EQ(tenants->admit(acme, 1).error().code, ErrorCode::resource_exhausted);
+  clock.advance(1s);
+  EXPECT_TRUE(tenants->admit(acme, 1));
+}
+
+TEST_F(TenantsTest, does_not_let_one_company_use_up_anothers_rate) {
+  const auto globex = tenants->create_company({.name = "globex"})->id;
+  EXPECT_TRUE(tenants->admit(acme, 1000));
+
+  EXPECT_FALSE(tenants->admit(acme, 1));
+  EXPECT_TRUE(tenants->admit(globex, 1));
+}
+
+TEST_F(TenantsTest, refuses_company_names_that_could_be_taken_for_another) {
+  for (const std::string& name :
+       {std::string(), std::string("Acme"), std::string("acme"), std::string("../etc"),
+        std::string("ac me"), std::string("\xC3\xA6rlig"), std::string("-a"), std::string("a-"),
+        std::string(64, 'a'), std::string(10'000, 'a'), std::string("acme\0x", 6)}) {
+    EXPECT_FALSE(tenants->create_company({.name = name})) << name;
+  }
+}
+
+TEST_F(TenantsTest, goes_on_with_the_old_secret_of_an_endpoint_until_it_ends) {
+  const auto endpoint = *tenants->create_endpoint(acme, {.preset = "standard-webhooks"});
+
+  const auto rotated = *tenants->rotate_endpoint(acme, endpoint.id, "", 100s);
+
+  ASSERT_EQ(rotated.secrets.size(), 2U);
+  EXPECT_EQ(rotated.secrets.front().expires_at, clock.wall_now() + 100s);
+  EXPECT_FALSE(rotated.secrets.back().expires_at);
+  EXPECT_EQ(tenants->find_endpoint(endpoint.id)->secrets.size(), 2U);
+}
+
+TEST_F(TenantsTest, does_not_find_a_revoked_endpoint) {
+  const auto endpoint = *tenants->create_endpoint(acme, {.preset = "retell"});
+
+  ASSERT_TRUE(tenants->revoke_endpoint(acme, endpoint.id));
+
+  EXPECT_EQ(tenants->find_endpoint(endpoint.id), nullptr);
+}
+
+TEST_F(TenantsTest, knows_everything_again_after_a_restart) {
+  const auto key = make_key({Scope::search});
+  const auto endpoint = *tenants->create_endpoint(acme, {.preset = "retell"});
+
+  Tenants again(*registry, clock, random);
+  ASSERT_TRUE(again.load());
+
+  EXPECT_EQ(again.authenticate(key, "a")->company_name(), "acme");
+  EXPECT_EQ(again.find_endpoint(endpoint.id)->preset, "retell");
+  EXPECT_FALSE(again.create_company({.name = "acme"}));
+}
+
+}  // namespace
+}  // namespace samtale
