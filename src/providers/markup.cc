@@ -101,8 +101,8 @@ std::string tidied(std::string_view text) {
       ++newlines;
       continue;
     }
-    if (!out.empty()) out.append(std::min<std::size_t>(newlines, 2), '\n');
     if (c == ' ' && (newlines > 0 || out.empty())) continue;
+    if (!out.empty()) out.append(std::min<std::size_t>(newlines, 2), '\n');
     newlines = 0;
     out.push_back(c);
   }
