@@ -133,6 +133,10 @@ TEST(ParseConfigTest, names_the_line_of_a_broken_text) {
   EXPECT_THAT(mistakes_of("[http]\nport == 3\n"), HasSubstr("samtale.toml:2: "));
 }
 
+TEST(ParseConfigTest, a_header_that_breaks_the_parser_is_a_mistake) {
+  EXPECT_THAT(mistakes_of("[=]\nport = 2\n"), HasSubstr("this is no TOML"));
+}
+
 TEST(ParseConfigTest, a_key_twice_is_a_mistake) {
   EXPECT_THAT(mistakes_of("[http]\nport = 1\nport = 2\n"), HasSubstr("samtale.toml:3: "));
 }

@@ -1,5 +1,19 @@
 // The only file that knows toml++.
-#define TOML_EXCEPTIONS 0
+//
+// Version 3.3 asserts what it should check ("[=]" breaks one assertion), and in a release build
+// turns assertions into assumptions. Here they are exceptions in every build, and so mistakes of
+// the text.
+#include <stdexcept>
+
+namespace samtale {
+inline void require_toml(bool holds) {
+  if (!holds) throw std::logic_error("this is no TOML; look for a stray character after a '['");
+}
+}  // namespace samtale
+
+#undef NDEBUG
+#define TOML_EXCEPTIONS 1
+#define TOML_ASSERT(condition) ::samtale::require_toml(static_cast<bool>(condition))
 #include <toml++/toml.h>
 
 #include <algorithm>
@@ -59,14 +73,17 @@ void walk(const toml::table& table, const std::string& prefix, std::vector<TomlE
 }  // namespace
 
 Result<std::vector<TomlEntry>> read_toml(std::string_view text) {
-  const auto parsed = toml::parse(text);
-  if (!parsed) {
-    const auto& error = parsed.error();
+  toml::table table;
+  try {
+    table = toml::parse(text);
+  } catch (const toml::parse_error& error) {
     return fail(ErrorCode::invalid_argument, std::to_string(error.source().begin.line) + ": " +
                                                  std::string(error.description()));
+  } catch (const std::logic_error& error) {
+    return fail(ErrorCode::invalid_argument, "1: " + std::string(error.what()));
   }
   std::vector<TomlEntry> entries;
-  walk(parsed.table(), "", entries);
+  walk(table, "", entries);
   std::ranges::stable_sort(entries, {}, &TomlEntry::line);
   return entries;
 }
