@@ -66,6 +66,8 @@ Result<std::shared_ptr<Segment>> make_segment(Files& files, const std::string& f
     SAMTALE_TRY(segment->file, files.open(unfinished, true));
     SAMTALE_TRY_VOID(fill(*segment, stop));
     SAMTALE_TRY_VOID(files.rename(unfinished, segment->path));
+    // Opened anew so that its errors name the file as an operator finds it.
+    SAMTALE_TRY(segment->file, files.open(segment->path, false));
     return files.sync_folder(folder);
   }();
   if (made) return segment;

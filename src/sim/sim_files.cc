@@ -141,7 +141,7 @@ Result<> SimFiles::write(const std::string& path, Inode& inode, std::uint64_t of
   } else {
     const auto end = offset + bytes.size();
     const auto growth = end > inode.current.size() ? end - inode.current.size() : 0;
-    if (used() + growth > capacity_) {
+    if (growth > 0 && used() + growth > capacity_) {
       error = failed("write", path, cause_of(SimFault::disk_full)).error();
     }
   }

@@ -50,7 +50,7 @@ class SimFiles final : public Files {
   // The n-th write (sync) from now fails, once; 1 is the next. A failed write may leave a part.
   void fail_write(std::uint64_t n, SimFault fault);
   void fail_sync(std::uint64_t n, SimFault fault);
-  // Room for all files together; a write that needs more fails.
+  // Room for all files together; a write that makes a file grow past it fails.
   void set_capacity(std::uint64_t bytes);
   // From now on sync and sync_folder do nothing and say they did: for testing tests.
   void lie_about_syncs();

@@ -1,0 +1,45 @@
+#include "accept/group_pacer.h"
+
+#include <gtest/gtest.h>
+
+namespace samtale {
+namespace {
+
+using std::chrono_literals::operator""ms;
+
+TEST(GroupPacerTest, a_caller_who_is_alone_never_waits) {
+  GroupPacer pacer(256, 5ms);
+  EXPECT_EQ(pacer.target(), 1U);
+
+  pacer.note(1, 0, 4ms);
+
+  EXPECT_EQ(pacer.target(), 1U);
+}
+
+TEST(GroupPacerTest, brings_two_halves_that_take_turns_together) {
+  GroupPacer pacer(256, 5ms);
+
+  pacer.note(32, 32, 4ms);
+
+  EXPECT_EQ(pacer.target(), 64U);
+}
+
+TEST(GroupPacerTest, waits_no_longer_than_half_a_sync_nor_than_allowed) {
+  GroupPacer pacer(256, 5ms);
+
+  pacer.note(8, 0, 4ms);
+  EXPECT_EQ(pacer.patience(), 2ms);
+  pacer.note(8, 0, 40ms);
+  EXPECT_EQ(pacer.patience(), 5ms);
+}
+
+TEST(GroupPacerTest, never_waits_for_more_than_a_group_holds) {
+  GroupPacer pacer(16, 5ms);
+
+  pacer.note(16, 100, 4ms);
+
+  EXPECT_EQ(pacer.target(), 16U);
+}
+
+}  // namespace
+}  // namespace samtale
