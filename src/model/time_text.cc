@@ -110,7 +110,12 @@ std::optional<WallTime> parse_time(std::string_view text) {
   const auto offset = take_offset(text);
   if (!offset || !text.empty()) return std::nullopt;
   time += hours(hour) + minutes(minute) + seconds(second == 60 ? 59 : second) + *fraction;
-  return time - *offset;
+  time -= *offset;
+  // The offset may have moved it past a border, beyond what format_time's text reads back.
+  const std::chrono::year_month_day moved(std::chrono::floor<days>(time));
+  const int moved_year = static_cast<int>(moved.year());
+  if (moved_year < 1900 || moved_year > 2199) return std::nullopt;
+  return time;
 }
 
 }  // namespace samtale
