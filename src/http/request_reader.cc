@@ -34,8 +34,17 @@ bool is_host(std::string_view text) {
   });
 }
 
-Refusal refusal_of(const BeastError& error) {
-  if (error == beast::http::error::bad_version) {
+// A request line that is well-formed but for a version that we do not speak.
+bool has_other_version(std::string_view head) {
+  const auto line = head.substr(0, head.find('\r'));
+  if (std::count(line.begin(), line.end(), ' ') != 2 || line.size() < 9) return false;
+  const auto version = line.substr(line.size() - 9);
+  return version.starts_with(" HTTP/") && version[7] == '.' && is_digits(version.substr(6, 1)) &&
+         is_digits(version.substr(8, 1));
+}
+
+Refusal refusal_of(const BeastError& error, std::string_view bytes) {
+  if (error == beast::http::error::bad_version && has_other_version(bytes)) {
     return {505, "this server speaks HTTP/1.1 and HTTP/1.0"};
   }
   return {400, "this is not a well-formed HTTP request: " + error.message()};
@@ -163,8 +172,8 @@ std::expected<std::size_t, Refusal> RequestReader::read_head(std::string_view in
   BeastError error;
   const auto taken = parser_->put({text.data(), size}, error);
   parser_->head = nullptr;
+  if (error) return std::unexpected(refusal_of(error, text));
   if (auto refusal = check(head)) return std::unexpected(*std::move(refusal));
-  if (error) return std::unexpected(refusal_of(error));
   if (taken != size || !parser_->is_header_done()) {
     return std::unexpected(Refusal{400, "the head does not end where its empty line is"});
   }
@@ -179,7 +188,8 @@ std::expected<std::size_t, Refusal> RequestReader::read_body(std::string_view in
   parser_->body = &out;
   BeastError error;
   const auto taken = parser_->put({input.data(), input.size()}, error);
-  if (error && error != beast::http::error::need_more) return std::unexpected(refusal_of(error));
+  if (error && error != beast::http::error::need_more)
+    return std::unexpected(refusal_of(error, input));
   if (!is_done() && input.size() - taken > header_bytes_max_) {
     return std::unexpected(Refusal{400, "a chunk header or the trailers are too long"});
   }

@@ -91,15 +91,16 @@ Result<std::string> percent_decode(std::string_view text, bool plus_is_space) {
   return out;
 }
 
-Result<Target> parse_target(std::string_view target) {
-  target = without_authority(target);
+Result<Target> parse_target(std::string_view as_sent) {
+  const auto target = without_authority(as_sent);
+  const bool is_absolute = target.data() != as_sent.data();
   if (target.find('#') != std::string_view::npos) {
     return fail(ErrorCode::invalid_argument, "the target has a fragment; leave it out");
   }
   const auto question = std::min(target.find('?'), target.size());
   Target out;
-  out.raw_path = question == 0 ? std::string_view("/") : target.substr(0, question);
-  if (target.empty() || out.raw_path.front() != '/') {
+  out.raw_path = is_absolute && question == 0 ? std::string_view("/") : target.substr(0, question);
+  if (out.raw_path.empty() || out.raw_path.front() != '/') {
     return fail(ErrorCode::invalid_argument, "the target does not begin with a slash");
   }
   SAMTALE_TRY(out.path, decode_path(out.raw_path));
