@@ -6,7 +6,7 @@
 #include <stdexcept>
 
 namespace samtale {
-inline void require_toml(bool holds) {
+constexpr void require_toml(bool holds) {
   if (!holds) throw std::logic_error("this is no TOML; look for a stray character after a '['");
 }
 }  // namespace samtale
