@@ -71,7 +71,7 @@ struct SqliteQueue::Taken {
   std::int64_t until_us = 0;
   std::vector<Job> jobs{};
   std::vector<CompanyId> failed{};  // Whose leases had ended.
-  bool closed = false;            // Takes no further job.
+  bool closed = false;              // Takes no further job.
 };
 
 struct SqliteQueue::Candidate {

@@ -1,0 +1,352 @@
+#include "store/sqlite_store.h"
+
+#include <stdlib.h>
+
+#include <filesystem>
+#include <map>
+#include <random>
+
+#include "sim/sim_clock.h"
+#include "sim/sim_random.h"
+#include "store/sqlite_registry.h"
+#include "store/store_conformance.h"
+
+namespace samtale {
+namespace {
+
+class TempFolder {
+ public:
+  TempFolder() : path_(std::filesystem::temp_directory_path() / "samtale-store-XXXXXX") {
+    EXPECT_NE(mkdtemp(path_.data()), nullptr);
+  }
+  ~TempFolder() { std::filesystem::remove_all(path_); }
+  TempFolder(const TempFolder&) = delete;
+  TempFolder& operator=(const TempFolder&) = delete;
+  [[nodiscard]] const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+template <std::size_t partitions>
+class SqliteHarness {
+ public:
+  SqliteHarness()
+      : store_(SqliteStore::open(
+                   {.folder = folder_.path(), .partitions = partitions, .vfs = "", .queue = {}},
+                   clock_, random_)
+                   .value()) {}
+  Store& store() { return *store_; }
+  Queue& queue() { return store_->queue(); }
+
+ private:
+  TempFolder folder_;
+  SimClock clock_;
+  SimRandom random_{1};
+  std::unique_ptr<SqliteStore> store_;
+};
+
+using Harnesses = ::testing::Types<SqliteHarness<1>, SqliteHarness<4>>;
+INSTANTIATE_TYPED_TEST_SUITE_P(SqliteStoreTest, StoreConformance, Harnesses);
+
+class SqliteStoreTest : public ::testing::Test {
+ protected:
+  SqliteStoreTest() { options_.folder = folder_.path(); }
+
+  Result<std::unique_ptr<SqliteStore>> open() {
+    return SqliteStore::open(options_, clock_, random_);
+  }
+  static StoredConversation conversation(const std::string& external_id) {
+    StoredConversation stored;
+    stored.conversation.id = make_conversation_id(CompanyId{1}, "api", external_id);
+    stored.conversation.source = "api";
+    stored.conversation.external_id = external_id;
+    return stored;
+  }
+  static Result<> put(SqliteStore& store, const StoredConversation& stored) {
+    return store.write(store.partition_of(CompanyId{1}), [&](StoreWriter& writer) {
+      return writer.put_conversation(CompanyId{1}, stored);
+    });
+  }
+
+  TempFolder folder_;
+  SimClock clock_;
+  SimRandom random_{1};
+  SqliteStoreOptions options_;
+};
+
+TEST_F(SqliteStoreTest, keeps_everything_over_a_restart) {
+  std::string cursor;
+  {
+    const auto store = open().value();
+    ASSERT_TRUE(put(*store, conversation("a")));
+    ASSERT_TRUE(put(*store, conversation("b")));
+    cursor = store
+                 ->list_conversations(
+                     CompanyId{1},
+                     {.limit = 1, .cursor = "", .channel = "", .source = "", .external_id = ""})
+                 ->next_cursor;
+  }
+
+  const auto store = open().value();
+
+  ConversationQuery query;
+  EXPECT_EQ(store->list_conversations(CompanyId{1}, query)->conversations.size(), 2u);
+  query.cursor = cursor;
+  EXPECT_EQ(store->list_conversations(CompanyId{1}, query)->conversations.size(), 1u);
+}
+
+TEST_F(SqliteStoreTest, refuses_another_number_of_partitions_naming_both) {
+  { const auto store = open().value(); }
+  options_.partitions = 8;
+
+  const auto refused = open();
+
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::invalid_argument);
+  EXPECT_NE(refused.error().message.find("4 partitions"), std::string::npos);
+  EXPECT_NE(refused.error().message.find("says 8"), std::string::npos);
+}
+
+TEST_F(SqliteStoreTest, refuses_to_go_on_without_one_of_its_files) {
+  { const auto store = open().value(); }
+  for (const auto* suffix : {"", "-wal", "-shm"}) {
+    std::filesystem::remove(folder_.path() + "/part-02.db" + suffix);
+  }
+
+  const auto refused = open();
+
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::corrupt);
+  EXPECT_NE(refused.error().message.find("part-02.db"), std::string::npos);
+  EXPECT_FALSE(std::filesystem::exists(folder_.path() + "/part-02.db"));
+}
+
+TEST_F(SqliteStoreTest, refuses_files_in_each_others_place) {
+  { const auto store = open().value(); }
+  const auto part = [&](const char* name) { return folder_.path() + "/" + name; };
+  std::filesystem::remove(part("part-01.db-wal"));
+  std::filesystem::copy_file(part("part-02.db"), part("part-01.db"),
+                             std::filesystem::copy_options::overwrite_existing);
+
+  const auto refused = open();
+
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::corrupt);
+}
+
+TEST_F(SqliteStoreTest, reads_on_when_the_disk_is_full) {
+  options_.pages_max = 80;
+  const auto store = open().value();
+  auto stored = conversation("0");
+  std::mt19937_64 random(1);
+  for (int i = 0; i < 9000; ++i)
+    stored.conversation.title += static_cast<char>('a' + random() % 26);
+  ASSERT_TRUE(put(*store, stored));
+  const auto id = stored.conversation.id;
+
+  Result<> written;
+  for (int i = 1; i < 200 && written; ++i) {
+    stored.conversation.id = make_conversation_id(CompanyId{1}, "api", std::to_string(i));
+    written = put(*store, stored);
+  }
+
+  ASSERT_FALSE(written);
+  EXPECT_EQ(written.error().code, ErrorCode::unavailable);
+  EXPECT_TRUE(store->find_conversation(CompanyId{1}, id)->has_value());
+}
+
+TEST_F(SqliteStoreTest, leaves_no_byte_of_an_erased_conversation_after_a_scrub) {
+  const auto store = open().value();
+  auto stored = conversation("canary-external");
+  stored.conversation.title = "canary-title";
+  ASSERT_TRUE(put(*store, stored));
+  const auto partition = store->partition_of(CompanyId{1});
+  ASSERT_TRUE(store->write(partition, [&](StoreWriter& writer) -> Result<> {
+    SAMTALE_TRY_VOID(writer.put_event(CompanyId{1},
+                                      {.key = "canary-key",
+                                       .body_hash = "h",
+                                       .position = {},
+                                       .conversation = stored.conversation.id},
+                                      {}));
+    SAMTALE_TRY_VOID(writer.erase_conversation(CompanyId{1}, stored.conversation.id));
+    return {};
+  }));
+
+  ASSERT_TRUE(store->scrub(partition));
+
+  for (const auto& file : std::filesystem::directory_iterator(folder_.path())) {
+    std::string bytes(std::filesystem::file_size(file), '\0');
+    auto* stream = std::fopen(file.path().c_str(), "r");
+    bytes.resize(std::fread(bytes.data(), 1, bytes.size(), stream));
+    std::fclose(stream);
+    EXPECT_EQ(bytes.find("canary"), std::string::npos) << file.path();
+  }
+}
+
+TEST_F(SqliteStoreTest, lists_by_its_indexes) {
+  { const auto store = open().value(); }
+  const auto connection =
+      sqlite::Connection::open(folder_.path() + "/part-00.db", {.vfs = "", .writable = true})
+          .value();
+  for (const auto* index : {"conversations_by_time", "conversations_by_channel AND channel = ?",
+                            "conversations_by_source AND source = ?"}) {
+    const std::string name(index);
+    const auto filter = name.find(' ') == std::string::npos ? "" : name.substr(name.find(' '));
+    auto plan = connection
+                    ->prepare("EXPLAIN QUERY PLAN SELECT body FROM conversations INDEXED BY " +
+                              name.substr(0, name.find(' ')) +
+                              " WHERE company = ? AND (sort_us, id) < (?, ?) AND sort_us >= ?" +
+                              filter + " ORDER BY sort_us DESC, id DESC LIMIT 5")
+                    .value();
+    while (plan.step().value()) {
+      EXPECT_EQ(plan.bytes(3).find("TEMP B-TREE"), std::string_view::npos) << plan.bytes(3);
+      EXPECT_EQ(plan.bytes(3).find("SCAN"), std::string_view::npos) << plan.bytes(3);
+    }
+  }
+}
+
+// Goal:   company_stats always equals a count of what is there.
+// Method: random writes, one at a time, beside a model of what each conversation should hold.
+TEST_F(SqliteStoreTest, counts_what_is_there_after_random_writes) {
+  const auto store = open().value();
+  const auto partition = store->partition_of(CompanyId{1});
+  std::mt19937_64 random(7);
+  std::map<std::string, std::pair<int, std::map<int, bool>>> model;
+  std::set<std::string> deleted;
+  ASSERT_TRUE(store->write(partition, [&](StoreWriter& writer) -> Result<> {
+    for (int i = 0; i < 2000; ++i) {
+      const auto name = std::to_string(random() % 30);
+      auto stored = conversation(name);
+      const auto id = stored.conversation.id;
+      const auto text = static_cast<int>(random() % 5);
+      const Chunk chunk{.ordinal = 0, .header = "", .text = std::to_string(text), .policy = "p"};
+      const auto action = random() % 20;
+      if (action == 0) {
+        SAMTALE_TRY_VOID(writer.erase_conversation(CompanyId{1}, id));
+        model.erase(name);
+        deleted.insert(name);
+      } else if (action < 8) {
+        stored.conversation.turns.resize(random() % 4);
+        SAMTALE_TRY_VOID(writer.put_conversation(CompanyId{1}, stored));
+        if (!deleted.contains(name)) {
+          model[name].first = static_cast<int>(stored.conversation.turns.size());
+        }
+      } else if (action < 14 && model.contains(name)) {
+        SAMTALE_TRY_VOID(writer.put_chunks(CompanyId{1}, id, std::vector{chunk}));
+        auto& chunks = model[name].second;
+        const bool kept = chunks.contains(text) && chunks[text];
+        chunks = {{text, kept}};
+      } else {
+        SAMTALE_TRY_VOID(
+            writer.put_embedding(CompanyId{1}, id, chunk, {.model = "m", .vector = {1}}));
+        if (model.contains(name) && model[name].second.contains(text)) {
+          model[name].second[text] = true;
+        }
+      }
+    }
+    return {};
+  }));
+
+  CompanyStats expected;
+  for (const auto& [name, held] : model) {
+    ++expected.conversations;
+    expected.turns += held.first;
+    expected.chunks += static_cast<std::int64_t>(held.second.size());
+    for (const auto& [text, has_vector] : held.second) {
+      expected.chunks_without_vector += has_vector ? 0 : 1;
+    }
+  }
+  const auto stats = store->company_stats(CompanyId{1}).value();
+  EXPECT_GT(expected.conversations, 0);
+  EXPECT_EQ(stats.conversations, expected.conversations);
+  EXPECT_EQ(stats.turns, expected.turns);
+  EXPECT_EQ(stats.chunks, expected.chunks);
+  EXPECT_EQ(stats.chunks_without_vector, expected.chunks_without_vector);
+}
+
+class SqliteRegistryTest : public ::testing::Test {
+ protected:
+  std::unique_ptr<SqliteRegistry> open() {
+    return SqliteRegistry::open({.folder = folder_.path(), .vfs = ""}).value();
+  }
+  static CompanyRecord company(std::string name) {
+    return {.name = std::move(name), .created_at = from_us(3)};
+  }
+
+  TempFolder folder_;
+};
+
+TEST_F(SqliteRegistryTest, keeps_companies_keys_and_endpoints_over_a_restart) {
+  CompanyId id{};
+  {
+    const auto registry = open();
+    id = registry->add_company(company("acme")).value();
+    auto changed = company("acme");
+    changed.id = id;
+    changed.weight = 2.5;
+    ASSERT_TRUE(registry->update_company(changed));
+    ASSERT_TRUE(registry->put_key({.id = "k",
+                                   .company = id,
+                                   .secret_hash = std::string("h\0h", 3),
+                                   .label = "l",
+                                   .may_search = true,
+                                   .may_admin = true,
+                                   .created_at = from_us(1),
+                                   .expires_at = from_us(2),
+                                   .revoked_at = {}}));
+    ASSERT_TRUE(registry->put_endpoint({.id = "e",
+                                        .company = id,
+                                        .preset = "retell",
+                                        .source = "s",
+                                        .secrets = {{.secret = "new", .expires_at = {}},
+                                                    {.secret = "old", .expires_at = from_us(9)}},
+                                        .idle_timeout = std::chrono::seconds(5),
+                                        .created_at = from_us(1),
+                                        .revoked_at = {}}));
+  }
+
+  const auto registry = open();
+
+  const auto companies = registry->companies().value();
+  ASSERT_EQ(companies.size(), 1u);
+  EXPECT_EQ(companies[0].id, id);
+  EXPECT_EQ(companies[0].weight, 2.5);
+  const auto keys = registry->keys().value();
+  ASSERT_EQ(keys.size(), 1u);
+  EXPECT_EQ(keys[0].secret_hash, std::string("h\0h", 3));
+  EXPECT_TRUE(keys[0].may_search && keys[0].may_admin && !keys[0].may_ingest && !keys[0].may_read);
+  EXPECT_EQ(keys[0].expires_at, from_us(2));
+  EXPECT_FALSE(keys[0].revoked_at);
+  const auto endpoints = registry->endpoints().value();
+  ASSERT_EQ(endpoints.size(), 1u);
+  ASSERT_EQ(endpoints[0].secrets.size(), 2u);
+  EXPECT_EQ(endpoints[0].secrets[1].secret, "old");
+  EXPECT_EQ(endpoints[0].idle_timeout, std::chrono::seconds(5));
+}
+
+TEST_F(SqliteRegistryTest, gives_a_name_once) {
+  const auto registry = open();
+  ASSERT_TRUE(registry->add_company(company("acme")));
+
+  EXPECT_EQ(registry->add_company(company("acme")).error().code, ErrorCode::conflict);
+}
+
+TEST_F(SqliteRegistryTest, refuses_names_that_could_be_mistaken) {
+  const auto registry = open();
+
+  for (const auto* name : {"", "Acme", "-a", "a b", "../x", "\xC3\xA6", "a\n"}) {
+    EXPECT_EQ(registry->add_company(company(name)).error().code, ErrorCode::invalid_argument)
+        << name;
+  }
+  EXPECT_FALSE(registry->add_company(company(std::string(64, 'a'))));
+  EXPECT_TRUE(registry->add_company(company(std::string(63, 'a'))));
+}
+
+TEST_F(SqliteRegistryTest, updates_only_a_company_there_is) {
+  EXPECT_EQ(open()->update_company({.id = CompanyId{7}, .name = ""}).error().code,
+            ErrorCode::not_found);
+}
+
+}  // namespace
+}  // namespace samtale
