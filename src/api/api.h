@@ -53,6 +53,7 @@ struct ApiParts {
   Log& log;
   // Empty when the server takes work; else why it does not.
   std::function<std::string()> not_ready;
+  std::function<bool()> embedder_ready;
   // Makes received events take effect again; how many.
   std::function<Result<std::size_t>(std::optional<WallTime> from, std::optional<WallTime> to)>
       replay;

@@ -68,21 +68,21 @@ void get_status(const Context& context, const Call& call, http::Reply reply) {
   const auto queue = context.parts.queue.stats(company);
   if (!queue) return refuse(context, call, queue.error(), std::move(reply));
   const auto index = context.parts.indexes.size(company);
-  reply(ok(json::Object{
-      {"company", call.caller->company_name()},
-      {"conversations", stats->conversations},
-      {"turns", stats->turns},
-      {"chunks", stats->chunks},
-      {"chunks_without_vector", stats->chunks_without_vector},
-      {"events", stats->events},
-      {"embedder", json::Object{{"model", context.parts.indexes.model()}, {"ready", true}}},
-      {"index", json::Object{{"conversations", index.conversations},
-                             {"chunks", index.chunks},
-                             {"vectors", index.vectors},
-                             {"bytes", index.bytes}}},
-      {"queue", to_json(*queue)},
-      {"accepted_total", stats->events},
-      {"indexed_total", index.conversations}}));
+  reply(ok(json::Object{{"company", call.caller->company_name()},
+                        {"conversations", stats->conversations},
+                        {"turns", stats->turns},
+                        {"chunks", stats->chunks},
+                        {"chunks_without_vector", stats->chunks_without_vector},
+                        {"events", stats->events},
+                        {"embedder", json::Object{{"model", context.parts.indexes.model()},
+                                                  {"ready", context.parts.embedder_ready()}}},
+                        {"index", json::Object{{"conversations", index.conversations},
+                                               {"chunks", index.chunks},
+                                               {"vectors", index.vectors},
+                                               {"bytes", index.bytes}}},
+                        {"queue", to_json(*queue)},
+                        {"accepted_total", stats->events},
+                        {"indexed_total", index.conversations}}));
 }
 
 void get_whoami(const Context&, const Call& call, http::Reply reply) {

@@ -162,6 +162,11 @@ Result<> Normaliser::apply_event(StoreWriter& writer, const ReceivedEvent& event
       SAMTALE_TRY_VOID(writer.enqueue(make_erase_job(event.company, {position})));
       continue;
     }
+    if (patch.is_erased) {
+      SAMTALE_TRY(const auto positions, writer.erase_conversation(event.company, id));
+      SAMTALE_TRY_VOID(writer.enqueue(make_erase_job(event.company, positions)));
+      continue;
+    }
     SAMTALE_TRY(auto found, writer.find_conversation(event.company, id));
     SAMTALE_TRY(auto state, MergeState::parse(found ? found->state : std::string()));
     if (!state.apply(patch, event.key)) continue;  // Says nothing that is not known.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <limits>
 
 #include "ingest/jobs.h"
 #include "ingest/merge.h"
@@ -99,6 +100,7 @@ EmbedWorker::EmbedWorker(Queue& queue, Store& store, Embedder& embedder, const C
       batch_(AdaptiveBatchOptions{.size_max = embedder.batch_max()}) {}
 
 Result<std::size_t> EmbedWorker::step() {
+  if (clock_.now() < away_until_) return 0;
   const auto limit = std::min(options_.batch, batch_.next_size(options_.batch));
   SAMTALE_TRY(const auto jobs, queue_.take(kEmbedJob, limit, options_.lease));
   if (jobs.empty()) return 0;
@@ -129,10 +131,20 @@ Result<std::size_t> EmbedWorker::step() {
       return writer.finish(jobs);
     });
   }();
-  if (!done) {
-    for (const auto& job : jobs) {
-      SAMTALE_TRY_VOID(settle_failure(queue_, job, done.error(), options_.retry, random_));
-    }
+  if (done) {
+    failures_ = 0;
+    return jobs.size();
+  }
+  // An embedder that is away is not the jobs' fault: they wait for it, however long, and are not
+  // sent at it one after the other meanwhile.
+  auto retry = options_.retry;
+  if (done.error().code == ErrorCode::unavailable ||
+      done.error().code == ErrorCode::resource_exhausted) {
+    retry.attempts = std::numeric_limits<int>::max();
+    away_until_ = clock_.now() + backoff(retry, ++failures_, random_.fraction());
+  }
+  for (const auto& job : jobs) {
+    SAMTALE_TRY_VOID(settle_failure(queue_, job, done.error(), retry, random_));
   }
   return jobs.size();
 }

@@ -90,6 +90,8 @@ class EmbedWorker {
   const WorkerOptions options_;
   const Duration embed_timeout_;
   AdaptiveBatch batch_;
+  int failures_ = 0;      // Of the embedder, in a row.
+  Instant away_until_{};  // It is left alone until then.
 };
 
 // Ends conversations of streams without an end, once nothing more has come for a while.

@@ -96,13 +96,14 @@ Result<> App::build() {
   }
 
   SAMTALE_TRY(embedder_, make_embedder(config_, *http_client_, clock_, random_, log_));
-  indexes_ = std::make_unique<IndexSet>(embedder_->model_id(), embedder_->dimension());
+  indexes_ =
+      std::make_unique<IndexSet>(embedder_.embedder->model_id(), embedder_.embedder->dimension());
   SearchOptions search_options;
   search_options.vector_share = config_.search.hybrid_weight;
   search_options.candidates = config_.search.candidates;
   SAMTALE_TRY(search_options.cursor_key, read_or_make_secret(*files_, random_, data, "cursor.key"));
-  searcher_ =
-      std::make_unique<Searcher>(*indexes_, *store_, *embedder_, clock_, std::move(search_options));
+  searcher_ = std::make_unique<Searcher>(*indexes_, *store_, *embedder_.embedder, clock_,
+                                         std::move(search_options));
   export_metrics();
   make_routes();
   return {};
@@ -120,6 +121,7 @@ void App::make_routes() {
                  .random = random_,
                  .log = log_,
                  .not_ready = [this] { return not_ready(); },
+                 .embedder_ready = embedder_.is_ready,
                  .replay = [this](std::optional<WallTime> from,
                                   std::optional<WallTime> to) { return replay(from, to); }};
   ApiOptions options;
@@ -154,6 +156,7 @@ void App::start_worker(std::string name, Step step, WorkerOptions options) {
 
 Result<> App::start() {
   committer_ = std::jthread([this](const std::stop_token& stop) { accept_log_->run(stop); });
+  if (embedder_.watch) embedder_watch_ = std::jthread(embedder_.watch);
 
   const auto begin = clock_.now();
   std::vector<std::jthread> loaders;
@@ -194,7 +197,7 @@ Result<> App::start() {
     start_worker(
         "chunk", [it = chunk_workers_.back().get()] { return it->step(); }, options);
     embed_workers_.push_back(std::make_unique<EmbedWorker>(
-        queue, *store_, *embedder_, clock_, random_, options, config_.embed.timeout));
+        queue, *store_, *embedder_.embedder, clock_, random_, options, config_.embed.timeout));
     start_worker(
         "embed", [it = embed_workers_.back().get()] { return it->step(); }, options);
   }
@@ -217,11 +220,11 @@ Result<> App::start() {
       upkeep);
   workers_.emplace_back([this] {
     be_nice();
-    const auto asked = enqueue_missing_embeddings(*store_, embedder_->model_id());
+    const auto asked = enqueue_missing_embeddings(*store_, embedder_.embedder->model_id());
     if (!asked) return log_.warn("embed.backfill_failed", asked.error());
     if (*asked > 0) {
-      log_.info("embed.backfill",
-                {{"conversations", std::to_string(*asked)}, {"model", embedder_->model_id()}});
+      log_.info("embed.backfill", {{"conversations", std::to_string(*asked)},
+                                   {"model", embedder_.embedder->model_id()}});
     }
   });
   is_loaded_ = true;
@@ -232,6 +235,7 @@ void App::stop() {
   is_stopping_ = true;
   for (auto& worker : workers_) worker.request_stop();
   workers_.clear();
+  embedder_watch_ = {};
   // Last, so that everything that was accepted meanwhile is committed and answered.
   committer_.request_stop();
   if (committer_.joinable()) committer_.join();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
@@ -77,7 +78,7 @@ class App {
   std::unique_ptr<AcceptLog> accept_log_;
   std::unique_ptr<SqliteStore> store_;
   std::unique_ptr<Receiver> receiver_;
-  std::unique_ptr<Embedder> embedder_;
+  MadeEmbedder embedder_;
   std::unique_ptr<IndexSet> indexes_;
   std::unique_ptr<Searcher> searcher_;
   std::vector<std::unique_ptr<Normaliser>> normalisers_;
@@ -91,13 +92,20 @@ class App {
   std::atomic<bool> is_loaded_ = false;
   std::atomic<bool> is_stopping_ = false;
   std::jthread committer_;
+  std::jthread embedder_watch_;
   std::vector<std::jthread> workers_;
 };
 
-// The embedder that the configuration names. Errors: invalid_argument, unavailable.
-[[nodiscard]] Result<std::unique_ptr<Embedder>> make_embedder(const Config& config,
-                                                              HttpClient& http_client, Clock& clock,
-                                                              Random& random, Log& log);
+// The embedder that the configuration names, and what keeps it going.
+struct MadeEmbedder {
+  std::unique_ptr<Embedder> embedder;
+  // Runs on a thread of its own until told to stop; empty if there is nothing to watch.
+  std::function<void(const std::stop_token&)> watch;
+  std::function<bool()> is_ready;
+};
+// Errors: invalid_argument, unavailable.
+[[nodiscard]] Result<MadeEmbedder> make_embedder(const Config& config, HttpClient& http_client,
+                                                 Clock& clock, Random& random, Log& log);
 
 // The dashboard's files, embedded in the binary.
 [[nodiscard]] std::vector<Asset> dashboard_assets();
