@@ -40,7 +40,7 @@ export function parseSearch(parameters: URLSearchParams): SearchQuery {
   return {
     text: parameters.get("q") ?? "",
     mode: kModes.includes(mode) ? mode : "hybrid",
-    time: from !== "" || to !== "" ? "dates" : time in kSpans ? time : "",
+    time: from !== "" || to !== "" ? "dates" : Object.hasOwn(kSpans, time) ? time : "",
     from,
     to,
     filters: {

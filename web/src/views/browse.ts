@@ -98,7 +98,11 @@ class BrowsePage implements View {
   }
 
   private filters(): HTMLElement {
-    const form = h("form", { class: "filters inline", "aria-label": "Filters", onsubmit: (event: SubmitEvent) => event.preventDefault() });
+    const form = h("form", {
+      class: "filters inline",
+      "aria-label": "Filters",
+      onsubmit: (event: SubmitEvent) => event.preventDefault(),
+    });
     const apply = (): void => {
       const parameters = new URLSearchParams();
       for (const input of form.querySelectorAll("input")) {
@@ -113,7 +117,9 @@ class BrowsePage implements View {
         h("label", { class: "field" }, h("span", {}, label), h("input", { type, name, value, placeholder, autocomplete: "off", onchange: apply })),
       );
     }
-    return form;
+    // On a phone the fields would push the list out of sight.
+    const isOpen = this.route.parameters.size > 0 || matchMedia("(min-width: 621px)").matches;
+    return h("details", { class: "filter-box", open: isOpen }, h("summary", {}, "Filters"), form);
   }
 
   private parameters(cursor: string): URLSearchParams {

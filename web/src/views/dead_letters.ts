@@ -18,7 +18,7 @@ class DeadLettersPage implements View {
   private readonly table: HTMLElement;
   private readonly below = h("div", { class: "below" });
   private readonly bar = h("div", { class: "bar letters-bar" });
-  private readonly all = h("input", { type: "checkbox", "aria-label": "Select all that are shown" });
+  private readonly all = h("input", { type: "checkbox" });
   private readonly selectedButton = h("button", { type: "button", class: "primary", disabled: true }, "Redrive selected");
   private readonly boxes = new Map<string, HTMLInputElement>();
   private readonly stopped = new AbortController();
@@ -36,7 +36,7 @@ class DeadLettersPage implements View {
         h(
           "tr",
           {},
-          this.mayRedrive && h("td", { class: "pick" }, this.all),
+          this.mayRedrive && h("td", { class: "pick" }, h("label", {}, this.all, h("span", { class: "pick-label" }, "Select all"))),
           ...heads.map((head) => h("th", { scope: "col", class: head === "Attempts" ? "number" : undefined }, head)),
         ),
       ),
@@ -124,7 +124,7 @@ class DeadLettersPage implements View {
       ),
       h(
         "td",
-        { "data-label": "Given up" },
+        { "data-label": "Given up", class: "cell-when" },
         h("time", { datetime: letter.given_up_at, title: exactOf(letter.given_up_at) }, momentOf(letter.given_up_at)),
       ),
     );

@@ -5,13 +5,13 @@ import { clockOf, dateOf, exactOf } from "../format";
 import { cut, type Found, wordPattern } from "../hits";
 import { icon, type IconName } from "../icons";
 
-const kRoles: Record<string, { label: string; icon: IconName }> = {
-  customer: { label: "Customer", icon: "customer" },
-  agent: { label: "Agent", icon: "agent" },
-  bot: { label: "Bot", icon: "bot" },
-  system: { label: "System", icon: "system" },
-  tool: { label: "Tool", icon: "system" },
-};
+const kRoles = new Map<string, { label: string; icon: IconName }>([
+  ["customer", { label: "Customer", icon: "customer" }],
+  ["agent", { label: "Agent", icon: "agent" }],
+  ["bot", { label: "Bot", icon: "bot" }],
+  ["system", { label: "System", icon: "system" }],
+  ["tool", { label: "Tool", icon: "system" }],
+]);
 
 // Above this many turns the browser lays out only those in sight.
 const kLongTurns = 300;
@@ -22,7 +22,7 @@ export interface Transcript {
 }
 
 function roleOf(speaker: string): { label: string; icon: IconName; style: string } {
-  const known = kRoles[speaker];
+  const known = kRoles.get(speaker);
   if (known !== undefined) return { ...known, style: speaker };
   return { label: speaker, icon: "customer", style: "other" };
 }
