@@ -186,14 +186,21 @@ std::expected<std::size_t, Refusal> RequestReader::read_head(std::string_view in
 std::expected<std::size_t, Refusal> RequestReader::read_body(std::string_view input,
                                                              std::string& out) {
   parser_->body = &out;
-  BeastError error;
-  const auto taken = parser_->put({input.data(), input.size()}, error);
-  if (error && error != beast::http::error::need_more)
-    return std::unexpected(refusal_of(error, input));
-  if (!is_done() && input.size() - taken > header_bytes_max_) {
+  std::size_t all = 0;
+  while (!is_done() && all < input.size()) {
+    // In windows, so that what is too long does not depend on how the bytes arrive.
+    const auto window = input.substr(all, header_bytes_max_);
+    BeastError error;
+    const auto taken = parser_->put({window.data(), window.size()}, error);
+    if (error && error != beast::http::error::need_more) {
+      return std::unexpected(refusal_of(error, window));
+    }
+    all += taken;
+    if (taken > 0) continue;
+    if (window.size() < header_bytes_max_) break;
     return std::unexpected(Refusal{400, "a chunk header or the trailers are too long"});
   }
-  return taken;
+  return all;
 }
 
 }  // namespace samtale::http
