@@ -12,7 +12,8 @@
 namespace samtale {
 namespace {
 
-constexpr std::size_t kPartsMax = 10'000;  // Dialogs, analyses or attachments of one vCon.
+// Dialogs, analyses or attachments of one vCon: as many as a conversation may have turns.
+constexpr std::size_t kPartsMax = PatchLimits::turns_max;
 
 // Extensions that change nothing a reader of text needs to know (contact centre fields).
 constexpr std::array<std::string_view, 1> kExtensionsKnown{"CC"};
@@ -63,7 +64,7 @@ Result<> check_form(const json::Value& document) {
   }
   for (const auto* list : {"/dialog", "/analysis", "/attachments"}) {
     if (items_at(document, list).size() > kPartsMax) {
-      return refuse(std::string(list) + ": must not have more than 10000 items");
+      return refuse(std::string(list) + ": must not have more than 100000 items");
     }
   }
   return {};
