@@ -5,20 +5,20 @@
 // the next, and (b) the floor: the same number of bytes as one of the log's mean groups written to
 // a preallocated file with one fdatasync, in a loop. Medians over the rounds, because the disk's
 // fdatasync has two speeds and other users.
+#include <unistd.h>
+
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <map>
 #include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
 
-#include <unistd.h>
-
 #include "accept/accept_log.h"
+#include "base/bounded_queue.h"
 
 namespace samtale {
 namespace {
@@ -99,38 +99,42 @@ double per_second(std::uint64_t count, Instant started) {
   return static_cast<double>(count) / took.count();
 }
 
-// Keeps `outstanding` appends under way until `is_over`.
+// Keeps `outstanding` appends under way. Callers are another thread, as in a server: what is
+// answered is sent again from there, some moments later.
 class Load {
  public:
-  Load(AcceptLog& log, std::size_t bytes) : log_(log), payload_(bytes, 'x') {}
+  Load(AcceptLog& log, std::size_t bytes, std::size_t outstanding)
+      : log_(log), payload_(bytes, 'x'), outstanding_(outstanding), answered_(outstanding) {}
 
-  double run(std::size_t outstanding) {
+  double run() {
     const auto started = SystemClock().now();
     const auto before = log_.stats().appended;
-    is_over_ = false;
-    under_way_ = outstanding;
-    for (std::size_t i = 0; i < outstanding; ++i) send();
+    std::jthread caller([this](const std::stop_token& stop) {
+      for (std::size_t i = 0; i < outstanding_; ++i) send();
+      while (answered_.pop(stop) && !stop.stop_requested()) send();
+    });
     std::this_thread::sleep_for(kRound);
     const auto rate = per_second(log_.stats().appended - before, started);
-    is_over_ = true;
+    caller.request_stop();
+    caller.join();
     while (under_way_ > 0) std::this_thread::yield();
+    while (answered_.size() > 0) static_cast<void>(answered_.pop(caller.get_stop_token()));
     return rate;
   }
 
  private:
   void send() {
+    ++under_way_;
     log_.append(payload_, [this](const Result<LogPosition>& position) {
-      if (!position || is_over_) {
-        --under_way_;
-      } else {
-        send();
-      }
+      if (position) static_cast<void>(answered_.try_push(0));
+      --under_way_;
     });
   }
 
   AcceptLog& log_;
   const std::string payload_;
-  std::atomic<bool> is_over_ = false;
+  const std::size_t outstanding_;
+  BoundedQueue<int> answered_;
   std::atomic<std::size_t> under_way_ = 0;
 };
 
@@ -160,8 +164,8 @@ Result<> measure(const Settings& settings, const std::string& folder) {
   SAMTALE_TRY_VOID(floor_file->sync());
 
   std::jthread committer([&](const std::stop_token& stop) { log->run(stop); });
-  Load load(*log, settings.bytes);
-  load.run(settings.outstanding);  // Warm up.
+  Load load(*log, settings.bytes, settings.outstanding);
+  load.run();  // Warm up.
   std::vector<double> log_rates;
   std::vector<double> floor_rates;
   std::vector<double> ratios;
@@ -170,7 +174,7 @@ Result<> measure(const Settings& settings, const std::string& folder) {
   const auto rounds = std::max(1, static_cast<int>(settings.seconds / 2));
   for (int round = 0; round < rounds; ++round) {
     const auto before = log->stats();
-    log_rates.push_back(load.run(settings.outstanding));
+    log_rates.push_back(load.run());
     const auto after = log->stats();
     const auto group =
         std::max<std::uint64_t>(1, (after.appended - before.appended) /
