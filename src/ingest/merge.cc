@@ -106,6 +106,10 @@ json::Value transcript_of(const ConversationPatch& patch) {
   return turns;
 }
 
+std::size_t length_of(const json::Value& value) {
+  return value.as_array() == nullptr ? 0 : value.as_array()->size();
+}
+
 std::string party_key(const Party& party) {
   return party.id.empty() ? "=" + party.name + "=" + party.address : party.id;
 }
@@ -171,6 +175,8 @@ Result<MergeState> MergeState::parse(std::string_view text) {
 
 bool MergeState::is_above(Stamp stamp, const json::Value& value, const Fact& known) {
   if (stamp != known.stamp) return stamp > known.stamp;
+  // Senders that date a document by its creation send it again when it has grown.
+  if (length_of(value) != length_of(known.value)) return length_of(value) > length_of(known.value);
   return json::dump(value) > json::dump(known.value);
 }
 

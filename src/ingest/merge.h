@@ -23,7 +23,7 @@ namespace samtale {
 
 // Shapes: each fact ("title", "party/…", "metadata/plan") has one value and the stamp of who said
 //         it: the patch's version, then its time. The greater stamp wins; of equal stamps the
-//         greater bytes.
+//         longer list, then the greater bytes.
 //         A whole transcript is one fact. Turns that came one by one are kept only while their
 //         stamp is above the transcript's: they then change its turn of the same id, or follow it.
 // Order:  apply is commutative, associative and idempotent; serialise and build depend on the set

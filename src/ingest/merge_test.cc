@@ -252,6 +252,14 @@ TEST(MergeTest, a_newer_whole_transcript_replaces_an_older_one) {
   EXPECT_THAT(texts(built({newer, older})), ElementsAre("new"));
 }
 
+TEST(MergeTest, of_two_transcripts_of_the_same_moment_the_longer_holds) {
+  auto grown = said(1, "", "a", true);
+  grown.turns.push_back(grown.turns[0]);
+
+  EXPECT_THAT(texts(built({grown, said(1, "", "z", true)})), ElementsAre("a", "a"));
+  EXPECT_THAT(texts(built({said(1, "", "z", true), grown})), ElementsAre("a", "a"));
+}
+
 TEST(MergeTest, a_greater_version_beats_a_later_time) {
   auto versioned = said(1, "", "version 2", true);
   versioned.version = 2;
