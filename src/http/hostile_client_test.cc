@@ -2,6 +2,8 @@
 // Method: as in server_test.cc. "Nothing after is parsed" is tested by a good request
 //         behind the bad one: it must not be answered.
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
 #include <zlib.h>
 
 #include <thread>
@@ -262,6 +264,27 @@ TEST(HostileClientTest, f4_two_hundred_slow_clients_leave_the_others_alone) {
   const auto answer = server.last_exchange(post("/echo", "quick"));
 
   EXPECT_TRUE(answer.ends_with("\r\n\r\nquick")) << answer;
+}
+
+TEST(HostileClientTest, a8_answers_503_without_descriptors_and_recovers) {
+  const RunningServer server(echo_routes());
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const int lowest_free = ::dup(STDERR_FILENO);
+  ::close(lowest_free);
+  const rlimit room_for_the_client{.rlim_cur = static_cast<rlim_t>(lowest_free) + 1,
+                                   .rlim_max = before.rlim_max};
+
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &room_for_the_client), 0);
+  const auto without = server.exchange("");
+  const auto again = server.exchange("");
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  const auto after = server.last_exchange(get("/echo"));
+
+  EXPECT_EQ(status(without), 503) << without;
+  EXPECT_EQ(status(again), 503) << again;
+  EXPECT_EQ(status(after), 200) << after;
+  EXPECT_EQ(server.log().events().front(), "http.no_descriptors");
 }
 
 TEST(HostileClientTest, f5_answers_a_client_that_closed_its_half) {

@@ -204,11 +204,11 @@ bool AsioLoop::accept_one(Acceptor& acceptor) {
     case EMFILE:
     case ENFILE:
       return accept_without_descriptors(acceptor, accepted.error);
-    case ENOBUFS:
-    case ENOMEM:
-      return false;  // sweep() tries again.
+    case ECONNABORTED:
+    case EINTR:
+      return true;
     default:
-      return true;  // That one connection failed (accept(2), "Error handling").
+      return false;  // No memory, or worse: sweep() tries again.
   }
   if (state_.connections.load(std::memory_order_relaxed) >= state_.options.connections_max) {
     turn_away(acceptor, accepted);
