@@ -137,6 +137,13 @@ TEST(ParseConfigTest, a_header_that_breaks_the_parser_is_a_mistake) {
   EXPECT_THAT(mistakes_of("[=]\nport = 2\n"), HasSubstr("this is no TOML"));
 }
 
+TEST(ParseConfigTest, finds_a_pasted_space_and_curly_quotes) {
+  EXPECT_THAT(mistakes_of("[http]\nport =\u00A01\n"),
+              HasSubstr("samtale.toml:2: a control character, or"));
+  EXPECT_THAT(mistakes_of("[log]\nlevel = \u201Cinfo\u201D\n"), HasSubstr("samtale.toml:2: "));
+  EXPECT_EQ(mistakes_of("# \u201C\n[embed]\nquery_prefix = \"\u201C\" # '\u00A0\n"), "");
+}
+
 TEST(ParseConfigTest, a_key_twice_is_a_mistake) {
   EXPECT_THAT(mistakes_of("[http]\nport = 1\nport = 2\n"), HasSubstr("samtale.toml:3: "));
 }

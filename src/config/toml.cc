@@ -18,6 +18,7 @@ constexpr void require_toml(bool holds) {
 
 #include <algorithm>
 
+#include "base/bytes.h"
 #include "config/keys.h"
 
 namespace samtale {
@@ -70,9 +71,59 @@ void walk(const toml::table& table, const std::string& prefix, std::vector<TomlE
   }
 }
 
+bool is_control(char c) {
+  const auto byte = static_cast<unsigned char>(c);
+  return (byte < 0x20 && c != '\n' && c != '\t' && c != '\r') || byte == 0x7F;
+}
+
+// The line of the first character that may not stand where it does: a control character anywhere,
+// or one that is not ASCII outside of quotes and comments. 0 if there is none. Version 3.3 of the
+// parser is undefined on some of them.
+std::size_t line_of_stray_character(std::string_view text) {
+  constexpr std::string_view kBeforeString = "\n=[,{.";
+  std::size_t line = 1;
+  std::string_view quotes;  // What ends the string we are in.
+  bool is_comment = false;
+  char before = '\n';  // The last character that was no blank.
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (is_control(c)) return line;
+    if (c == '\n') {
+      ++line;
+      is_comment = false;
+      if (quotes.size() < 3) quotes = {};
+    } else if (is_comment) {
+      continue;
+    } else if (!quotes.empty()) {
+      if (c == '\\' && quotes.front() == '"') {
+        if (i + 1 < text.size() && text[i + 1] != '\n') ++i;
+      } else if (text.substr(i).starts_with(quotes)) {
+        i += quotes.size() - 1;
+        quotes = {};
+      }
+    } else if ((c == '"' || c == '\'') && kBeforeString.find(before) != std::string_view::npos) {
+      quotes = text.substr(i, text.substr(i, 3) == std::string(3, c) ? 3 : 1);
+      i += quotes.size() - 1;
+    } else if (c == '#') {
+      is_comment = true;
+    } else if (static_cast<unsigned char>(c) >= 0x80) {
+      return line;
+    }
+    if (c != ' ' && c != '\t' && c != '\r') before = c;
+  }
+  return 0;
+}
+
 }  // namespace
 
 Result<std::vector<TomlEntry>> read_toml(std::string_view text) {
+  if (!is_utf8(text)) return fail(ErrorCode::invalid_argument, "1: is not in UTF-8; save it so");
+  if (const auto line = line_of_stray_character(text); line != 0) {
+    return fail(ErrorCode::invalid_argument,
+                std::to_string(line) +
+                    ": a control character, or outside of quotes one that is not ASCII "
+                    "(a pasted space or curly quote?); type it anew");
+  }
   toml::table table;
   try {
     table = toml::parse(text);
