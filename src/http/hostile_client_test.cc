@@ -14,6 +14,7 @@ namespace samtale::http::testing {
 namespace {
 
 using std::chrono::milliseconds;
+using std::string_literals::operator""s;
 
 constexpr std::string_view kChunked =
     "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n";
@@ -165,7 +166,7 @@ TEST(HostileClientTest, f3_refuses_every_shape_of_request_smuggling) {
       start + "X-A: b\r\n\tfolded\r\nContent-Length: 0\r\n\r\n",
       start + "X-A: b\rContent-Length: 0\r\n\r\n",
       start + "X-A: b\nContent-Length: 0\r\n\r\n",
-      start + std::string("X-A: b\0c\r\nContent-Length: 0\r\n\r\n", 33),
+      start + "X-A: b\0c\r\nContent-Length: 0\r\n\r\n"s,
       start + "X A: b\r\n\r\n",
       start + ": b\r\n\r\n",
       start + " Content-Length: 0\r\n\r\n",
