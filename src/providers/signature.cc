@@ -100,15 +100,18 @@ std::optional<Claim> read_claim(const SignatureScheme& scheme, const Delivery& d
 
 bool is_recent(const SignatureScheme& scheme, std::string_view timestamp, WallTime now) {
   if (scheme.tolerance == Duration{}) return true;
-  // 13 digits of milliseconds reach the year 2286.
-  if (timestamp.empty() || timestamp.size() > 13) return false;
+  // 13 digits of milliseconds, or 11 of seconds, reach past the year 2286 and within 64 bits of us.
+  const bool is_seconds = scheme.timestamp_unit == TimestampUnit::seconds;
+  if (timestamp.empty() || timestamp.size() > (is_seconds ? 11U : 13U)) return false;
   std::int64_t value = 0;
   const auto* const end = timestamp.data() + timestamp.size();
   const auto [stop, error] = std::from_chars(timestamp.data(), end, value);
   if (error != std::errc() || stop != end || value < 0) return false;
-  const auto unit = scheme.timestamp_unit == TimestampUnit::seconds ? 1'000'000 : 1'000;
-  const auto age = std::chrono::microseconds(to_us(now) - value * unit);
-  return age <= scheme.tolerance && -age <= scheme.tolerance;
+  const auto age_us = to_us(now) - value * (is_seconds ? 1'000'000 : 1'000);
+  // Not the other way: a far age does not fit Duration's nanoseconds.
+  const auto tolerance_us =
+      std::chrono::duration_cast<std::chrono::microseconds>(scheme.tolerance).count();
+  return age_us <= tolerance_us && -age_us <= tolerance_us;
 }
 
 std::string signed_bytes(const SignatureScheme& scheme, const Claim& claim, std::string_view body) {
