@@ -1,0 +1,59 @@
+// Rooms: simd
+//
+// Every kernel against the scalar one, on vectors of any bits and any dimension: near it, NaN where
+// it has NaN, and a row among others to the bit as alone.
+#include <bit>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+#include "base/check.h"
+#include "simd/distance.h"
+
+namespace samtale {
+namespace {
+
+void check_near(const DistanceKernels& kernels, const std::vector<float>& a, const float* b) {
+  const auto got = kernels.dot(a.data(), b, a.size());
+  const auto expected = scalar_distance_kernels().dot(a.data(), b, a.size());
+  double magnitude = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) magnitude += std::abs(double{a[i]} * b[i]);
+  // Past the range of a float the order of the sum decides what overflows.
+  if (!(magnitude < 1e38)) return;
+  const auto error = std::abs(double{got} - double{expected});
+  SAMTALE_CHECK(error <= 1e-5 * magnitude + 1e-37, "kernels differ by rounding only");
+}
+
+void check(const DistanceKernels& kernels, const std::vector<float>& query,
+           const std::vector<float>& rows, std::size_t count) {
+  std::vector<float> scores(count);
+  kernels.dot_rows(query.data(), rows.data(), count, query.size(), scores.data());
+  for (std::size_t r = 0; r < count; ++r) {
+    const auto* row = rows.data() + r * query.size();
+    const auto alone = kernels.dot(query.data(), row, query.size());
+    const bool same =
+        std::bit_cast<std::uint32_t>(scores[r]) == std::bit_cast<std::uint32_t>(alone);
+    SAMTALE_CHECK(same || (std::isnan(scores[r]) && std::isnan(alone)), "a row is scored as alone");
+    check_near(kernels, query, row);
+  }
+}
+
+}  // namespace
+}  // namespace samtale
+
+// The first byte is the dimension; the floats that follow are the query, then the rows.
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const auto* avx2 = samtale::avx2_distance_kernels();
+  if (size == 0 || data[0] == 0 || avx2 == nullptr) return 0;
+  const std::size_t dimension = data[0];
+  std::vector<float> floats((size - 1) / sizeof(float));
+  if (floats.size() < dimension) return 0;
+  std::memcpy(floats.data(), data + 1, floats.size() * sizeof(float));
+  const auto middle = floats.begin() + static_cast<std::ptrdiff_t>(dimension);
+  const std::vector<float> query(floats.begin(), middle);
+  const std::vector<float> rows(middle, floats.end());
+  samtale::check(*avx2, query, rows, rows.size() / dimension);
+  return 0;
+}
