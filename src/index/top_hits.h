@@ -1,0 +1,52 @@
+// TopHits: keeps the best so many of the hits it is offered. Private to index/.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <limits>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "index/company_index.h"
+
+namespace samtale {
+
+class TopHits {
+ public:
+  explicit TopHits(std::size_t limit) : limit_(limit) {}
+
+  // A hit with a score below this changes nothing. Equal scores may: ties go by conversation.
+  [[nodiscard]] float score_min() const {
+    if (limit_ == 0) return std::numeric_limits<float>::infinity();
+    return hits_.size() < limit_ ? -std::numeric_limits<float>::infinity() : hits_.front().score;
+  }
+
+  void offer(const ChunkHit& hit) {
+    if (hits_.size() < limit_) {
+      hits_.push_back(hit);
+      std::ranges::push_heap(hits_, is_better);
+    } else if (limit_ > 0 && is_better(hit, hits_.front())) {
+      std::ranges::pop_heap(hits_, is_better);
+      hits_.back() = hit;
+      std::ranges::push_heap(hits_, is_better);
+    }
+  }
+
+  // Best first.
+  [[nodiscard]] std::vector<ChunkHit> take() && {
+    std::ranges::sort_heap(hits_, is_better);
+    return std::move(hits_);
+  }
+
+ private:
+  static bool is_better(const ChunkHit& a, const ChunkHit& b) {
+    if (a.score != b.score) return a.score > b.score;
+    return std::tie(a.conversation, a.ordinal) < std::tie(b.conversation, b.ordinal);
+  }
+
+  std::size_t limit_;
+  std::vector<ChunkHit> hits_;  // A heap with the worst in front.
+};
+
+}  // namespace samtale

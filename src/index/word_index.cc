@@ -1,0 +1,160 @@
+#include "index/word_index.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+namespace samtale {
+namespace {
+
+constexpr float kK1 = 1.2F;
+constexpr float kB = 0.75F;
+
+// What glibc's malloc adds to a block, about.
+constexpr std::size_t kBlockBytes = 16;
+
+std::size_t key_bytes(std::string_view term) {
+  const std::size_t inside = std::string().capacity();
+  return term.size() > inside ? term.size() + 1 + kBlockBytes : 0;
+}
+
+template <class T>
+void shrink(std::vector<T>& values) {
+  if (values.capacity() > values.size() * 2) values.shrink_to_fit();
+}
+
+template <class T>
+std::size_t block_bytes(const std::vector<T>& values) {
+  return values.capacity() == 0 ? 0 : values.capacity() * sizeof(T) + kBlockBytes;
+}
+
+}  // namespace
+
+WordIndex::TermId WordIndex::id_of(std::string_view term) {
+  if (const auto found = ids_.find(term); found != ids_.end()) return found->second;
+  auto id = static_cast<TermId>(terms_.size());
+  if (free_ids_.empty()) {
+    terms_.emplace_back();
+  } else {
+    id = free_ids_.back();
+    free_ids_.pop_back();
+  }
+  ids_.emplace(term, id);
+  key_bytes_ += key_bytes(term);
+  return id;
+}
+
+// `row` is the newest, so it is in the last posting or in none.
+void WordIndex::add_posting(TermId term, std::uint32_t row) {
+  auto& [postings, rows] = terms_[term];
+  if (!postings.empty() && postings.back().row == row) {
+    ++postings.back().count;
+    return;
+  }
+  posting_bytes_ -= block_bytes(postings);
+  postings.push_back({.row = row, .count = 1});
+  posting_bytes_ += block_bytes(postings);
+  ++rows;
+  row_terms_.push_back(term);
+}
+
+void WordIndex::add(std::span<const std::string> terms) {
+  const auto row = static_cast<std::uint32_t>(rows_.size());
+  const auto begin = row_terms_.size();
+  for (const auto& term : terms) add_posting(id_of(term), row);
+  rows_.push_back({.words = static_cast<std::uint32_t>(terms.size()),
+                   .term_count = static_cast<std::uint32_t>(row_terms_.size() - begin),
+                   .terms_begin = begin});
+  ++live_rows_;
+  live_words_ += terms.size();
+}
+
+void WordIndex::remove(std::uint32_t row) {
+  const auto& removed = rows_[row];
+  for (std::size_t i = 0; i < removed.term_count; ++i) {
+    --terms_[row_terms_[removed.terms_begin + i]].rows;
+  }
+  --live_rows_;
+  live_words_ -= removed.words;
+}
+
+double WordIndex::frequency_weight(std::size_t rows_with_term) const {
+  const auto with = static_cast<double>(rows_with_term);
+  return std::log1p((static_cast<double>(live_rows_) - with + 0.5) / (with + 0.5));
+}
+
+double WordIndex::inverse_document_frequency(std::string_view term) const {
+  const auto found = ids_.find(term);
+  return frequency_weight(found == ids_.end() ? 0 : terms_[found->second].rows);
+}
+
+std::vector<float> WordIndex::scores(std::span<const std::string> terms) const {
+  std::vector<float> scores(rows_.size());
+  if (live_rows_ == 0 || live_words_ == 0) return scores;
+  const auto mean_words = static_cast<float>(live_words_) / static_cast<float>(live_rows_);
+  const float per_word = kK1 * kB / mean_words;
+  std::vector<std::pair<TermId, float>> weights;  // In the query's order: sums are always the same.
+  for (const auto& term : terms) {
+    const auto found = ids_.find(term);
+    if (found == ids_.end()) continue;
+    const auto weight = static_cast<float>(frequency_weight(terms_[found->second].rows));
+    const auto same = std::ranges::find(weights, found->second, &std::pair<TermId, float>::first);
+    if (same == weights.end()) {
+      weights.emplace_back(found->second, weight);
+    } else {
+      same->second += weight;
+    }
+  }
+  for (const auto& [term, weight] : weights) {
+    for (const auto [row, count] : terms_[term].postings) {
+      const auto times = static_cast<float>(count);
+      const float saturation = kK1 * (1 - kB) + per_word * static_cast<float>(rows_[row].words);
+      scores[row] += weight * times / (times + saturation);
+    }
+  }
+  return scores;
+}
+
+void WordIndex::compact(std::span<const std::uint32_t> new_rows) {
+  posting_bytes_ = 0;
+  for (auto& [postings, rows] : terms_) {
+    std::erase_if(postings, [&](Posting p) { return new_rows[p.row] == kRemoved; });
+    for (auto& posting : postings) posting.row = new_rows[posting.row];
+    shrink(postings);
+    posting_bytes_ += block_bytes(postings);
+  }
+  std::vector<TermId> row_terms;
+  std::vector<Row> kept;
+  for (std::size_t r = 0; r < rows_.size(); ++r) {
+    if (new_rows[r] == kRemoved) continue;
+    auto row = rows_[r];
+    const auto begin = row_terms_.begin() + static_cast<std::ptrdiff_t>(row.terms_begin);
+    row.terms_begin = row_terms.size();
+    row_terms.insert(row_terms.end(), begin, begin + row.term_count);
+    kept.push_back(row);
+  }
+  rows_ = std::move(kept);
+  row_terms_ = std::move(row_terms);
+  forget_unused_terms();
+}
+
+void WordIndex::forget_unused_terms() {
+  std::erase_if(ids_, [this](const auto& entry) {
+    const auto& [term, id] = entry;
+    if (terms_[id].rows > 0) return false;
+    free_ids_.push_back(id);
+    key_bytes_ -= key_bytes(term);
+    return true;
+  });
+}
+
+std::size_t WordIndex::bytes() const {
+  // A node: the pair, the link to the next, the hash.
+  constexpr std::size_t kNodeBytes =
+      sizeof(decltype(ids_)::value_type) + 2 * sizeof(void*) + kBlockBytes;
+  return ids_.size() * kNodeBytes + ids_.bucket_count() * sizeof(void*) + key_bytes_ +
+         posting_bytes_ + block_bytes(terms_) + block_bytes(free_ids_) + block_bytes(rows_) +
+         block_bytes(row_terms_);
+}
+
+}  // namespace samtale
