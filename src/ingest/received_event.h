@@ -16,7 +16,8 @@ struct ReceivedEvent {
   std::string provider;  // Which parser reads the body: "native", "vcon", or a webhook preset.
   std::string key;       // Unique within the company: source and event id. See make_event_key.
   WallTime received_at{};
-  std::string body;  // As received.
+  Duration idle_timeout{};  // The endpoint's own; 0: the provider's.
+  std::string body;         // As received.
 
   friend bool operator==(const ReceivedEvent&, const ReceivedEvent&) = default;
 };

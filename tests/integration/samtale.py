@@ -1,0 +1,162 @@
+"""Starts and talks to real samtale servers, for the integration tests. Standard library only."""
+import base64
+import hashlib
+import hmac
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+BIN = os.environ.get("SAMTALE_BIN", "build/release/bin/samtale")
+DEADLINE_S = 60
+
+
+def wait_for(what, condition):
+    """Returns the condition's value once it is true. What waits is bounded, not timed."""
+    end = time.monotonic() + DEADLINE_S
+    while time.monotonic() < end:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.01)
+    raise AssertionError(f"{what} did not happen within {DEADLINE_S} s")
+
+
+class Server:
+    """One data folder and, while it runs, one process."""
+
+    def __init__(self, *flags):
+        self.folder = tempfile.mkdtemp(prefix="samtale-test-")
+        self.data = os.path.join(self.folder, "data")
+        self.flags = flags
+        self.process = None
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        if self.process and self.process.poll() is None:
+            self.kill()
+        shutil.rmtree(self.folder)
+
+    def start(self):
+        ready = os.path.join(self.folder, "ready")
+        if os.path.exists(ready):
+            os.remove(ready)
+        self.log = open(os.path.join(self.folder, "log"), "ab")
+        self.process = subprocess.Popen(
+            [BIN, "serve", "--data", self.data, "--port", "0", "--ready-file", ready,
+             "--set", "limits.events_per_second=1000000", *self.flags],
+            stderr=self.log, stdout=self.log)
+        wait_for("the server's start",
+                 lambda: os.path.exists(ready) or self.process.poll() is not None)
+        if self.process.poll() is not None:
+            raise AssertionError("the server ended: " + self.read_log()[-2000:])
+        self.port = int(json.load(open(ready))["url"].rsplit(":", 1)[1])
+
+    def read_log(self):
+        with open(os.path.join(self.folder, "log"), errors="replace") as file:
+            return file.read()
+
+    def kill(self):
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+        self.log.close()
+
+    def stop(self):
+        self.process.terminate()
+        status = self.process.wait(60)
+        self.log.close()
+        return status
+
+    def cli(self, *words, check=True):
+        done = subprocess.run([BIN, *words, "--data", self.data, "--json"], capture_output=True,
+                              text=True, timeout=120)
+        if check and done.returncode != 0:
+            raise AssertionError(f"samtale {' '.join(words)}: {done.stderr}")
+        return json.loads(done.stdout) if done.returncode == 0 else done
+
+    def company(self, name):
+        self.cli("company", "create", name)
+        return Company(self, name)
+
+    def bytes_of_all_files(self):
+        for root, _, names in os.walk(self.data):
+            for name in names:
+                path = os.path.join(root, name)
+                if os.path.isfile(path):
+                    with open(path, "rb") as file:
+                        yield path, file.read()
+
+
+class Company:
+    def __init__(self, server, name):
+        self.server = server
+        self.name = name
+        self.key = server.cli("key", "create", "--company", name, "--scopes",
+                              "ingest,search,read,admin")["key"]
+
+    def endpoint(self, preset="standard-webhooks", **flags):
+        words = [part for name, value in flags.items() for part in ("--" + name, value)]
+        return self.server.cli("endpoint", "create", "--company", self.name, "--preset", preset,
+                               *words)
+
+    def call(self, method, path, body=None, headers=None, connection=None):
+        own = connection or http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=60)
+        sent = {"Authorization": "Bearer " + self.key, "Content-Type": "application/json"}
+        sent.update(headers or {})
+        data = body if isinstance(body, (bytes, str, type(None))) else json.dumps(body)
+        own.request(method, path, data, sent)
+        answer = own.getresponse()
+        text = answer.read()
+        if connection is None:
+            own.close()
+        return answer.status, (json.loads(text) if text else None), dict(answer.getheaders())
+
+    def search(self, query, mode="hybrid", **more):
+        status, answer, _ = self.call("POST", "/v1/search", {"query": query, "mode": mode, **more})
+        assert status == 200, answer
+        return answer["hits"]
+
+    def find(self, query, mode="keyword"):
+        return wait_for(f"finding {query!r}", lambda: self.search(query, mode))
+
+    def send(self, conversation):
+        status, answer, _ = self.call("POST", "/v1/conversations", conversation)
+        assert status == 202, answer
+        return answer["id"]
+
+
+def sign(secret, name, body, at=None):
+    """The headers of a Standard Webhook (v1)."""
+    at = str(int(time.time() if at is None else at))
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    seal = hmac.new(key, f"{name}.{at}.".encode() + body, hashlib.sha256).digest()
+    return {"webhook-id": name, "webhook-timestamp": at,
+            "webhook-signature": "v1," + base64.b64encode(seal).decode(),
+            "Content-Type": "application/json"}
+
+
+def conversation(name, *texts):
+    return {"id": name, "channel": "chat", "language": "en",
+            "turns": [{"speaker": "customer" if i % 2 == 0 else "agent", "text": text}
+                      for i, text in enumerate(texts)]}
+
+
+def raw(port, data):
+    """What the server answers to these bytes until it closes or falls silent."""
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as peer:
+        peer.sendall(data)
+        received = b""
+        try:
+            while part := peer.recv(65536):
+                received += part
+        except TimeoutError:
+            pass
+        return received
