@@ -74,12 +74,13 @@ icu::UnicodeString without_accents(const icu::UnicodeString& text) {
       if (!drop_marks) out.append(c);
       continue;
     }
-    drop_marks = loses_accents(c);
+    const bool is_kept = c == u'\'' || u_isUAlphabetic(c) || u_isdigit(c);
+    drop_marks = !is_kept || loses_accents(c);
     if (c == u'æ') {
       out.append(u"ae");
     } else if (c == u'ø') {
       out.append(u"oe");
-    } else if (c == u'\'' || u_isUAlphabetic(c) || u_isdigit(c)) {
+    } else if (is_kept) {
       out.append(c);
     }
   }
