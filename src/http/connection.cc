@@ -218,14 +218,14 @@ void Connection::discard() {
   watch_.when_readable();
 }
 
-void Connection::refuse(const Refusal& refusal, bool is_framing_lost) {
+void Connection::refuse(const Refusal& refusal, bool must_close) {
   if (body_.is_answering) return break_stream(refusal);
   if (current_.id.empty()) current_.id = host_.make_request_id();
-  answer(to_response(refusal, current_.id), is_framing_lost);
+  answer(to_response(refusal, current_.id), must_close);
 }
 
-void Connection::answer(Response response, bool is_framing_lost) {
-  const bool is_body_unread = is_framing_lost || !reader_.is_done();
+void Connection::answer(Response response, bool must_close) {
+  const bool is_body_unread = must_close || !reader_.is_done();
   current_.keep_alive = current_.keep_alive && !is_body_unread && !host_.is_draining();
   if (!append_answer_head(response, false)) {
     state_.log.error("http.bad_answer", {{"path", current_.path},
@@ -233,7 +233,7 @@ void Connection::answer(Response response, bool is_framing_lost) {
                                          {"request_id", current_.id}});
     return answer(
         to_response({500, "the answer could not be sent; see the log of the server"}, current_.id),
-        is_framing_lost);
+        must_close);
   }
   if (current_.method == "HEAD" || !may_have_body(response.status)) {
     response.body.clear();

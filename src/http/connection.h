@@ -129,8 +129,10 @@ class Connection {
   void on_piece_answer(std::string text);
   void break_stream(const Refusal& refusal);
 
-  void refuse(const Refusal& refusal, bool is_framing_lost = false);
-  void answer(Response response, bool is_framing_lost = false);
+  // `must_close`: the rest of the input is not read as requests. Always so for a bad body, lest it
+  // depend on how much of it was there.
+  void refuse(const Refusal& refusal, bool must_close = false);
+  void answer(Response response, bool must_close = false);
   [[nodiscard]] bool append_answer_head(const Response& response, bool is_chunked);
   void send(After after);
   void write_on();

@@ -47,7 +47,7 @@ bool Connection::advance_body() {
     refusal = Refusal{503, "the server holds as many bodies as it may"};
   }
   if (refusal) {
-    refuse(*refusal);
+    refuse(*refusal, true);
     return true;
   }
   if (!is_body_complete()) return false;
@@ -118,7 +118,7 @@ bool Connection::advance_stream() {
       refusal = Refusal{503, "the server holds as many bodies as it may"};
     }
     if (refusal) {
-      refuse(*refusal);
+      refuse(*refusal, true);
       return true;
     }
     const bool is_full = body_.lines.size() + kStepBytes > kPieceBytes;

@@ -98,6 +98,7 @@ bool RequestReader::is_done() const { return !parser_ || parser_->is_over; }
 
 std::expected<std::size_t, Refusal> RequestReader::find_head_end(std::string_view input) {
   const auto refuse = [](const char* why) { return std::unexpected(Refusal{400, why}); };
+  input = input.substr(0, header_bytes_max_);  // What lies behind must not change the answer.
   while (true) {
     const auto newline = input.find('\n', scanned_);
     if (newline == std::string_view::npos) break;
@@ -108,7 +109,6 @@ std::expected<std::size_t, Refusal> RequestReader::find_head_end(std::string_vie
       return refuse("a line of the head begins with white space");
     }
     line_start_ = scanned_ = newline + 1;
-    if (scanned_ > header_bytes_max_) break;
     if (line.size() > 1) {
       ++lines_;
     } else if (lines_ > 0) {
@@ -120,9 +120,9 @@ std::expected<std::size_t, Refusal> RequestReader::find_head_end(std::string_vie
       return std::unexpected(Refusal{431, "the head has more than 128 lines; send fewer"});
     }
   }
-  scanned_ = std::max(scanned_, input.size());
-  if (scanned_ > header_bytes_max_) {
-    return std::unexpected(Refusal{431, "the head is larger than " +
+  scanned_ = input.size();
+  if (scanned_ == header_bytes_max_) {
+    return std::unexpected(Refusal{431, "the head does not end within " +
                                             std::to_string(header_bytes_max_) +
                                             " bytes; send shorter or fewer headers"});
   }
