@@ -144,7 +144,7 @@ void read_header(const json::Value& document, Form& form, ConversationPatch& pat
 void keep_party_fields(const json::Value& item, const Party& party, std::size_t index,
                        json::Value& kept) {
   constexpr std::array<std::string_view, 3> kKnown{"id", "name", "role"};
-  json::Value unknown;
+  json::Object unknown;
   bool has_address = false;
   for (const auto& [key, value] : *item.as_object()) {
     if (is_one_of(key, kKnown) || value.is_null()) continue;
@@ -152,10 +152,10 @@ void keep_party_fields(const json::Value& item, const Party& party, std::size_t 
     if (is_address && !has_address && value == json::Value(party.address)) {
       has_address = true;
     } else {
-      unknown.set(key, value);
+      unknown.emplace_back(key, value);
     }
   }
-  if (unknown.is_null()) return;
+  if (unknown.empty()) return;
   const auto& name = !party.id.empty() ? party.id : party.name;
   kept.set(name.empty() ? std::to_string(index) : name, std::move(unknown));
 }
