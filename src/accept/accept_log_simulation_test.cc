@@ -240,11 +240,11 @@ class World {
 
   SimClock clock;
   MemoryLog log_lines;
-  std::unique_ptr<AcceptLog> log;
   std::vector<Event> events;
   std::map<LogPosition, std::size_t> by_position;  // Those known to be accepted and not trimmed.
   LogPosition last_position{};
   std::string wrong;
+  std::unique_ptr<AcceptLog> log;  // Answers into the rest when it is closed.
 };
 
 TEST(AcceptLogSimulation, loses_nothing_it_answered_for) {

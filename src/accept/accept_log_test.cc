@@ -63,8 +63,8 @@ class AcceptLogTest : public testing::Test {
   SimFiles files{random};
   SimClock clock;
   MemoryLog lines;
-  std::unique_ptr<AcceptLog> log;
   std::vector<Result<LogPosition>> answers;
+  std::unique_ptr<AcceptLog> log;
 };
 
 TEST_F(AcceptLogTest, answers_in_order_and_reads_back_what_was_sent) {

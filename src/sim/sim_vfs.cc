@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <cstring>
 #include <map>
 #include <mutex>
@@ -202,7 +201,8 @@ int shm_lock(sqlite3_file* handle, int first, int count, int flags) {
   return SQLITE_OK;
 }
 
-void shm_barrier(sqlite3_file*) { std::atomic_thread_fence(std::memory_order_seq_cst); }
+// A lock taken and released is a barrier too, as in os_unix.c.
+void shm_barrier(sqlite3_file* handle) { const std::lock_guard guard(*of(handle).shared_mutex); }
 
 // The regions go with the last connection; until then others may use them.
 int shm_unmap(sqlite3_file* handle, int deletes) {
