@@ -19,7 +19,8 @@ constexpr std::size_t kFileBytesMax = std::size_t{1}
 
 // Variables of the command line, which are no keys.
 constexpr std::string_view kReservedVariables[] = {"SAMTALE_CONFIG", "SAMTALE_URL",
-                                                   "SAMTALE_KEY_FILE", "SAMTALE_COMPANY"};
+                                                   "SAMTALE_KEY_FILE", "SAMTALE_COMPANY",
+                                                   "SAMTALE_SIMD"};
 
 // Collects every mistake, so that an operator mends them in one go.
 class Reader {

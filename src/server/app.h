@@ -32,6 +32,17 @@
 
 namespace samtale {
 
+// The embedder that the configuration names, and what keeps it going.
+struct MadeEmbedder {
+  std::unique_ptr<Embedder> embedder;
+  // Runs on a thread of its own until told to stop; empty if there is nothing to watch.
+  std::function<void(const std::stop_token&)> watch;
+  std::function<bool()> is_ready;
+};
+// Errors: invalid_argument, unavailable.
+[[nodiscard]] Result<MadeEmbedder> make_embedder(const Config& config, HttpClient& http_client,
+                                                 Clock& clock, Random& random, Log& log);
+
 // Threads: open, start and stop from one thread.
 class App {
  public:
@@ -95,17 +106,6 @@ class App {
   std::jthread embedder_watch_;
   std::vector<std::jthread> workers_;
 };
-
-// The embedder that the configuration names, and what keeps it going.
-struct MadeEmbedder {
-  std::unique_ptr<Embedder> embedder;
-  // Runs on a thread of its own until told to stop; empty if there is nothing to watch.
-  std::function<void(const std::stop_token&)> watch;
-  std::function<bool()> is_ready;
-};
-// Errors: invalid_argument, unavailable.
-[[nodiscard]] Result<MadeEmbedder> make_embedder(const Config& config, HttpClient& http_client,
-                                                 Clock& clock, Random& random, Log& log);
 
 // The dashboard's files, embedded in the binary.
 [[nodiscard]] std::vector<Asset> dashboard_assets();

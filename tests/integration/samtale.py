@@ -14,6 +14,8 @@ import time
 
 BIN = os.environ.get("SAMTALE_BIN", "build/release/bin/samtale")
 DEADLINE_S = 60
+# The server takes every SAMTALE_ variable for configuration.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("SAMTALE_")}
 
 
 def wait_for(what, condition):
@@ -53,7 +55,7 @@ class Server:
         self.process = subprocess.Popen(
             [BIN, "serve", "--data", self.data, "--port", "0", "--ready-file", ready,
              "--set", "limits.events_per_second=1000000", *self.flags],
-            stderr=self.log, stdout=self.log)
+            stderr=self.log, stdout=self.log, env=ENVIRONMENT)
         wait_for("the server's start",
                  lambda: os.path.exists(ready) or self.process.poll() is not None)
         if self.process.poll() is not None:
@@ -77,7 +79,7 @@ class Server:
 
     def cli(self, *words, check=True):
         done = subprocess.run([BIN, *words, "--data", self.data, "--json"], capture_output=True,
-                              text=True, timeout=120)
+                              text=True, timeout=120, env=ENVIRONMENT)
         if check and done.returncode != 0:
             raise AssertionError(f"samtale {' '.join(words)}: {done.stderr}")
         return json.loads(done.stdout) if done.returncode == 0 else done
@@ -99,8 +101,9 @@ class Company:
     def __init__(self, server, name):
         self.server = server
         self.name = name
-        self.key = server.cli("key", "create", "--company", name, "--scopes",
-                              "ingest,search,read,admin")["key"]
+        self.key = server.cli("key", "create", "--company", name, "--scope", "ingest",
+                              "--scope", "search", "--scope", "read", "--scope",
+                              "admin")["key"]
 
     def endpoint(self, preset="standard-webhooks", **flags):
         words = [part for name, value in flags.items() for part in ("--" + name, value)]

@@ -5,7 +5,7 @@ import subprocess
 import time
 import unittest
 
-from samtale import BIN, Server, conversation, raw, sign, wait_for
+from samtale import BIN, ENVIRONMENT, Server, conversation, raw, sign, wait_for
 
 
 class MainJobTest(unittest.TestCase):
@@ -225,7 +225,7 @@ class MainJobTest(unittest.TestCase):
             "query": "giraffe", "mode": "keyword", "limit": 3, "cursor": cursor})[0], 422)
 
     def test_scopes_hold_and_a_revoked_key_ends_at_once(self):
-        made = self.server.cli("key", "create", "--company", "acme", "--scopes", "search")
+        made = self.server.cli("key", "create", "--company", "acme", "--scope", "search")
         headers = {"Authorization": "Bearer " + made["key"]}
         self.assertEqual(self.acme.call("POST", "/v1/search", {"query": "x"}, headers)[0], 200)
         self.assertEqual(self.acme.call("GET", "/v1/conversations", None, headers)[0], 403)
@@ -280,7 +280,7 @@ class LifeTest(unittest.TestCase):
     def test_a_second_server_on_the_same_folder_refuses_and_names_the_first(self):
         with Server() as server:
             second = subprocess.run([BIN, "serve", "--data", server.data, "--port", "0"],
-                                    capture_output=True, text=True, timeout=60)
+                                    capture_output=True, text=True, timeout=60, env=ENVIRONMENT)
             self.assertNotEqual(second.returncode, 0)
             self.assertIn(str(server.process.pid), second.stderr)
 
@@ -289,7 +289,7 @@ class LifeTest(unittest.TestCase):
             server.stop()
             os.chmod(server.data, 0o777)
             refused = subprocess.run([BIN, "serve", "--data", server.data, "--port", "0"],
-                                     capture_output=True, text=True, timeout=60)
+                                     capture_output=True, text=True, timeout=60, env=ENVIRONMENT)
             self.assertNotEqual(refused.returncode, 0)
             self.assertIn(server.data, refused.stderr)
             os.chmod(server.data, 0o700)
@@ -301,7 +301,7 @@ class LifeTest(unittest.TestCase):
         with Server() as server:
             acme = server.company("acme")
             acme.send(conversation("t0", "warm"))
-            answers, started = [], threading.Event()
+            answers, all_started = [], threading.Barrier(5)
 
             def send(base):
                 peer = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
@@ -314,14 +314,15 @@ class LifeTest(unittest.TestCase):
                         answers.append(error if i == 0 else "closed")
                         return
                     answers.append(status)
-                    started.set()
+                    if i == 0:
+                        all_started.wait(30)
                     if headers.get("Connection") == "close":
                         return
 
             senders = [threading.Thread(target=send, args=(i,)) for i in range(4)]
             for sender in senders:
                 sender.start()
-            started.wait(30)
+            all_started.wait(30)
             self.assertEqual(server.stop(), 0)
             for sender in senders:
                 sender.join()
