@@ -87,6 +87,7 @@ class FlatIndex final : public CompanyIndex {
   void remove_locked(ConversationId conversation);
   void remove_vector(VectorRows::Place place);
   void compact_if_due();
+  void forget_unused_slots();
   std::vector<bool> allowed_slots(const ConversationFilter& filter) const;
   ChunkHit hit(const Row& row, float score) const;
 
@@ -212,6 +213,23 @@ void FlatIndex::compact_if_due() {
   removed_rows_ = 0;
   words_.compact(new_rows);
   vectors_.shrink();
+  forget_unused_slots();
+}
+
+void FlatIndex::forget_unused_slots() {
+  std::vector<Slot> kept;
+  kept.reserve(slot_of_.size());
+  std::vector<std::uint32_t> new_slots(slots_.size());
+  for (std::size_t s = 0; s < slots_.size(); ++s) {
+    if (!slots_[s].is_used) continue;
+    new_slots[s] = static_cast<std::uint32_t>(kept.size());
+    kept.push_back(std::move(slots_[s]));
+  }
+  for (auto& [id, slot] : slot_of_) slot = new_slots[slot];
+  for (auto& row : rows_) row.slot = new_slots[row.slot];
+  slots_ = std::move(kept);
+  free_slots_ = {};
+  slot_of_.rehash(0);
 }
 
 std::vector<bool> FlatIndex::allowed_slots(const ConversationFilter& filter) const {

@@ -32,13 +32,8 @@ std::size_t block_bytes(const std::vector<T>& values) {
 
 WordIndex::TermId WordIndex::id_of(std::string_view term) {
   if (const auto found = ids_.find(term); found != ids_.end()) return found->second;
-  auto id = static_cast<TermId>(terms_.size());
-  if (free_ids_.empty()) {
-    terms_.emplace_back();
-  } else {
-    id = free_ids_.back();
-    free_ids_.pop_back();
-  }
+  const auto id = static_cast<TermId>(terms_.size());
+  terms_.emplace_back();
   ids_.emplace(term, id);
   key_bytes_ += key_bytes(term);
   return id;
@@ -139,13 +134,22 @@ void WordIndex::compact(std::span<const std::uint32_t> new_rows) {
 }
 
 void WordIndex::forget_unused_terms() {
-  std::erase_if(ids_, [this](const auto& entry) {
-    const auto& [term, id] = entry;
-    if (terms_[id].rows > 0) return false;
-    free_ids_.push_back(id);
-    key_bytes_ -= key_bytes(term);
-    return true;
+  std::vector<Term> kept;
+  std::vector<TermId> new_ids(terms_.size());
+  for (TermId id = 0; id < terms_.size(); ++id) {
+    if (terms_[id].rows == 0) continue;
+    new_ids[id] = static_cast<TermId>(kept.size());
+    kept.push_back(std::move(terms_[id]));
+  }
+  std::erase_if(ids_, [&](const auto& entry) {
+    const bool is_unused = terms_[entry.second].rows == 0;
+    if (is_unused) key_bytes_ -= key_bytes(entry.first);
+    return is_unused;
   });
+  for (auto& [term, id] : ids_) id = new_ids[id];
+  ids_.rehash(0);
+  for (auto& id : row_terms_) id = new_ids[id];
+  terms_ = std::move(kept);
 }
 
 std::size_t WordIndex::bytes() const {
@@ -153,8 +157,7 @@ std::size_t WordIndex::bytes() const {
   constexpr std::size_t kNodeBytes =
       sizeof(decltype(ids_)::value_type) + 2 * sizeof(void*) + kBlockBytes;
   return ids_.size() * kNodeBytes + ids_.bucket_count() * sizeof(void*) + key_bytes_ +
-         posting_bytes_ + block_bytes(terms_) + block_bytes(free_ids_) + block_bytes(rows_) +
-         block_bytes(row_terms_);
+         posting_bytes_ + block_bytes(terms_) + block_bytes(rows_) + block_bytes(row_terms_);
 }
 
 }  // namespace samtale

@@ -64,7 +64,6 @@ class WordIndex {
 
   std::unordered_map<std::string, TermId, Hash, std::equal_to<>> ids_;
   std::vector<Term> terms_;
-  std::vector<TermId> free_ids_;
   std::vector<Row> rows_;
   std::vector<TermId> row_terms_;  // The distinct terms of each row, so that it can be taken out.
   std::size_t live_rows_ = 0;

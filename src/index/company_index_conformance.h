@@ -1,0 +1,412 @@
+// Goal:   every CompanyIndex gives the answers that its header promises.
+// Method: a model that keeps the conversations as they were put and compares everything with
+//         everything, in double; thousands of seeded changes and searches beside it. Scores are
+//         compared within rounding, order and ties exactly.
+//
+// An index joins with INSTANTIATE_TYPED_TEST_SUITE_P(Name, CompanyIndexConformance, Maker), where
+// Maker{}(dimension) gives an empty index.
+#pragma once
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <map>
+#include <memory>
+#include <random>
+#include <stop_token>
+#include <string>
+#include <thread>
+#include <tuple>
+#include <vector>
+
+#include "index/company_index.h"
+#include "text/words.h"
+
+namespace samtale::index_conformance {
+
+constexpr std::size_t kDimension = 24;
+constexpr float kRounding = 1e-5F;
+
+inline ConversationId conversation(int number) {
+  return make_conversation_id(CompanyId{1}, "test", std::to_string(number));
+}
+
+inline std::vector<float> unit_vector(std::mt19937_64& random, std::size_t dimension = kDimension) {
+  std::normal_distribution<float> normal;
+  std::vector<float> vector(dimension);
+  double sum = 0;
+  for (auto& value : vector) {
+    value = normal(random);
+    sum += double{value} * value;
+  }
+  for (auto& value : vector) value = static_cast<float>(value / std::sqrt(sum));
+  return vector;
+}
+
+inline Attributes on_channel(std::string channel) {
+  Attributes attributes;
+  attributes.channel = std::move(channel);
+  return attributes;
+}
+
+// What was put, kept as it came.
+class ModelIndex {
+ public:
+  struct Piece {
+    std::uint32_t ordinal = 0;
+    std::string text;
+    std::vector<float> vector;
+  };
+  struct Talk {
+    Attributes attributes;
+    std::vector<Piece> pieces;
+  };
+
+  std::map<ConversationId, Talk> talks;
+
+  static std::vector<IndexChunk> chunks(const Talk& talk) {
+    std::vector<IndexChunk> chunks;
+    for (const auto& piece : talk.pieces)
+      chunks.push_back({piece.ordinal, piece.text, piece.vector});
+    return chunks;
+  }
+
+  // Every piece that may be found, with its score; best first.
+  std::vector<ChunkHit> nearest(std::span<const float> query,
+                                const ConversationFilter& filter) const {
+    double length = 0;
+    for (const float value : query) length += double{value} * value;
+    return all(filter, [&](const Piece& piece) {
+      double sum = 0;
+      for (std::size_t i = 0; i < piece.vector.size(); ++i)
+        sum += double{piece.vector[i]} * query[i];
+      return piece.vector.empty() ? kNotFound : sum / std::sqrt(length);
+    });
+  }
+
+  std::vector<ChunkHit> words(std::string_view query, const ConversationFilter& filter) const {
+    double total = 0;
+    std::map<std::string, std::size_t> chunks_with;
+    for (const auto& piece : pieces()) {
+      auto terms = samtale::words(piece->text);
+      total += static_cast<double>(terms.size());
+      std::ranges::sort(terms);
+      terms.erase(std::unique(terms.begin(), terms.end()), terms.end());
+      for (const auto& term : terms) ++chunks_with[term];
+    }
+    const auto count = static_cast<double>(pieces().size());
+    return all(filter, [&](const Piece& piece) {
+      const auto terms = samtale::words(piece.text);
+      double score = kNotFound;
+      for (const auto& term : samtale::words(query)) {
+        const auto times = static_cast<double>(std::ranges::count(terms, term));
+        if (times == 0) continue;
+        const auto with = static_cast<double>(chunks_with[term]);
+        const auto weight = std::log(1 + (count - with + 0.5) / (with + 0.5));
+        const auto length = static_cast<double>(terms.size()) / (total / count);
+        score = std::max(score, 0.0) + weight * times / (times + 1.2 * (0.25 + 0.75 * length));
+      }
+      return score;
+    });
+  }
+
+  std::vector<const Piece*> pieces() const {
+    std::vector<const Piece*> found;
+    for (const auto& [id, talk] : talks) {
+      for (const auto& piece : talk.pieces) found.push_back(&piece);
+    }
+    return found;
+  }
+
+ private:
+  static constexpr double kNotFound = -std::numeric_limits<double>::infinity();
+
+  template <class Score>
+  std::vector<ChunkHit> all(const ConversationFilter& filter, const Score& score) const {
+    std::vector<ChunkHit> hits;
+    for (const auto& [id, talk] : talks) {
+      if (filter && !filter(talk.attributes)) continue;
+      for (const auto& piece : talk.pieces) {
+        const auto value = score(piece);
+        if (value != kNotFound) hits.push_back({id, piece.ordinal, static_cast<float>(value)});
+      }
+    }
+    std::ranges::sort(hits, std::greater(), &ChunkHit::score);
+    return hits;
+  }
+};
+
+// `got` are the best `limit` of `all` but for rounding, in the promised order, each with its score.
+inline void expect_best(const std::vector<ChunkHit>& got, const std::vector<ChunkHit>& all,
+                        std::size_t limit) {
+  ASSERT_EQ(got.size(), std::min(limit, all.size()));
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    const auto same = std::ranges::find_if(all, [&](const ChunkHit& hit) {
+      return hit.conversation == got[i].conversation && hit.ordinal == got[i].ordinal;
+    });
+    ASSERT_NE(same, all.end()) << "hit " << i << " should not be found";
+    EXPECT_NEAR(got[i].score, same->score, kRounding);
+    EXPECT_NEAR(got[i].score, all[i].score, kRounding) << "place " << i;
+    if (i == 0) continue;
+    const auto& before = got[i - 1];
+    const bool in_order =
+        before.score > got[i].score ||
+        (before.score == got[i].score && std::tie(before.conversation, before.ordinal) <
+                                             std::tie(got[i].conversation, got[i].ordinal));
+    EXPECT_TRUE(in_order) << "hits " << i - 1 << " and " << i;
+  }
+}
+
+template <class Maker>
+class CompanyIndexConformance : public testing::Test {
+ protected:
+  void put(int number, ModelIndex::Talk talk) {
+    const auto done = index_->put(conversation(number), talk.attributes, ModelIndex::chunks(talk));
+    ASSERT_TRUE(done.has_value()) << done.error().message;
+    model_.talks[conversation(number)] = std::move(talk);
+  }
+
+  void remove(int number) {
+    index_->remove(conversation(number));
+    model_.talks.erase(conversation(number));
+  }
+
+  // Few words, so that they meet; few different vectors, so that there are ties.
+  ModelIndex::Talk random_talk() {
+    static constexpr const char* kWords[] = {"invoice ", "faktura ", "pakke ", "refund ",
+                                             "E-4711 ",  "hej ",     "",       "angry "};
+    ModelIndex::Talk talk{.attributes = on_channel(random_() % 2 == 0 ? "chat" : "voice"),
+                          .pieces = {}};
+    const auto pieces = random_() % 6;
+    for (std::uint32_t i = 0; i < pieces; ++i) {
+      ModelIndex::Piece piece{.ordinal = i * 2, .text = {}, .vector = {}};
+      for (auto words = random_() % 9; words > 0; --words) piece.text += kWords[random_() % 8];
+      if (random_() % 8 == 0) {
+        piece.vector = common_vector_;
+      } else if (random_() % 8 != 0) {
+        piece.vector = unit_vector(random_);
+      }
+      talk.pieces.push_back(std::move(piece));
+    }
+    return talk;
+  }
+
+  void expect_same_answers() {
+    const ConversationFilter filters[] = {
+        {},
+        [](const Attributes& a) { return a.channel == "chat"; },
+        [](const Attributes&) { return false; },
+    };
+    const auto& filter = filters[random_() % 3];
+    const auto limit = random_() % 12;
+    const auto query = random_() % 4 == 0 ? common_vector_ : unit_vector(random_);
+    const auto near = index_->nearest(query, limit, filter);
+    ASSERT_TRUE(near.has_value()) << near.error().message;
+    expect_best(*near, model_.nearest(query, filter), limit);
+    const auto* words = random_() % 2 == 0 ? "faktura refund refund" : "E4711 angry unknown";
+    expect_best(index_->words(words, limit, filter), model_.words(words, filter), limit);
+    const auto size = index_->size();
+    EXPECT_EQ(size.conversations, model_.talks.size());
+    EXPECT_EQ(size.chunks, model_.pieces().size());
+  }
+
+  std::mt19937_64 random_{1};
+  std::vector<float> common_vector_ = unit_vector(random_);
+  std::unique_ptr<CompanyIndex> index_ = Maker{}(kDimension);
+  ModelIndex model_;
+};
+TYPED_TEST_SUITE_P(CompanyIndexConformance);
+
+TYPED_TEST_P(CompanyIndexConformance, answers_as_brute_force_through_any_changes) {
+  for (int step = 0; step < 6'000; ++step) {
+    const auto number = static_cast<int>(this->random_() % 60);
+    switch (this->random_() % 4) {
+      case 0:
+        this->remove(number);
+        break;
+      case 1:
+        this->put(number, this->random_talk());
+        break;
+      default:
+        this->expect_same_answers();
+    }
+    ASSERT_FALSE(testing::Test::HasFailure()) << "step " << step;
+  }
+}
+
+TYPED_TEST_P(CompanyIndexConformance, forgets_a_conversation_at_once) {
+  this->put(1, {{}, {{0, "angry refund", this->common_vector_}}});
+  this->put(2, {{}, {{0, "refund", this->common_vector_}}});
+
+  this->remove(1);
+
+  EXPECT_THAT(this->index_->words("angry", 10, {}), testing::IsEmpty());
+  EXPECT_EQ(this->index_->nearest(this->common_vector_, 10, {})->size(), 1U);
+  EXPECT_DOUBLE_EQ(this->index_->inverse_document_frequency("angri"), std::log(1 + 1.5 / 0.5));
+}
+
+TYPED_TEST_P(CompanyIndexConformance, forgets_the_chunks_a_new_version_does_not_name) {
+  this->put(1, {{}, {{0, "angry", this->common_vector_}, {1, "refund", this->common_vector_}}});
+
+  this->put(1, {{}, {{0, "calm", {}}}});
+
+  EXPECT_THAT(this->index_->words("angry refund", 10, {}), testing::IsEmpty());
+  EXPECT_THAT(*this->index_->nearest(this->common_vector_, 10, {}), testing::IsEmpty());
+  EXPECT_EQ(this->index_->size().chunks, 1U);
+}
+
+TYPED_TEST_P(CompanyIndexConformance, never_answers_from_another_company) {
+  auto other = TypeParam{}(kDimension);
+  this->put(1, {{}, {{0, "canary", this->common_vector_}}});
+
+  EXPECT_THAT(other->words("canary", 10, {}), testing::IsEmpty());
+  EXPECT_THAT(*other->nearest(this->common_vector_, 10, {}), testing::IsEmpty());
+  EXPECT_EQ(other->inverse_document_frequency("canari"),
+            TypeParam{}(kDimension)->inverse_document_frequency("canari"));
+}
+
+TYPED_TEST_P(CompanyIndexConformance, breaks_ties_by_conversation_and_ordinal) {
+  for (const int number : {3, 1, 2}) {
+    this->put(number,
+              {{}, {{5, "refund", this->common_vector_}, {0, "refund", this->common_vector_}}});
+  }
+
+  const auto by_words = this->index_->words("refund", 4, {});
+  const auto by_vector = *this->index_->nearest(this->common_vector_, 4, {});
+
+  expect_best(by_words, this->model_.words("refund", {}), 4);
+  ASSERT_EQ(by_vector.size(), 4U);
+  for (std::size_t i = 0; i < 4; ++i) {
+    EXPECT_EQ(by_words[i].conversation, by_vector[i].conversation);
+    EXPECT_EQ(by_words[i].ordinal, by_vector[i].ordinal);
+  }
+  EXPECT_EQ(by_vector[0].conversation,
+            std::min({conversation(1), conversation(2), conversation(3)}));
+}
+
+TYPED_TEST_P(CompanyIndexConformance, refuses_vectors_it_cannot_compare_and_changes_nothing) {
+  this->put(1, {{}, {{0, "refund", this->common_vector_}}});
+  const auto with = [&](float value) {
+    auto vector = this->common_vector_;
+    vector[3] = value;
+    return vector;
+  };
+  const std::vector<float> bad[] = {
+      with(std::numeric_limits<float>::quiet_NaN()),
+      with(std::numeric_limits<float>::infinity()),
+      with(2.0F),
+      std::vector<float>(kDimension, 0.0F),
+      std::vector<float>(kDimension, 1e-40F),
+      std::vector<float>(kDimension - 1, 0.2F),
+  };
+  for (const auto& vector : bad) {
+    const IndexChunk chunks[] = {{0, "new", this->common_vector_}, {1, "words", vector}};
+
+    const auto done = this->index_->put(conversation(1), on_channel("new"), chunks);
+
+    ASSERT_FALSE(done.has_value());
+    EXPECT_EQ(done.error().code, ErrorCode::invalid_argument);
+    EXPECT_EQ(this->index_->words("refund new words", 10, {}).size(), 1U);
+    EXPECT_EQ(this->index_->size().vectors, 1U);
+  }
+}
+
+TYPED_TEST_P(CompanyIndexConformance, takes_queries_of_any_length_but_none) {
+  this->put(1, {{}, {{0, "refund", this->common_vector_}}});
+  for (const float scale : {1e-42F, 1e-3F, 1e3F, 1e38F}) {
+    auto query = this->common_vector_;
+    for (auto& value : query) value *= scale;
+
+    const auto hits = this->index_->nearest(query, 1, {});
+
+    ASSERT_TRUE(hits.has_value()) << scale;
+    EXPECT_NEAR((*hits)[0].score, 1, scale < 1e-30F ? 0.05 : 1e-5) << scale;  // Denormals are few.
+  }
+  const auto nan = std::numeric_limits<float>::quiet_NaN();
+  for (const auto& query : {std::vector<float>(kDimension), std::vector<float>(kDimension, nan),
+                            std::vector<float>(kDimension + 1, 1.0F), std::vector<float>()}) {
+    const auto hits = this->index_->nearest(query, 1, {});
+    ASSERT_FALSE(hits.has_value());
+    EXPECT_EQ(hits.error().code, ErrorCode::invalid_argument);
+  }
+}
+
+TYPED_TEST_P(CompanyIndexConformance, refuses_a_chunk_that_is_there_twice) {
+  const IndexChunk chunks[] = {{7, "one", {}}, {7, "two", {}}};
+
+  const auto done = this->index_->put(conversation(1), {}, chunks);
+
+  ASSERT_FALSE(done.has_value());
+  EXPECT_EQ(done.error().code, ErrorCode::invalid_argument);
+  EXPECT_EQ(this->index_->size().conversations, 0U);
+}
+
+TYPED_TEST_P(CompanyIndexConformance, asks_the_filter_once_for_a_conversation) {
+  for (int number = 0; number < 20; ++number) {
+    this->put(number, {on_channel(std::to_string(number)),
+                       {{0, "refund", this->common_vector_}, {1, "refund", this->common_vector_}}});
+  }
+  std::map<std::string, int> asked;
+  const ConversationFilter filter = [&asked](const Attributes& attributes) {
+    ++asked[attributes.channel];
+    return attributes.channel != "7";
+  };
+
+  const auto hits = this->index_->words("refund", 100, filter);
+  EXPECT_THAT(asked, testing::Each(testing::Pair(testing::_, 1)));
+  asked.clear();
+  const auto near = this->index_->nearest(this->common_vector_, 100, filter);
+
+  EXPECT_THAT(asked, testing::Each(testing::Pair(testing::_, 1)));
+  EXPECT_EQ(hits.size(), 38U);
+  EXPECT_EQ(near->size(), 38U);
+}
+
+TYPED_TEST_P(CompanyIndexConformance, holds_no_vectors_without_a_dimension) {
+  auto index = TypeParam{}(0);
+  const IndexChunk chunks[] = {{0, "refund", {}}};
+
+  ASSERT_TRUE(index->put(conversation(1), {}, chunks).has_value());
+
+  EXPECT_EQ(index->words("refund", 10, {}).size(), 1U);
+  EXPECT_THAT(*index->nearest(this->common_vector_, 10, {}), testing::IsEmpty());
+}
+
+TYPED_TEST_P(CompanyIndexConformance, answers_while_it_changes_and_changes_while_it_answers) {
+  std::vector<std::jthread> readers;
+  for (int reader = 0; reader < 3; ++reader) {
+    readers.emplace_back([&](const std::stop_token& stop) {
+      while (!stop.stop_requested()) {
+        const auto near = this->index_->nearest(this->common_vector_, 5, {});
+        for (const auto& hit : *near) EXPECT_LE(hit.score, 1.001F);
+        EXPECT_LE(this->index_->words("refund", 5, {}).size(), 5U);
+        EXPECT_LE(this->index_->size().conversations, 20U);
+      }
+    });
+  }
+
+  for (int step = 0; step < 2'000; ++step) {
+    const auto number = static_cast<int>(this->random_() % 20);
+    if (step % 3 == 0) {
+      this->remove(number);
+    } else {
+      this->put(number, this->random_talk());
+    }
+  }
+
+  readers.clear();
+  this->expect_same_answers();
+}
+
+REGISTER_TYPED_TEST_SUITE_P(
+    CompanyIndexConformance, answers_as_brute_force_through_any_changes,
+    forgets_a_conversation_at_once, forgets_the_chunks_a_new_version_does_not_name,
+    never_answers_from_another_company, breaks_ties_by_conversation_and_ordinal,
+    refuses_vectors_it_cannot_compare_and_changes_nothing, takes_queries_of_any_length_but_none,
+    refuses_a_chunk_that_is_there_twice, asks_the_filter_once_for_a_conversation,
+    holds_no_vectors_without_a_dimension, answers_while_it_changes_and_changes_while_it_answers);
+
+}  // namespace samtale::index_conformance
