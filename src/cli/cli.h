@@ -1,0 +1,51 @@
+// The command line: every subcommand is a few HTTP requests to a server, or to its own routes in
+// this process, and an answer for people or (--json) for programs.
+#pragma once
+
+#include <functional>
+#include <iosfwd>
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "config/config.h"
+#include "http/server.h"
+#include "sys/clock.h"
+#include "sys/http_client.h"
+
+namespace samtale {
+
+// One request and its answer, wherever it goes.
+using Transport = std::function<Result<http::Response>(http::Request)>;
+
+struct ServeOptions {
+  std::string role = "all";
+  std::string ready_file;  // When listening, {"url":"http://127.0.0.1:8080"} is written here.
+};
+
+// What the command line cannot do itself, because it knows no store and no route.
+struct CliHooks {
+  // Runs a server until it is told to stop; returns the exit status.
+  std::function<int(const Config&, const ServeOptions&)> serve;
+  // Over the local socket of the server that runs on this data folder; without one in this
+  // process, or an error that says so if `needs_server`.
+  std::function<Result<Transport>(const Config&, bool needs_server)> connect;
+
+  // Null: those of the process.
+  std::istream* in = nullptr;
+  std::ostream* out = nullptr;
+  std::ostream* err = nullptr;
+  Clock* clock = nullptr;
+  bool out_is_terminal = false;  // Looked at only when `out` is set; same for the next.
+  bool err_is_terminal = false;
+};
+
+// Returns the exit status: 0 done, 1 failed (one line on standard error says why), 2 not understood
+// or a configuration with mistakes.
+[[nodiscard]] int run(int argc, char** argv, const CliHooks& hooks);
+
+// To a server at `url`; with `unix_socket`, to the one behind that socket. `key` may be empty.
+[[nodiscard]] Transport make_http_transport(std::shared_ptr<HttpClient> client, std::string url,
+                                            std::string unix_socket, std::string key);
+
+}  // namespace samtale

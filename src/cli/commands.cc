@@ -1,0 +1,200 @@
+#include "cli/commands.h"
+
+#include <algorithm>
+#include <charconv>
+
+namespace samtale::cli {
+namespace {
+
+// clang-format off
+constexpr OptionInfo kCommon[] = {
+  {"--json", "", "Print JSON, for programs"},
+  {"--company", "NAME", "For which company (or SAMTALE_COMPANY); may be left out if there is only one"},
+  {"--data", "DIR", "The data folder (data_dir)"},
+  {"--config", "FILE", "The configuration file (or SAMTALE_CONFIG)"},
+  {"--set", "KEY=VALUE", "Set one key of the configuration", "", 0, 0, true},
+  {"--url", "URL", "Talk to a server elsewhere (or SAMTALE_URL)"},
+  {"--key-file", "FILE", "File with the API key for --url, mode 0600 (or SAMTALE_KEY_FILE)"},
+};
+
+constexpr OptionInfo kServe[] = {
+  {"--port", "N", "The port to listen on (http.port)", "", 0, 65535},
+  {"--address", "ADDRESS", "The address to listen on (http.address)"},
+  {"--role", "ROLE", "Which parts run here", "all"},
+  {"--ready-file", "FILE", "Written with {\"url\":...} once the server listens"},
+};
+constexpr OptionInfo kCompanyCreate[] = {
+  {"--weight", "NUMBER", "Share of the workers against other companies; default 1"},
+  {"--events-per-second", "N", "Rate of this company; default limits.events_per_second", "", 1, 1'000'000'000},
+  {"--conversations-max", "N", "Quota of conversations; default none", "", 1, 1'000'000'000'000},
+};
+constexpr OptionInfo kKeyCreate[] = {
+  {"--scope", "SCOPE", "What the key may do; repeat for more; default search and read", "ingest|search|read|admin", 0, 0, true},
+  {"--label", "TEXT", "What the key is for"},
+  {"--expires", "TIME", "When it ends: 2027-01-31 or 2027-01-31T12:00:00Z"},
+  {"--save", "FILE", "Write the key to a new file with mode 0600 instead of the screen"},
+};
+constexpr OptionInfo kEndpointCreate[] = {
+  {"--preset", "NAME", "Which provider sends: standard-webhooks, retell, ... (GET /v1/presets)"},
+  {"--source", "NAME", "What its conversations carry as source; default the preset"},
+  {"--secret-file", "FILE", "File with the provider's signing secret; default a new one"},
+  {"--idle-timeout", "SECONDS", "When a stream without an end counts as ended", "", 1, 604'800},
+};
+constexpr OptionInfo kEndpointRotate[] = {
+  {"--secret-file", "FILE", "File with the new secret; default a new one"},
+  {"--keep-old", "SECONDS", "How long the old secret goes on; default a day", "", 0, 2'592'000},
+};
+constexpr OptionInfo kImport[] = {
+  {"--create-companies", "", "Make companies that are not there yet"},
+  {"--rejected", "FILE", "Where refused records go; default FILE.rejected beside the input"},
+};
+constexpr OptionInfo kSearch[] = {
+  {"--mode", "MODE", "By words, by meaning or by both; default hybrid", "hybrid|vector|keyword"},
+  {"--limit", "N", "How many conversations; default 10", "", 1, 100},
+  {"--chunks", "N", "How many passages of each; default 1", "", 1, 10},
+  {"--cursor", "TEXT", "Go on where an answer ended"},
+  {"--from", "TIME", "Started at or after"},
+  {"--to", "TIME", "Started before"},
+  {"--channel", "NAME", "chat, voice, email, ...; repeat for any of several", "", 0, 0, true},
+  {"--source", "NAME", "Where it came from", "", 0, 0, true},
+  {"--language", "CODE", "da, en, ...", "", 0, 0, true},
+  {"--party", "TEXT", "Who took part", "", 0, 0, true},
+  {"--tag", "TEXT", "What it is marked with", "", 0, 0, true},
+  {"--metadata", "KEY=VALUE", "A value the conversation carries", "", 0, 0, true},
+};
+constexpr OptionInfo kExport[] = {
+  {"--format", "FORMAT", "Conversations as JSON Lines or vCon, or the list as CSV; default jsonl", "jsonl|vcon|csv"},
+  {"--output", "FILE", "Default standard output"},
+  {"--from", "TIME", "Started at or after"},
+  {"--to", "TIME", "Started before"},
+  {"--channel", "NAME", "Only of this channel"},
+  {"--source", "NAME", "Only from this source"},
+};
+constexpr OptionInfo kDelete[] = {{"--yes", "", "Do not ask"}};
+constexpr OptionInfo kDeadLetterList[] = {
+  {"--limit", "N", "How many; default 50", "", 1, 200},
+  {"--cursor", "TEXT", "Go on where a list ended"},
+};
+constexpr OptionInfo kReplay[] = {
+  {"--from", "TIME", "Events accepted at or after"},
+  {"--to", "TIME", "Events accepted before"},
+};
+constexpr OptionInfo kEval[] = {
+  {"--modes", "LIST", "Default keyword,vector,hybrid"},
+  {"--limit", "N", "Only the first queries", "", 1, 1'000'000'000},
+};
+
+constexpr CommandInfo kCommands[] = {
+  {"serve", "", "Run the server",
+   "Accepts webhooks, indexes and answers searches until it gets SIGTERM or SIGINT, then ends what is\n"
+   "in flight and leaves. Starting it again loses nothing.\n\n"
+   "Examples:\n"
+   "  samtale serve\n"
+   "  samtale serve --data /var/lib/samtale --address 0.0.0.0 --port 9000\n"
+   "  samtale serve --port 0 --ready-file /run/samtale/ready.json", kServe, serve},
+
+  {"company create", "NAME", "Make a company (a tenant)",
+   "NAME is a-z, 0-9 and '-', at most 63 characters, and is never given twice.\n\n"
+   "Examples:\n"
+   "  samtale company create acme\n"
+   "  samtale company create acme --events-per-second 500 --weight 2", kCompanyCreate, company_create},
+  {"company list", "", "List the companies",
+   "Examples:\n  samtale company list", {}, company_list},
+
+  {"key create", "", "Make an API key, shown once",
+   "Examples:\n"
+   "  samtale key create --company acme --label dashboard\n"
+   "  samtale key create --company acme --scope ingest --save importer.key", kKeyCreate, key_create},
+  {"key list", "", "List the API keys of a company", "Examples:\n  samtale key list --company acme", {}, key_list},
+  {"key revoke", "ID", "End an API key at once", "Examples:\n  samtale key revoke k7m2q --company acme", {}, key_revoke},
+
+  {"endpoint create", "", "Make a webhook endpoint for a provider",
+   "Prints the URL to give to the provider and the secret it signs with.\n\n"
+   "Examples:\n"
+   "  samtale endpoint create --company acme --preset standard-webhooks\n"
+   "  samtale endpoint create --company acme --preset retell --secret-file retell.secret", kEndpointCreate, endpoint_create},
+  {"endpoint list", "", "List the webhook endpoints of a company", "Examples:\n  samtale endpoint list --company acme", {}, endpoint_list},
+  {"endpoint rotate", "ID", "Give an endpoint a new secret",
+   "The old secret goes on for a day unless --keep-old says otherwise, so that no event is refused.\n\n"
+   "Examples:\n  samtale endpoint rotate ep4h2 --keep-old 3600", kEndpointRotate, endpoint_rotate},
+  {"endpoint revoke", "ID", "End a webhook endpoint at once", "Examples:\n  samtale endpoint revoke ep4h2", {}, endpoint_revoke},
+
+  {"import", "FILE...", "Send conversations from files",
+   "JSON Lines, a JSON object or array, or vCon; plain, .gz or .zst; - is standard input. Without\n"
+   "--company each record goes to the company its \"company_id\" names. Needs a running server. What is\n"
+   "refused is listed with its line and written to FILE.rejected; the exit status is then 1. Importing\n"
+   "a file again changes nothing.\n\n"
+   "Examples:\n"
+   "  samtale import conversations.jsonl.zst --create-companies\n"
+   "  zcat old.gz | samtale import - --company acme", kImport, import_files},
+
+  {"search", "WORD...", "Search the conversations of a company",
+   "Needs a running server.\n\n"
+   "Examples:\n"
+   "  samtale search refund for a late parcel --company acme\n"
+   "  samtale search --mode keyword BD-20931 --from 2026-01-01\n"
+   "  samtale search faktura --language da --metadata plan=pro --json", kSearch, search},
+  {"export", "", "Write out conversations",
+   "Cells of a CSV that a spreadsheet would run as a formula get a ' in front.\n\n"
+   "Examples:\n"
+   "  samtale export --company acme --output acme.jsonl\n"
+   "  samtale export --company acme --format csv --from 2026-01-01", kExport, export_conversations},
+  {"show", "ID", "Print one conversation",
+   "ID is the conversation's id (cnv_...) or the id its source knows it by.\n\n"
+   "Examples:\n  samtale show order-4711 --company acme", {}, show},
+  {"delete", "ID", "Delete one conversation for good",
+   "It leaves every answer at once and the files within seconds, and no redelivery brings it back.\n\n"
+   "Examples:\n  samtale delete cnv_4q7r --yes --company acme", kDelete, delete_conversation},
+
+  {"status", "", "Tell how far a company's data is",
+   "Examples:\n  samtale status --company acme", {}, status},
+  {"dead-letter list", "", "List work that was given up, with its cause",
+   "Examples:\n  samtale dead-letter list --company acme", kDeadLetterList, dead_letter_list},
+  {"dead-letter redrive", "[ID...]", "Put given-up work back; all of it without an ID",
+   "Examples:\n  samtale dead-letter redrive --company acme\n  samtale dead-letter redrive 17 18", {}, dead_letter_redrive},
+  {"replay", "", "Take accepted events through the pipeline again",
+   "Of all companies, from the raw events that are kept (accept.archive_bytes_max). Changes nothing that\n"
+   "is right already. Needs a running server.\n\n"
+   "Examples:\n  samtale replay --from 2026-11-01", kReplay, replay},
+  {"eval", "FILE...", "Measure search against judged queries",
+   "Each line: {\"query\",\"company_id\",\"relevant_ids\":[external ids],\"type\"}. Prints MRR@10 (the mean of 1/rank\n"
+   "of the first right answer) and recall@10 (the share of the right answers that are among ten).\n\n"
+   "Examples:\n  samtale eval queries.jsonl --modes keyword,hybrid", kEval, evaluate},
+
+  {"config check", "", "Check the configuration and say every mistake", "Examples:\n  samtale config check --config samtale.toml", {}, config_check},
+  {"config show", "", "Print every key, its value and where it is from", "Examples:\n  samtale config show --set http.port=9000", {}, config_show},
+  {"config docs", "", "Print docs/configuration.md", "Examples:\n  samtale config docs > docs/configuration.md", {}, config_docs, true},
+  {"version", "", "Print the version", "Examples:\n  samtale version", {}, version},
+  {"completion", "SHELL", "Print a completion script for bash, zsh or fish",
+   "Examples:\n"
+   "  source <(samtale completion bash)\n"
+   "  samtale completion zsh > ~/.zfunc/_samtale\n"
+   "  samtale completion fish > ~/.config/fish/completions/samtale.fish", {}, completion, true},
+};
+// clang-format on
+
+}  // namespace
+
+std::span<const CommandInfo> all_commands() { return kCommands; }
+std::span<const OptionInfo> common_options() { return kCommon; }
+
+std::string Arguments::text(std::string_view option, std::string_view otherwise) const {
+  const auto found = values_.find(option);
+  return found == values_.end() ? std::string(otherwise) : found->second.back();
+}
+
+std::int64_t Arguments::number(std::string_view option, std::int64_t otherwise) const {
+  const auto found = values_.find(option);
+  if (found == values_.end()) return otherwise;
+  const auto& text = found->second.back();
+  std::int64_t value = otherwise;  // The parser has checked that it is a number.
+  std::from_chars(text.data(), text.data() + text.size(), value);
+  return value;
+}
+
+std::vector<std::string> Arguments::all(std::string_view option) const {
+  const auto found = values_.find(option);
+  return found == values_.end() ? std::vector<std::string>() : found->second;
+}
+
+}  // namespace samtale::cli
