@@ -6,16 +6,19 @@
 namespace samtale {
 namespace {
 
-// Counts over the index alone; 10^6 jobs take about 0.2 s.
+// Over the index alone and in its order, so that 10^6 jobs need neither their rows nor a sort.
 constexpr auto kCountJobs =
     "SELECT kind, sum(due_us <= ?1), sum(leased = 0 AND due_us > ?1), "
-    "sum(leased = 1 AND due_us > ?1), min(due_us) FROM jobs INDEXED BY jobs_by_due GROUP BY kind";
+    "sum(leased = 1 AND due_us > ?1), min(due_us) FROM jobs INDEXED BY jobs_by_due "
+    "GROUP BY company, kind";
 constexpr auto kCountJobsOfCompany =
     "SELECT kind, sum(due_us <= ?1), sum(leased = 0 AND due_us > ?1), "
     "sum(leased = 1 AND due_us > ?1), min(due_us) FROM jobs INDEXED BY jobs_by_due "
     "WHERE company = ?2 GROUP BY kind";
-constexpr auto kCountDead =
-    "SELECT kind, count(*) FROM dead_letters WHERE ?1 IS NULL OR company = ?1 GROUP BY kind";
+constexpr auto kCountDead = "SELECT kind, count(*) FROM dead_letters GROUP BY kind";
+constexpr auto kCountDeadOfCompany =
+    "SELECT kind, count(*) FROM dead_letters INDEXED BY dead_letters_by_company "
+    "WHERE company = ?1 GROUP BY kind";
 
 }  // namespace
 
@@ -99,8 +102,9 @@ Result<std::vector<QueueStats>> SqliteQueue::stats(std::optional<CompanyId> comp
       const Duration age = std::chrono::microseconds(now - jobs.integer(4));
       stats.oldest_age = std::max(stats.oldest_age, age);
     }
-    SAMTALE_TRY(auto dead, snapshot.connection().prepare(kCountDead));
-    SAMTALE_TRY_VOID(dead.bind(company));
+    SAMTALE_TRY(auto dead,
+                snapshot.connection().prepare(company ? kCountDeadOfCompany : kCountDead));
+    SAMTALE_TRY_VOID(company ? dead.bind(*company) : dead.bind());
     while (true) {
       SAMTALE_TRY(const bool found, dead.step());
       if (!found) break;
