@@ -8,6 +8,10 @@ import { promisify } from "node:util";
 const run = promisify(execFile);
 const kStartMs = 30_000;
 const kVisibleMs = 30_000;
+// The server takes every SAMTALE_ variable for configuration.
+const kEnvironment = Object.fromEntries(
+  Object.entries(process.env).filter(([name]) => !name.startsWith("SAMTALE_")),
+);
 
 const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
@@ -34,7 +38,7 @@ export class Server {
     const ready = join(server.data, "ready.json");
     const args = ["serve", "--data", join(server.data, "data"), "--port", "0", "--ready-file", ready];
     server.log = "";
-    server.process = spawn(binary, args, { stdio: ["ignore", "pipe", "pipe"] });
+    server.process = spawn(binary, args, { stdio: ["ignore", "pipe", "pipe"], env: kEnvironment });
     for (const stream of [server.process.stdout, server.process.stderr]) {
       stream.on("data", (text) => (server.log += text));
     }
@@ -57,7 +61,7 @@ export class Server {
   }
 
   async command(...args) {
-    const { stdout } = await run(this.binary, [...args, "--data", join(this.data, "data"), "--json"]);
+    const { stdout } = await run(this.binary, [...args, "--data", join(this.data, "data"), "--json"], { env: kEnvironment });
     return JSON.parse(stdout);
   }
 
