@@ -17,10 +17,9 @@ namespace {
 constexpr std::size_t kFileBytesMax = std::size_t{1}
                                       << 20;  // A hundred times the longest sane one.
 
-// Variables of the command line, which are no keys.
-constexpr std::string_view kReservedVariables[] = {"SAMTALE_CONFIG", "SAMTALE_URL",
-                                                   "SAMTALE_KEY_FILE", "SAMTALE_COMPANY",
-                                                   "SAMTALE_SIMD"};
+// Variables of the command line and of the search kernels, which are no keys.
+constexpr std::string_view kReservedVariables[] = {
+    "SAMTALE_CONFIG", "SAMTALE_URL", "SAMTALE_KEY_FILE", "SAMTALE_COMPANY", "SAMTALE_SIMD"};
 
 // Collects every mistake, so that an operator mends them in one go.
 class Reader {
