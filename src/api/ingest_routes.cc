@@ -93,11 +93,11 @@ Result<std::string> idempotency_key(const Context& context, const http::Request&
   return "key:" + *key;
 }
 
-Result<> check_quota(const Context& context, const Caller& caller, std::size_t items) {
-  SAMTALE_TRY_VOID(context.parts.tenants.admit(caller.company(), static_cast<double>(items)));
-  const auto company = context.parts.tenants.find_company(caller.company());
+Result<> check_quota(const Context& context, CompanyId id, std::size_t items) {
+  SAMTALE_TRY_VOID(context.parts.tenants.admit(id, static_cast<double>(items)));
+  const auto company = context.parts.tenants.find_company(id);
   if (!company || company->conversations_max == 0) return {};
-  SAMTALE_TRY(const auto stats, context.parts.store.company_stats(caller.company()));
+  SAMTALE_TRY(const auto stats, context.parts.store.company_stats(id));
   if (stats.conversations < company->conversations_max) return {};
   return fail(ErrorCode::resource_exhausted,
               "the quota of " + std::to_string(company->conversations_max) +
@@ -163,7 +163,7 @@ class ConversationStream final : public http::BodyStream {
     if (documents.empty()) return done("");
     const auto first = next_index_;
     next_index_ += documents.size();
-    if (auto fits = check_quota(context_, caller_, documents.size()); !fits) {
+    if (auto fits = check_quota(context_, caller_.company(), documents.size()); !fits) {
       std::string out;
       for (auto index = first; index < next_index_; ++index) {
         json::write(refused(index, fits.error()), out);
@@ -206,7 +206,7 @@ void post_conversations(const Context& context, const Call& call, http::Reply re
         request));
   }
   const auto count = list == nullptr ? 1 : list->size();
-  if (auto fits = check_quota(context, *call.caller, count); !fits) {
+  if (auto fits = check_quota(context, call.caller->company(), count); !fits) {
     return refuse(context, call, fits.error(), std::move(reply));
   }
   if (list != nullptr) {
@@ -259,8 +259,8 @@ void post_webhook(const Context& context, const Call& call, http::Reply reply) {
   if (auto signed_well = verify(*provider, secrets, delivery, now); !signed_well) {
     return reply(failure(signed_well.error(), request));
   }
-  if (auto admitted = parts.tenants.admit(endpoint->company, 1); !admitted) {
-    return reply(failure(admitted.error(), request));
+  if (auto fits = check_quota(context, endpoint->company, 1); !fits) {
+    return refuse(context, call, fits.error(), std::move(reply));
   }
   auto event = provider->parse(delivery, now);
   if (!event) return reply(failure(event.error(), request));

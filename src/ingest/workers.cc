@@ -176,7 +176,9 @@ Result<> EmbedWorker::embed(std::span<const Wanted> wanted, std::span<Outcome> o
 
   const auto begin = clock_.now();
   auto vectors = embedder_.embed(texts, EmbedRole::passage, nullptr, embed_timeout_);
-  batch_.observe(wanted.size(), clock_.now() - begin, vectors.has_value());
+  // A refused text says nothing of the embedder's strength.
+  const bool works = vectors || vectors.error().code == ErrorCode::invalid_argument;
+  batch_.observe(wanted.size(), clock_.now() - begin, works);
   if (vectors) {
     for (std::size_t i = 0; i < outcomes.size(); ++i) outcomes[i].vector = std::move((*vectors)[i]);
     return {};

@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "base/bytes.h"
@@ -37,6 +38,12 @@ Result<std::string> read_or_make_secret(Files& files, Random& random, const std:
   SAMTALE_TRY_VOID(file->sync());
   SAMTALE_TRY_VOID(files.sync_folder(folder));
   return secret;
+}
+
+// The archive, what waits to take effect, and the segment being written. Past it nothing is
+// accepted any more (503): what has not taken effect is never let go.
+std::uint64_t log_bytes_max(const AcceptConfig& accept) {
+  return accept.archive_bytes_max + 4 * accept.segment_bytes;
 }
 
 std::string public_url(const HttpConfig& http) {
@@ -81,7 +88,8 @@ Result<> App::build() {
   SAMTALE_TRY(accept_log_, open_accept_log(*files_, data + "/accepted",
                                            {.segment_bytes = config_.accept.segment_bytes,
                                             .group_records_max = config_.accept.group_records_max,
-                                            .group_wait_max = config_.accept.group_wait_max},
+                                            .group_wait_max = config_.accept.group_wait_max,
+                                            .log_bytes_max = log_bytes_max(config_.accept)},
                                            clock_, log_));
   receiver_ = std::make_unique<Receiver>(*accept_log_);
 
@@ -214,7 +222,7 @@ Result<> App::start() {
   start_worker(
       "upkeep",
       [this]() -> Result<std::size_t> {
-        SAMTALE_TRY_VOID(store_->housekeep());
+        SAMTALE_TRY_VOID(housekeep());
         return 0;
       },
       upkeep);
@@ -239,6 +247,20 @@ void App::stop() {
   // Last, so that everything that was accepted meanwhile is committed and answered.
   committer_.request_stop();
   if (committer_.joinable()) committer_.join();
+}
+
+// Checkpoints, and lets the oldest raw events go: those past the archive's limit that have taken
+// effect everywhere.
+Result<> App::housekeep() {
+  SAMTALE_TRY_VOID(store_->housekeep());
+  const auto bytes = accept_log_->stats().bytes;
+  if (bytes <= config_.accept.archive_bytes_max) return {};
+  auto before = number(accept_log_->begin()) + (bytes - config_.accept.archive_bytes_max);
+  for (std::uint32_t i = 0; i < store_->partitions(); ++i) {
+    SAMTALE_TRY(const auto offset, store_->log_offset(Partition{i}));
+    before = std::min(before, number(offset));
+  }
+  return accept_log_->trim(LogPosition{before});
 }
 
 Result<std::size_t> App::replay(std::optional<WallTime> from, std::optional<WallTime> to) {

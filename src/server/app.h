@@ -3,7 +3,9 @@
 
 #include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -74,6 +76,7 @@ class App {
   void start_worker(std::string name, Step step, WorkerOptions options);
   [[nodiscard]] WorkerOptions worker_options() const;
   [[nodiscard]] std::string not_ready() const;
+  Result<> housekeep();
   Result<std::size_t> replay(std::optional<WallTime> from, std::optional<WallTime> to);
 
   const Config config_;
@@ -99,6 +102,12 @@ class App {
   std::unique_ptr<IdleWorker> idle_worker_;
   std::unique_ptr<EraseWorker> erase_worker_;
   std::vector<http::Route> routes_;
+  struct Series {
+    Counter* answers = nullptr;
+    Histogram* took = nullptr;
+  };
+  std::mutex series_mutex_;
+  std::map<std::pair<const char*, int>, Series> series_;  // Guarded by series_mutex_.
   std::atomic<const http::Server*> server_ = nullptr;
   std::atomic<bool> is_loaded_ = false;
   std::atomic<bool> is_stopping_ = false;

@@ -19,22 +19,30 @@ std::vector<Sample> by_kind(const Queue& queue, const Read& read) {
 }  // namespace
 
 void App::observe(const http::Exchange& exchange) {
-  // Only what the route table knows becomes a label.
-  const std::string route = exchange.route.empty() ? "none" : std::string(exchange.route);
-  const std::string status = std::to_string(exchange.status);
-  metrics_
-      ->counter("samtale_http_requests_total", "Answers, by route and status.",
-                {{"route", route}, {"status", status}})
-      .add();
-  metrics_
-      ->histogram("samtale_http_request_seconds", "From the first byte to the answer.",
-                  {{"route", route}})
-      .observe(seconds(exchange.took));
-  const bool is_trouble = exchange.status >= 500;
-  log_.write(is_trouble ? LogLevel::warn : LogLevel::debug, "http.request",
+  {
+    const std::lock_guard lock(series_mutex_);
+    // Routes live as long as the server, so their place in memory names them.
+    auto& series = series_[{exchange.route.data(), exchange.status}];
+    if (series.answers == nullptr) {
+      // Only what the route table knows becomes a label.
+      const std::string route = exchange.route.empty() ? "none" : std::string(exchange.route);
+      series.answers =
+          &metrics_->counter("samtale_http_requests_total", "Answers, by route and status.",
+                             {{"route", route}, {"status", std::to_string(exchange.status)}});
+      series.took = &metrics_->histogram("samtale_http_request_seconds",
+                                         "From the head of the request to the end of the answer.",
+                                         {{"route", route}});
+    }
+    series.answers->add();
+    series.took->observe(seconds(exchange.took));
+  }
+  // An accepted event is in the accept log and in the counters; a line for each would be a third
+  // record of it.
+  if (exchange.status == 202) return;
+  log_.write(exchange.status >= 500 ? LogLevel::warn : LogLevel::info, "http.request",
              {{"method", std::string(exchange.method)},
               {"path", std::string(exchange.path)},
-              {"status", status},
+              {"status", std::to_string(exchange.status)},
               {"ms", std::to_string(seconds(exchange.took) * 1e3)},
               {"in", std::to_string(exchange.request_bytes)},
               {"out", std::to_string(exchange.response_bytes)},
