@@ -3,8 +3,10 @@
 #include <stdlib.h>
 
 #include <array>
+#include <atomic>
 #include <filesystem>
 #include <memory>
+#include <thread>
 
 #include "queue/queue_conformance.h"
 #include "sim/sim_clock.h"
@@ -183,6 +185,45 @@ TEST_F(SqliteQueueTest, adds_a_dead_letter_that_never_was_a_job) {
   EXPECT_TRUE(take().empty());
   EXPECT_EQ(harness_.queue().redrive(CompanyId{1}, {}).value(), 1u);
   EXPECT_EQ(take().at(0).key, "k");
+}
+
+// Enqueueing and taking race for the schedule: a wake-up lost between them would leave a job lying.
+TEST(SqliteQueueThreadsTest, hands_every_job_to_one_worker_and_leaves_none) {
+  SqliteHarness<3> harness;
+  constexpr int kThreads = 4;
+  constexpr int kJobs = 50;
+  std::atomic<int> failures = 0;
+  std::array<std::vector<Job>, kThreads> taken;
+  {
+    std::vector<std::jthread> threads;
+    for (int thread = 0; thread < kThreads; ++thread) {
+      threads.emplace_back([&, thread] {
+        for (int i = 0; i < kJobs; ++i) {
+          const CompanyId company{i % 7};
+          const NewJob job{.company = company, .kind = "embed", .payload = "", .key = ""};
+          if (!harness.queue().enqueue(job)) ++failures;
+          const auto jobs = harness.queue().take("embed", 3, std::chrono::minutes(5));
+          if (!jobs || !harness.queue().finish(*jobs)) {
+            ++failures;
+          } else {
+            auto& mine = taken[static_cast<std::size_t>(thread)];
+            mine.insert(mine.end(), jobs->begin(), jobs->end());
+          }
+        }
+      });
+    }
+  }
+
+  std::set<std::pair<Partition, JobId>> seen;
+  for (const auto& jobs : taken) {
+    for (const auto& job : jobs) EXPECT_TRUE(seen.emplace(job.partition, job.id).second);
+  }
+  for (auto rest = harness.queue().take("embed", 100, std::chrono::minutes(5)).value();
+       !rest.empty(); rest = harness.queue().take("embed", 100, std::chrono::minutes(5)).value()) {
+    for (const auto& job : rest) EXPECT_TRUE(seen.emplace(job.partition, job.id).second);
+  }
+  EXPECT_EQ(failures, 0);
+  EXPECT_EQ(seen.size(), static_cast<std::size_t>(kThreads * kJobs));
 }
 
 TEST(SqliteQueuePartitionsTest, serves_companies_alike_whatever_their_partition) {
