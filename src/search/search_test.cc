@@ -1,0 +1,231 @@
+#include "search/search.h"
+
+#include <gmock/gmock.h>
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "base/bytes.h"
+#include "embed/testing/fake_embedder.h"
+#include "sim/sim_clock.h"
+#include "sim/sim_random.h"
+#include "store/sqlite_store.h"
+
+namespace samtale {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+constexpr CompanyId kAcme{1};
+constexpr CompanyId kGlobex{2};
+
+class SearchTest : public testing::Test {
+ protected:
+  SearchTest() {
+    std::string folder = testing::TempDir() + "/search-XXXXXX";
+    folder_ = ::mkdtemp(folder.data());
+    SqliteStoreOptions options;
+    options.folder = folder_;
+    options.partitions = 1;
+    store = *SqliteStore::open(options, clock, random);
+  }
+  ~SearchTest() override { std::filesystem::remove_all(folder_); }
+
+  // Stores a conversation of one chunk, with its vector, and follows it into the index.
+  ConversationId add(CompanyId company, const std::string& name, const std::string& text,
+                     const std::string& channel = "chat") {
+    StoredConversation stored;
+    auto& conversation = stored.conversation;
+    conversation.id = make_conversation_id(company, "api", name);
+    conversation.source = "api";
+    conversation.external_id = name;
+    conversation.channel = channel;
+    conversation.turns.push_back({.id = "1", .role = "customer", .text = text});
+    const Chunk chunk{.text = "customer: " + text, .policy = "turns-v1"};
+    const auto vector = embedder.embed(std::vector{text}, EmbedRole::passage, nullptr, {});
+    EXPECT_TRUE(store->write(Partition{0}, [&](StoreWriter& writer) -> Result<> {
+      SAMTALE_TRY_VOID(writer.put_conversation(company, stored));
+      SAMTALE_TRY_VOID(writer.put_chunks(company, conversation.id, std::vector{chunk}));
+      return writer.put_embedding(company, conversation.id, chunk,
+                                  {embedder.model_id(), vector->front()});
+    }));
+    EXPECT_TRUE(follower.step());
+    return conversation.id;
+  }
+
+  std::vector<std::string> found(CompanyId company, const SearchRequest& request) {
+    std::vector<std::string> names;
+    const auto answer = searcher().search(company, request);
+    EXPECT_TRUE(answer);
+    for (const auto& hit : answer->hits) names.push_back(hit.conversation.external_id);
+    return names;
+  }
+
+  Searcher searcher() {
+    return Searcher(indexes, *store, embedder, clock, {.cursor_key = "a key"});
+  }
+
+ private:
+  std::string folder_;
+
+ protected:
+  SimClock clock;
+  SimRandom random{1};
+  FakeEmbedder embedder;
+  std::unique_ptr<SqliteStore> store;
+  IndexSet indexes{embedder.model_id(), embedder.dimension()};
+  // Made when first asked for: the store is opened in the constructor.
+  struct Follower {
+    explicit Follower(SearchTest& test) : test_(test) {}
+    Result<std::size_t> step() {
+      if (!follower_) follower_.emplace(*test_.store, Partition{0}, test_.indexes);
+      return follower_->step();
+    }
+    SearchTest& test_;
+    std::optional<IndexFollower> follower_;
+  } follower{*this};
+};
+
+TEST_F(SearchTest, finds_by_words_by_meaning_and_by_both) {
+  add(kAcme, "lamp", "the lamp arrived broken");
+  add(kAcme, "bill", "please explain my bill");
+
+  for (const auto mode : {SearchMode::keyword, SearchMode::vector, SearchMode::hybrid}) {
+    EXPECT_THAT(found(kAcme, {.query = "broken lamp", .mode = mode, .limit = 1}),
+                ElementsAre("lamp"));
+  }
+}
+
+TEST_F(SearchTest, never_answers_with_another_companys_conversation) {
+  add(kAcme, "secret", "the merger is secret");
+
+  EXPECT_THAT(found(kGlobex, {.query = "merger"}), IsEmpty());
+  add(kGlobex, "other", "something else");
+  EXPECT_THAT(found(kGlobex, {.query = "merger", .mode = SearchMode::keyword}), IsEmpty());
+}
+
+TEST_F(SearchTest, answers_a_hybrid_by_words_and_says_so_when_the_embedder_is_away) {
+  add(kAcme, "lamp", "the lamp arrived broken");
+  embedder.then_fail(ErrorCode::unavailable, "connection refused");
+
+  const auto answer = searcher().search(kAcme, {.query = "lamp"});
+
+  ASSERT_TRUE(answer);
+  EXPECT_THAT(answer->hits, SizeIs(1));
+  EXPECT_EQ(answer->mode, SearchMode::keyword);
+  EXPECT_THAT(answer->degraded, HasSubstr("connection refused"));
+}
+
+TEST_F(SearchTest, filters_before_it_ranks) {
+  add(kAcme, "one", "zebra", "chat");
+  add(kAcme, "two", "zebra", "voice");
+
+  SearchRequest request{.query = "zebra"};
+  request.filters.channels = {"voice"};
+
+  EXPECT_THAT(found(kAcme, request), ElementsAre("two"));
+}
+
+TEST_F(SearchTest, goes_through_all_pages_without_repeats) {
+  for (int i = 0; i < 5; ++i) add(kAcme, "c" + std::to_string(i), "the same zebra");
+  SearchRequest request{.query = "zebra", .mode = SearchMode::keyword, .limit = 2};
+
+  std::vector<std::string> all;
+  while (true) {
+    const auto answer = searcher().search(kAcme, request);
+    ASSERT_TRUE(answer);
+    for (const auto& hit : answer->hits) all.push_back(hit.conversation.external_id);
+    if (answer->next_cursor.empty()) break;
+    request.cursor = answer->next_cursor;
+  }
+
+  EXPECT_THAT(all, testing::UnorderedElementsAre("c0", "c1", "c2", "c3", "c4"));
+}
+
+TEST_F(SearchTest, refuses_a_cursor_of_another_search_or_company) {
+  for (int i = 0; i < 3; ++i) add(kAcme, "c" + std::to_string(i), "the same zebra");
+  SearchRequest request{.query = "zebra", .mode = SearchMode::keyword, .limit = 1};
+  request.cursor = searcher().search(kAcme, request)->next_cursor;
+  ASSERT_FALSE(request.cursor.empty());
+
+  EXPECT_TRUE(searcher().search(kAcme, request));
+  EXPECT_FALSE(searcher().search(kGlobex, request));
+  request.query = "lion";
+  EXPECT_EQ(searcher().search(kAcme, request).error().code, ErrorCode::invalid_argument);
+}
+
+TEST_F(SearchTest, does_not_find_what_was_deleted) {
+  const auto id = add(kAcme, "lamp", "the lamp arrived broken");
+  ASSERT_TRUE(store->write(Partition{0}, [&](StoreWriter& writer) -> Result<> {
+    SAMTALE_TRY([[maybe_unused]] const auto positions, writer.erase_conversation(kAcme, id));
+    return {};
+  }));
+
+  ASSERT_TRUE(indexes.refresh(*store, kAcme, id));
+
+  EXPECT_THAT(found(kAcme, {.query = "lamp"}), IsEmpty());
+  EXPECT_EQ(indexes.size(kAcme).chunks, 0U);
+}
+
+TEST_F(SearchTest, a_follower_that_starts_late_loads_what_is_there) {
+  add(kAcme, "lamp", "the lamp arrived broken");
+  IndexSet fresh(embedder.model_id(), embedder.dimension());
+  IndexFollower late(*store, Partition{0}, fresh);
+
+  ASSERT_TRUE(late.load());
+
+  EXPECT_EQ(fresh.size(kAcme).vectors, 1U);
+  EXPECT_EQ(late.step().value(), 0U);
+}
+
+TEST_F(SearchTest, leaves_vectors_of_another_model_out) {
+  add(kAcme, "lamp", "the lamp arrived broken");
+  IndexSet other("another-model", embedder.dimension());
+  IndexFollower late(*store, Partition{0}, other);
+
+  ASSERT_TRUE(late.load());
+
+  EXPECT_EQ(other.size(kAcme).chunks, 1U);
+  EXPECT_EQ(other.size(kAcme).vectors, 0U);
+}
+
+std::string shown(const std::vector<SnippetPart>& parts) {
+  std::string text;
+  for (const auto& part : parts) text += part.is_hit ? "[" + part.text + "]" : part.text;
+  return text;
+}
+
+TEST(SnippetTest, marks_the_words_of_the_query) {
+  EXPECT_EQ(shown(make_snippet("My parcels never came", {"parcel", "came"})),
+            "My [parcels] never [came]");
+}
+
+TEST(SnippetTest, shows_the_part_of_a_long_text_that_has_the_hits) {
+  std::string text;
+  for (int i = 0; i < 200; ++i) text += "nothing here ";
+  text += "the lamp is broken ";
+  for (int i = 0; i < 200; ++i) text += "nor here ";
+
+  const auto snippet = shown(make_snippet(text, {"lamp"}));
+
+  EXPECT_THAT(snippet, HasSubstr("[lamp]"));
+  EXPECT_LT(snippet.size(), 400U);
+  EXPECT_THAT(snippet, testing::StartsWith("… "));
+}
+
+TEST(SnippetTest, never_cuts_inside_a_code_point) {
+  std::string text;
+  for (int i = 0; i < 300; ++i) text += "æøå😀";
+
+  for (std::size_t length = 100; length < 140; ++length) {
+    std::string whole;
+    for (const auto& part : make_snippet(text, {"x"}, length)) whole += part.text;
+    EXPECT_TRUE(is_utf8(whole)) << length;
+  }
+}
+
+}  // namespace
+}  // namespace samtale
