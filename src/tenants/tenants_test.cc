@@ -19,10 +19,10 @@ class TenantsTest : public testing::Test {
     std::string folder = testing::TempDir() + "/tenants-XXXXXX";
     folder_ = ::mkdtemp(folder.data());
     registry = *SqliteRegistry::open({.folder = folder_, .vfs = {}});
-    tenants.emplace(*registry, clock, random, TenantOptions{.events_per_second = 10,
-                                                            .burst_seconds = 1,
-                                                            .failures_max = 3,
-                                                            .keys_max = 2});
+    tenants.emplace(
+        *registry, clock, random,
+        TenantOptions{
+            .events_per_second = 10, .burst_seconds = 1, .failures_max = 3, .keys_max = 2});
     acme = tenants->create_company({.name = "acme"})->id;
   }
   ~TenantsTest() override { std::filesystem::remove_all(folder_); }
