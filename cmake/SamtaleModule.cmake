@@ -24,8 +24,9 @@ function(samtale_module name)
     if(tests)
       add_executable(${name}_test ${tests})
       target_link_libraries(${name}_test PRIVATE samtale::${name} ${arg_TEST_DEPENDS} GTest::gmock_main)
+      # From the build folder, so that a relative __FILE__ names the source.
       gtest_discover_tests(${name}_test TEST_PREFIX ${name}. PROPERTIES LABELS unit
-        DISCOVERY_TIMEOUT 60)
+        WORKING_DIRECTORY ${CMAKE_BINARY_DIR} DISCOVERY_TIMEOUT 60)
     endif()
   endif()
 

@@ -10,6 +10,7 @@
 #include "sim/sim_clock.h"
 #include "sim/sim_random.h"
 #include "store/sqlite_store.h"
+#include "text/words.h"
 
 namespace samtale {
 namespace {
@@ -199,7 +200,7 @@ std::string shown(const std::vector<SnippetPart>& parts) {
 }
 
 TEST(SnippetTest, marks_the_words_of_the_query) {
-  EXPECT_EQ(shown(make_snippet("My parcels never came", {"parcel", "came"})),
+  EXPECT_EQ(shown(make_snippet("My parcels never came", words("parcel came"))),
             "My [parcels] never [came]");
 }
 
@@ -209,7 +210,7 @@ TEST(SnippetTest, shows_the_part_of_a_long_text_that_has_the_hits) {
   text += "the lamp is broken ";
   for (int i = 0; i < 200; ++i) text += "nor here ";
 
-  const auto snippet = shown(make_snippet(text, {"lamp"}));
+  const auto snippet = shown(make_snippet(text, words("lamp")));
 
   EXPECT_THAT(snippet, HasSubstr("[lamp]"));
   EXPECT_LT(snippet.size(), 400U);

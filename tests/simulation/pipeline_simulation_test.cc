@@ -353,7 +353,9 @@ class World {
         EXPECT_EQ(turns.count(sent.turn), 0U) << sent.turn << " in a foreign conversation";
       } else if (!unsure_.contains({company, name})) {
         EXPECT_LE(turns.count(sent.turn), 1U) << sent.turn << " took effect twice";
-        if (sent.is_answered) EXPECT_EQ(turns.count(sent.turn), 1U) << sent.turn << " was lost";
+        if (sent.is_answered) {
+          EXPECT_EQ(turns.count(sent.turn), 1U) << sent.turn << " was lost";
+        }
       }
     }
   }
