@@ -190,8 +190,13 @@ Result<int> endpoint_create(Context& context, const Arguments& arguments) {
   if (context.wants_json()) {
     context.print(answer);
   } else {
-    context.screen().out << "url     " << plain(text_at(answer, "url")) << "\nsecret  "
+    const auto url = text_at(answer, "url");
+    context.screen().out << "url     " << plain(url) << "\nsecret  "
                          << plain(text_at(answer, "secret")) << "\n";
+    if (url.starts_with('/')) {
+      context.screen().err << "Put in front what the provider reaches this server by; "
+                              "http.public_url does it for you.\n";
+    }
   }
   return 0;
 }

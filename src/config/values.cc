@@ -151,10 +151,11 @@ Result<double> check_number(const Key& key, const RawValue& value, bool whole) {
 
 }  // namespace
 
+// In place, because g++ 12 with the sanitizers thinks that a moved variant is not initialized.
 Result<RawValue> raw_from_text(const Key& key, std::string_view text) {
   if (std::holds_alternative<bool& (*)(Config&)>(key.at)) {
-    if (text == "true") return RawValue(true);
-    if (text == "false") return RawValue(false);
+    if (text == "true") return Result<RawValue>(std::in_place, true);
+    if (text == "false") return Result<RawValue>(std::in_place, false);
     return wrong("must be true or false; got " + shown(text));
   }
   if (std::holds_alternative<std::vector<std::string>& (*)(Config&)>(key.at)) {
@@ -162,14 +163,19 @@ Result<RawValue> raw_from_text(const Key& key, std::string_view text) {
     for (const auto part : std::views::split(text, ' ')) {
       if (part.begin() != part.end()) words.emplace_back(part.begin(), part.end());
     }
-    return RawValue(std::move(words));
+    return Result<RawValue>(std::in_place, std::move(words));
   }
   if (std::holds_alternative<std::string& (*)(Config&)>(key.at) || key.meaning == Meaning::bytes) {
-    return RawValue(std::string(text));
+    return Result<RawValue>(std::in_place, std::string(text));
   }
-  if (const auto whole = number_from<std::int64_t>(text)) return RawValue(*whole);
-  if (const auto number = number_from<double>(text)) return RawValue(*number);
-  return RawValue(std::string(text));  // assign() says what is wrong with it.
+  if (const auto whole = number_from<std::int64_t>(text)) {
+    return Result<RawValue>(std::in_place, *whole);
+  }
+  if (const auto number = number_from<double>(text)) {
+    return Result<RawValue>(std::in_place, *number);
+  }
+  // assign() says what is wrong with it.
+  return Result<RawValue>(std::in_place, std::string(text));
 }
 
 Result<> assign(const Key& key, const RawValue& value, Config& config) {
