@@ -52,18 +52,6 @@ ConversationFilter make_filter(const SearchFilters& filters) {
   return [&filters](const Attributes& attributes) { return passes(filters, attributes); };
 }
 
-// What a chunk would score that were made of the query's words alone, each very often: BM25's
-// ceiling, (k1 + 1) times the sum of their inverse document frequencies, with k1 = 1.2.
-double greatest_word_score(const CompanyIndex& index, const std::string& query) {
-  auto terms = words(query);
-  std::ranges::sort(terms);
-  const auto repeats = std::ranges::unique(terms);
-  terms.erase(repeats.begin(), repeats.end());
-  double sum = 0;
-  for (const auto& term : terms) sum += index.inverse_document_frequency(term);
-  return std::max(2.2 * sum, 1e-6);
-}
-
 std::size_t count_values(const SearchFilters& filters) {
   std::size_t count = filters.channels.size() + filters.sources.size() + filters.languages.size() +
                       filters.parties.size() + filters.tags.size();
@@ -179,17 +167,12 @@ Result<std::vector<Searcher::Scored>> Searcher::find(const CompanyIndex& index,
     worded = index.words(request.query, candidates, filter);
   }
 
-  // Each half is scaled by what theory says of its scores, not only by this answer's (Bruch et al.,
-  // section 4.2). A BM25 score lies between 0 and what a chunk full of every word of the query
-  // would get; so where no chunk has the rare words (a typo, another language) the words say
-  // little. Of a cosine the least is -1, but no model comes near it: the least among the candidates
-  // stands for "unrelated". A chunk found one way only counts as the least the other way.
+  // The theoretical least of a BM25 score is 0; of a cosine it is -1, but no model comes near it:
+  // the least among the candidates stands for "unrelated". A chunk found one way only counts as
+  // the least the other way.
   const float vector_least = near.empty() ? 0.0F : near.back().score;
   const float vector_most = near.empty() ? 1.0F : near.front().score;
-  const auto word_most = static_cast<float>(answer.mode == SearchMode::hybrid
-                                                ? greatest_word_score(index, request.query)
-                                            : worded.empty() ? 1
-                                                             : worded.front().score);
+  const float word_most = worded.empty() ? 1.0F : worded.front().score;
   const float vector_range = std::max(vector_most - vector_least, 1e-6F);
   const auto share = answer.mode == SearchMode::hybrid   ? static_cast<float>(options_.vector_share)
                      : answer.mode == SearchMode::vector ? 1.0F
