@@ -57,29 +57,29 @@ std::string cases(std::string_view assign) {
   for (const auto& [option, values] : choices_by_option()) {
     text += "    " + option + ") " + std::string(assign) + "=\"" + values + "\" ;;\n";
   }
-  text += "    *)\n      case \"$path\" in\n";
+  text += "    *)\n      case \"$typed\" in\n";
   for (const auto& [path, words] : words_by_path()) {
     text += "        \"" + path + "\") " + std::string(assign) + "=\"" + words + "\" ;;\n";
   }
   return text + "      esac ;;\n  esac\n";
 }
 
-// Sets $path to the command typed so far, from the words in `list`.
+// Sets $typed to the command typed so far, from the words in `list`.
 std::string find_path(std::string_view list) {
   std::string paths;
   for (const auto& [path, words] : words_by_path()) {
     if (!path.empty()) paths += (paths.empty() ? "\"" : "|\"") + path + "\"";
   }
   return "  for word in " + std::string(list) +
-         "; do\n    case \"${path:+$path }$word\" in\n      " + paths +
-         ") path=\"${path:+$path }$word\" ;;\n    esac\n  done\n";
+         "; do\n    case \"${typed:+$typed }$word\" in\n      " + paths +
+         ") typed=\"${typed:+$typed }$word\" ;;\n    esac\n  done\n";
 }
 
 std::string bash_script() {
   return "# bash completion for samtale: source <(samtale completion bash)\n"
          "_samtale() {\n"
          "  local current=\"${COMP_WORDS[COMP_CWORD]}\" previous=\"${COMP_WORDS[COMP_CWORD-1]}\"\n"
-         "  local path=\"\" words=\"\" word\n" +
+         "  local typed=\"\" words=\"\" word\n" +
          find_path("\"${COMP_WORDS[@]:1:COMP_CWORD-1}\"") + cases("words") +
          "  mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$current\")\n"
          "}\n"
@@ -91,12 +91,13 @@ std::string zsh_script() {
          "# zsh completion for samtale: put it as _samtale into a folder of $fpath\n"
          "_samtale() {\n"
          "  local previous=\"${words[CURRENT-1]}\" path_words=\"\" word\n"
-         "  local path=\"\"\n" +
+         "  local typed=\"\"\n" +
          find_path("\"${(@)words[2,CURRENT-1]}\"") + cases("path_words") +
          "  compadd -- ${=path_words}\n"
          "  [[ \"${words[CURRENT]}\" == -* ]] || _files\n"
          "}\n"
-         "compdef _samtale samtale\n";
+         "if [[ \"${funcstack[1]}\" == _samtale ]]; then _samtale \"$@\"\n"
+         "else compdef _samtale samtale; fi\n";
 }
 
 std::string fish_quoted(std::string_view text) {
