@@ -117,11 +117,13 @@ std::string fish_option(const std::string& condition, const OptionInfo& option) 
     std::ranges::replace(values, '|', ' ');
     return line + " -x -a " + fish_quoted(values) + "\n";
   }
-  return line + (option.value.empty() ? "\n" : " -r\n");
+  if (option.value.empty()) return line + "\n";
+  const bool is_path = option.value == "FILE" || option.value == "DIR";
+  return line + (is_path ? " -r -F\n" : " -x\n");
 }
 
 std::string fish_script() {
-  std::string text = "# fish completion for samtale\n";
+  std::string text = "# fish completion for samtale\ncomplete -c samtale -f\n";
   std::string first_words;
   for (const auto& [path, words] : words_by_path()) {
     if (!path.empty() && path.find(' ') == std::string::npos) first_words += " " + path;
@@ -145,6 +147,9 @@ std::string fish_script() {
               fish_quoted(command.summary) + "\n";
       condition = "'__fish_seen_subcommand_from " + first + "; and __fish_seen_subcommand_from " +
                   second + "'";
+    }
+    if (command.arguments.starts_with("FILE")) {
+      text += "complete -c samtale -n " + condition + " -F\n";
     }
     for (const auto& option : command.options) text += fish_option(condition, option);
     if (command.is_local) continue;
