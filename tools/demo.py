@@ -199,19 +199,9 @@ def reciprocal_rank(url, keys, queries):
     return total / len(queries)
 
 
-def choose(queries, understands_meaning):
-    """A few of each kind, always the same; without a model of meaning none across languages."""
-    kinds = {}
-    for one in queries:
-        if one["about"] == "cross-lingual" and not understands_meaning:
-            continue
-        kinds.setdefault(one["about"], []).append(one)
-    chosen = []
-    while len(chosen) < min(SEARCHES, len(queries)):
-        for kind in sorted(kinds):
-            if kinds[kind] and len(chosen) < SEARCHES:
-                chosen.append(kinds[kind].pop(0))
-    return chosen
+def choose(queries):
+    """Those the sample marks for showing: some of each kind, found by any embedder."""
+    return [one for one in queries if one.get("demo")] or queries[:SEARCHES]
 
 
 def main():
@@ -280,11 +270,7 @@ def show(options, url, begin):
     chance = random.Random(1)
     queries = list(golden_queries()) if options.data is None else \
         list(made_queries(chance.sample(everything, min(3 * SEARCHES, len(everything)))))
-    model = call(url, keys[biggest], "/v1/status")["embedder"]["model"]
-    understands_meaning = not model.startswith("builtin")
-    if not understands_meaning:
-        print("  the built-in embedder knows no synonyms and no translations: none are asked for here")
-    places = [show_search(one) for one in choose(queries, understands_meaning)]
+    places = [show_search(one) for one in choose(queries)]
     if options.data is None:
         title("5. All golden queries, for information")
         print(f"  MRR@10 {reciprocal_rank(url, keys, queries):.3f}")
