@@ -34,7 +34,7 @@ struct Job {
 // Runs it on the calling thread; what is thrown becomes a 500 and a line in the log.
 void run_job(Job job, const Clock& clock, Log& log);
 
-// BoundedQueue wakes a thread for every item. An I/O loop has dozens at once, most done in
+// A plain bounded queue wakes a thread for every item. An I/O loop has dozens at once, most done in
 // microseconds: here a push takes them all under one lock and wakes one thread, which wakes the
 // next only if there is work left for it.
 // Threads: any method from any thread, but start and stop.

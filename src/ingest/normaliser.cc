@@ -45,26 +45,9 @@ Duration idle_timeout_of(const ReceivedEvent& event) {
 
 }  // namespace
 
-Normaliser::Normaliser(AcceptLog& accepted, Store& store, Partition partition, const Clock& clock,
-                       Log& log, NormaliserOptions options)
-    : accepted_(accepted),
-      store_(store),
-      partition_(partition),
-      clock_(clock),
-      log_(log),
-      options_(options) {}
-
-void Normaliser::run(const std::stop_token& stop, Clock& sleeper) {
-  while (!stop.stop_requested()) {
-    const auto passed = step();
-    if (!passed) {
-      log_.warn("normalise.step_failed", passed.error());
-      sleeper.sleep_for(options_.error_pause, stop);
-    } else if (*passed == 0) {
-      sleeper.sleep_for(options_.idle_pause, stop);
-    }
-  }
-}
+Normaliser::Normaliser(AcceptLog& accepted, Store& store, Partition partition, Log& log,
+                       NormaliserOptions options)
+    : accepted_(accepted), store_(store), partition_(partition), log_(log), options_(options) {}
 
 Result<std::size_t> Normaliser::step() {
   if (!next_) {

@@ -3,7 +3,6 @@
 
 #include <cstddef>
 #include <optional>
-#include <stop_token>
 #include <utility>
 #include <vector>
 
@@ -19,8 +18,6 @@ namespace samtale {
 struct NormaliserOptions {
   std::size_t batch_bytes = std::size_t{2} << 20;  // Of log read at a time.
   std::size_t batch_events = 256;                  // Of own events in a transaction.
-  Duration idle_pause = std::chrono::milliseconds(5);
-  Duration error_pause = std::chrono::seconds(1);
 };
 
 // One for each partition; each reads the whole log and takes what is its partition's. Its place
@@ -32,12 +29,11 @@ struct NormaliserOptions {
 // Threads: one.
 class Normaliser {
  public:
-  Normaliser(AcceptLog& accepted, Store& store, Partition partition, const Clock& clock, Log& log,
+  Normaliser(AcceptLog& accepted, Store& store, Partition partition, Log& log,
              NormaliserOptions options = {});
 
   // Does one batch and returns how many events of the log it passed: 0 means it has caught up.
   Result<std::size_t> step();
-  void run(const std::stop_token& stop, Clock& sleeper);
 
   // Makes events received in [from, to) take effect again, from their raw bytes: for after a
   // parser was mended. Returns how many. On a Normaliser of its own, beside one that runs.
@@ -56,7 +52,6 @@ class Normaliser {
   AcceptLog& accepted_;
   Store& store_;
   const Partition partition_;
-  const Clock& clock_;
   Log& log_;
   const NormaliserOptions options_;
   std::optional<LogPosition> next_;  // Empty until read from the store.

@@ -191,8 +191,7 @@ Result<> App::start() {
                 "chunk.policy: there is no policy \"" + config_.chunk.policy + "\"");
   }
   for (std::uint32_t i = 0; i < store_->partitions(); ++i) {
-    normalisers_.push_back(
-        std::make_unique<Normaliser>(*accept_log_, *store_, Partition{i}, clock_, log_));
+    normalisers_.push_back(std::make_unique<Normaliser>(*accept_log_, *store_, Partition{i}, log_));
     start_worker(
         "normalise", [it = normalisers_.back().get()] { return it->step(); }, options);
     start_worker(
@@ -266,7 +265,7 @@ Result<> App::housekeep() {
 Result<std::size_t> App::replay(std::optional<WallTime> from, std::optional<WallTime> to) {
   std::size_t replayed = 0;
   for (std::uint32_t i = 0; i < store_->partitions(); ++i) {
-    Normaliser normaliser(*accept_log_, *store_, Partition{i}, clock_, log_);
+    Normaliser normaliser(*accept_log_, *store_, Partition{i}, log_);
     SAMTALE_TRY(const auto some, normaliser.replay(from, to));
     replayed += some;
   }

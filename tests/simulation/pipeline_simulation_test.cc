@@ -157,7 +157,7 @@ class World {
     const WorkerOptions workers{.batch = 8, .retry = {.attempts = 1000}};
     for (std::uint32_t i = 0; i < kPartitions; ++i) {
       process->normalisers.push_back(
-          std::make_unique<Normaliser>(*process->log, *process->store, Partition{i}, clock_, log_));
+          std::make_unique<Normaliser>(*process->log, *process->store, Partition{i}, log_));
       process->followers.push_back(
           std::make_unique<IndexFollower>(*process->store, Partition{i}, *process->indexes));
       if (const auto loaded = process->followers.back()->load(); !loaded) {
