@@ -5,6 +5,8 @@
 
 #include <gtest/gtest.h>
 
+#include <sys/wait.h>
+
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
@@ -66,6 +68,14 @@ class ManagedEmbedderTest : public testing::Test {
       if (at != std::string::npos) return std::stoi(line.substr(at + 4));
     }
     return 0;
+  }
+
+  // Returns once every thread of the server has stopped: until the kernel has told them all, one of
+  // them may still answer a probe.
+  void freeze() {
+    siginfo_t info{};
+    ASSERT_EQ(::kill(pid(), SIGSTOP), 0);
+    ASSERT_EQ(::waitid(P_PID, static_cast<id_t>(pid()), &info, WSTOPPED | WNOWAIT), 0);
   }
 
   TemporaryFolder folder;
@@ -146,7 +156,7 @@ TEST_F(ManagedEmbedderTest, notices_without_any_call_that_a_server_hangs) {
   options.probe_timeout = 50ms;
   make();
   ASSERT_TRUE(becomes_ready());
-  ::kill(pid(), SIGSTOP);
+  freeze();
 
   clock.advance(options.probe_every);
 
