@@ -13,7 +13,9 @@ namespace {
 constexpr std::int64_t kFormatVersion = 1;
 // Of our own text: deeper than what a patch may hold (PatchLimits) by our own levels, and as long
 // as any number of events can make it.
-constexpr json::ReadLimits kStateLimits{.bytes_max = std::size_t{1} << 30, .depth_max = 64};
+constexpr std::size_t kStateBytesMax = std::size_t{1} << 30;
+constexpr json::ReadLimits kStateLimits{
+    .bytes_max = kStateBytesMax, .depth_max = 64, .members_max = kStateBytesMax};
 
 json::Value turn_json(const Turn& turn) {
   json::Object object{{"id", turn.id}, {"role", turn.role}, {"text", turn.text}};

@@ -70,6 +70,7 @@ class Value {
 struct ReadLimits {
   std::size_t bytes_max = std::size_t{16} << 20;
   std::size_t depth_max = 64;
+  std::size_t members_max = 10'000;  // Of one object.
 };
 
 // Errors: invalid_argument, saying what is wrong and at which byte or pointer.

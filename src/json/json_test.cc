@@ -136,6 +136,9 @@ TEST(JsonTest, stops_at_its_limits) {
   EXPECT_FALSE(parse(std::string(100'000, '[')).has_value());
   EXPECT_TRUE(parse("[1]", {.bytes_max = 3, .depth_max = 64}).has_value());
   EXPECT_THAT(reason("[1]", {.bytes_max = 2, .depth_max = 64}), HasSubstr("the limit is 2"));
+  EXPECT_TRUE(parse(R"({"a":1,"b":2})", {.members_max = 2}).has_value());
+  EXPECT_THAT(reason(R"([{"a":1,"b":2,"c":3}])", {.members_max = 2}),
+              HasSubstr("object at /0 of 3 members; the limit is 2"));
 }
 
 TEST(JsonTest, a_refused_text_leaves_the_next_one_alone) {

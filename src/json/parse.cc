@@ -12,6 +12,8 @@ namespace dom = simdjson::dom;
 // Copies the parsed document into values of ours and finds what simdjson lets pass: duplicate keys.
 class Reader {
  public:
+  explicit Reader(std::size_t members_max) : members_max_(members_max) {}
+
   Result<Value> read(const dom::element& element) {
     switch (element.type()) {
       case dom::element_type::OBJECT:
@@ -37,6 +39,12 @@ class Reader {
 
  private:
   Result<Value> read_object(const dom::object& members) {
+    // simdjson counts up to 2^24 - 1; the count is there before anything is copied.
+    if (members.size() > members_max_) {
+      return fail(ErrorCode::invalid_argument,
+                  "object at " + where() + " of " + std::to_string(members.size()) +
+                      " members; the limit is " + std::to_string(members_max_));
+    }
     Object object;
     object.reserve(members.size());
     for (const auto member : members) {
@@ -75,6 +83,7 @@ class Reader {
     return pointer_.empty() ? std::string("the top level") : pointer_.substr(0, 200);
   }
 
+  const std::size_t members_max_;
   std::string pointer_;
 };
 
@@ -121,7 +130,7 @@ Result<Value> parse(std::string_view text, ReadLimits limits) {
   dom::element root;
   const auto error = used.parse(text.data(), text.size()).get(root);
   if (error) return fail(ErrorCode::invalid_argument, explain(error, limits));
-  return Reader().read(root);
+  return Reader(limits.members_max).read(root);
 }
 
 }  // namespace samtale::json

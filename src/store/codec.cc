@@ -68,7 +68,7 @@ std::string pack(const Conversation& conversation) {
 
 Result<Conversation> unpack_conversation(std::string_view packed) {
   SAMTALE_TRY(const auto text, unpack(packed));
-  auto value = json::parse(text, {.bytes_max = kUnpackedMax});
+  auto value = json::parse(text, {.bytes_max = kUnpackedMax, .members_max = kUnpackedMax});
   if (!value) return damaged("a stored conversation: " + value.error().message);
   return conversation_from_json(*value);
 }
