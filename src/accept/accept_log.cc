@@ -54,6 +54,7 @@ class SegmentedLog final : public AcceptLog {
   Result<std::vector<LogEntry>> read(LogPosition from, std::size_t bytes_max) const override;
   LogPosition begin() const override { return LogPosition{table_.begin()}; }
   LogPosition end() const override { return LogPosition{table_.end()}; }
+  LogPosition before_end(std::uint64_t bytes) const override;
   Result<> erase(LogPosition position) override;
   Result<> trim(LogPosition before) override { return table_.trim(number(before)); }
   AcceptLogStats stats() const override;
@@ -282,6 +283,12 @@ std::optional<Error> SegmentedLog::failure() const {
 bool SegmentedLog::has_waiting() const {
   const std::lock_guard lock(waiting_mutex_);
   return !waiting_.empty();
+}
+
+// Only the begin of a segment is known to be that of a record.
+LogPosition SegmentedLog::before_end(std::uint64_t bytes) const {
+  const auto end = table_.end();
+  return LogPosition{table_.find(end - std::min(end, bytes)).segment->begin()};
 }
 
 Result<std::vector<LogEntry>> SegmentedLog::read(LogPosition from, std::size_t bytes_max) const {

@@ -73,6 +73,8 @@ class AcceptLog {
                                                            std::size_t bytes_max) const = 0;
   [[nodiscard]] virtual LogPosition begin() const = 0;  // The oldest kept.
   [[nodiscard]] virtual LogPosition end() const = 0;    // The durable end.
+  // Where to read from to see at least the last `bytes` of the log, or all there is.
+  [[nodiscard]] virtual LogPosition before_end(std::uint64_t bytes) const = 0;
 
   // Overwrites the payload with zeros, durably. Idempotent; a crash in the middle is finished by
   // calling it again. Fine if the position has been trimmed.

@@ -136,6 +136,17 @@ TEST_F(AcceptLogTest, goes_on_over_segments_and_after_a_restart) {
   EXPECT_GT(log->stats().segments, 5U);
 }
 
+TEST_F(AcceptLogTest, finds_where_its_last_bytes_begin) {
+  const auto first = accept(std::string(3'000, 'a'));
+  accept(std::string(3'000, 'b'));
+  accept(std::string(3'000, 'c'));
+  ASSERT_GT(log->stats().segments, 1U);
+
+  EXPECT_THAT(payloads(log->before_end(1)), ElementsAre(std::string(3'000, 'c')));
+  EXPECT_EQ(log->before_end(5'000), first);
+  EXPECT_EQ(log->before_end(std::uint64_t{1} << 40), first);
+}
+
 TEST_F(AcceptLogTest, makes_the_next_segment_before_it_is_needed) {
   accept(std::string(2000, 'x'));
   EXPECT_EQ(log->stats().segments, 1U);

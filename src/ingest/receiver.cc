@@ -16,17 +16,34 @@ std::uint64_t hash(std::string_view bytes) {
 
 }  // namespace
 
+Receiver::Recent Receiver::identify(const ReceivedEvent& event) {
+  return {hash(std::to_string(number(event.company)) + "\n" + event.key), hash(event.body)};
+}
+
 Receiver::Receiver(AcceptLog& log, ReceiverOptions options) : log_(log), options_(options) {}
 
+Result<> Receiver::recall() {
+  constexpr std::size_t kReadBytes = std::size_t{4} << 20;
+  for (auto from = log_.before_end(options_.recall_bytes);;) {
+    SAMTALE_TRY(const auto entries, log_.read(from, kReadBytes));
+    if (entries.empty()) return {};
+    for (const auto& entry : entries) {
+      // What this binary cannot read is for the workers to report.
+      const auto event = decode_received_event(entry.payload);
+      if (event) remember(identify(*event));
+    }
+    from = entries.back().next;
+  }
+}
+
 void Receiver::receive(ReceivedEvent event, Done done) {
-  const auto key_hash = hash(std::to_string(number(event.company)) + "\n" + event.key);
-  const auto body_hash = hash(event.body);
+  const auto recent = identify(event);
   auto event_id = public_event_id(event.company, event.key);
   {
     std::unique_lock lock(recent_mutex_);
-    const auto found = by_key_.find(key_hash);
+    const auto found = by_key_.find(recent.key_hash);
     if (found != by_key_.end()) {
-      const bool is_same = found->second->body_hash == body_hash;
+      const bool is_same = found->second->body_hash == recent.body_hash;
       lock.unlock();
       if (is_same) return done(Accepted{std::move(event_id), true});
       return done(fail(ErrorCode::conflict,
@@ -34,19 +51,19 @@ void Receiver::receive(ReceivedEvent event, Done done) {
                        "used again"));
     }
   }
-  log_.append(encode(event), [this, key_hash, body_hash, event_id = std::move(event_id),
+  log_.append(encode(event), [this, recent, event_id = std::move(event_id),
                               done = std::move(done)](Result<LogPosition> position) mutable {
     if (!position) return done(std::unexpected(std::move(position).error()));
-    remember(key_hash, body_hash);
+    remember(recent);
     done(Accepted{std::move(event_id), false});
   });
 }
 
-void Receiver::remember(std::uint64_t key_hash, std::uint64_t body_hash) {
+void Receiver::remember(const Recent& recent) {
   const std::lock_guard lock(recent_mutex_);
-  if (by_key_.contains(key_hash)) return;
-  recent_.push_front({key_hash, body_hash});
-  by_key_.emplace(key_hash, recent_.begin());
+  if (by_key_.contains(recent.key_hash)) return;
+  recent_.push_front(recent);
+  by_key_.emplace(recent.key_hash, recent_.begin());
   if (recent_.size() > options_.recent_max) {
     by_key_.erase(recent_.back().key_hash);
     recent_.pop_back();

@@ -22,6 +22,7 @@ struct Accepted {
 
 struct ReceiverOptions {
   std::size_t recent_max = 262'144;  // Events remembered for an answer at once; about 100 B each.
+  std::uint64_t recall_bytes = std::uint64_t{64} << 20;  // Of the log, read back at a start.
 };
 
 // Threads: any method from any thread.
@@ -32,6 +33,10 @@ class Receiver {
 
   // What is passed in must outlive this, and every append that waits.
   Receiver(AcceptLog& log, ReceiverOptions options = {});
+
+  // Remembers the log's last events, of before a restart. Before any receive.
+  // Errors: unavailable, corrupt.
+  Result<> recall();
 
   // Calls `done` once the event is on disk, on the log's thread. At once, on this thread:
   // conflict if a recent event of this key had another body; a duplicate's answer; a refusal
@@ -45,7 +50,8 @@ class Receiver {
     std::uint64_t body_hash = 0;
   };
 
-  void remember(std::uint64_t key_hash, std::uint64_t body_hash);
+  static Recent identify(const ReceivedEvent& event);
+  void remember(const Recent& recent);
 
   AcceptLog& log_;
   const ReceiverOptions options_;

@@ -92,6 +92,7 @@ Result<> App::build() {
                                             .log_bytes_max = log_bytes_max(config_.accept)},
                                            clock_, log_));
   receiver_ = std::make_unique<Receiver>(*accept_log_);
+  SAMTALE_TRY_VOID(receiver_->recall());
 
   SqliteStoreOptions store_options;
   store_options.folder = data;
