@@ -29,6 +29,10 @@ def wait_for(what, condition):
     raise AssertionError(f"{what} did not happen within {DEADLINE_S} s")
 
 
+class Ended(AssertionError):
+    """The server ended before it was ready."""
+
+
 class Server:
     """One data folder and, while it runs, one process."""
 
@@ -47,20 +51,22 @@ class Server:
             self.kill()
         shutil.rmtree(self.folder)
 
-    def start(self):
+    def start(self, *prefix):
+        """`prefix` is a program that goes on as the server: prlimit, strace -D."""
         ready = os.path.join(self.folder, "ready")
         if os.path.exists(ready):
             os.remove(ready)
-        self.log = open(os.path.join(self.folder, "log"), "ab")
-        self.process = subprocess.Popen(
-            [BIN, "serve", "--data", self.data, "--port", "0", "--ready-file", ready,
-             "--set", "limits.events_per_second=1000000", *self.flags],
-            stderr=self.log, stdout=self.log, env=ENVIRONMENT)
+        with open(os.path.join(self.folder, "log"), "ab") as log:
+            self.process = subprocess.Popen(
+                [*prefix, BIN, "serve", "--data", self.data, "--port", "0", "--ready-file", ready,
+                 "--set", "limits.events_per_second=1000000", *self.flags],
+                stderr=log, stdout=log, env=ENVIRONMENT)
         wait_for("the server's start",
                  lambda: os.path.exists(ready) or self.process.poll() is not None)
         if self.process.poll() is not None:
-            raise AssertionError("the server ended: " + self.read_log()[-2000:])
-        self.port = int(json.load(open(ready))["url"].rsplit(":", 1)[1])
+            raise Ended("the server ended: " + self.read_log()[-2000:])
+        with open(ready) as file:
+            self.port = int(json.load(file)["url"].rsplit(":", 1)[1])
 
     def read_log(self):
         with open(os.path.join(self.folder, "log"), errors="replace") as file:
@@ -69,13 +75,10 @@ class Server:
     def kill(self):
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
-        self.log.close()
 
     def stop(self):
         self.process.terminate()
-        status = self.process.wait(60)
-        self.log.close()
-        return status
+        return self.process.wait(60)
 
     def cli(self, *words, check=True):
         done = subprocess.run([BIN, *words, "--data", self.data, "--json"], capture_output=True,
