@@ -1,5 +1,6 @@
 #include "api/table.h"
 
+#include <algorithm>
 #include <memory>
 
 #include "api/answer.h"
@@ -59,17 +60,27 @@ const std::vector<Entry>& table() {
   return kTable;
 }
 
+namespace {
+
+// What follows the scheme, whose name has no case (RFC 9110, section 11.1); empty for another one.
+std::string_view bearer_token(std::string_view header) {
+  constexpr std::string_view kScheme = "bearer ";
+  const auto scheme = header.substr(0, kScheme.size());
+  const bool is_bearer = std::ranges::equal(
+      scheme, kScheme, [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a + 32 : a) == b; });
+  return is_bearer ? header.substr(kScheme.size()) : std::string_view();
+}
+
+}  // namespace
+
 Result<Caller> identify(const Context& context, const http::Request& request) {
   if (request.is_local) {
     const auto* company = request.header("x-samtale-company");
     if (company != nullptr) return context.parts.tenants.as_operator(*company);
   }
-  constexpr std::string_view kScheme = "Bearer ";
   const auto* header = request.header("authorization");
-  const bool is_bearer = header != nullptr && header->starts_with(kScheme);
   return context.parts.tenants.authenticate(
-      is_bearer ? std::string_view(*header).substr(kScheme.size()) : std::string_view(),
-      address_of(request));
+      header == nullptr ? std::string_view() : bearer_token(*header), address_of(request));
 }
 
 namespace {
@@ -83,12 +94,27 @@ Result<Caller> authorise(const Context& context, const Entry& entry, const http:
   return caller;
 }
 
+// What browsers may do with an answer; the dashboard's files add their own policy.
+void guard(http::Response& response) {
+  response.headers.emplace_back("X-Content-Type-Options", "nosniff");
+  response.headers.emplace_back("Cache-Control", "no-store");
+}
+
+// Streams decide from the head what other handlers decide from the whole request.
+http::StreamDecision begin_stream(const Context& context, const Entry& entry,
+                                  const http::Request& head) {
+  const auto caller = authorise(context, entry, head);
+  auto decision =
+      caller ? stream_conversations(context, *caller, head)
+             : http::StreamDecision{.stream = nullptr, .response = failure(caller.error(), head)};
+  guard(decision.response);
+  return decision;
+}
+
 void handle(const Context& context, const Entry& entry, const http::Request& request,
             http::Reply reply) {
-  // What browsers may do with an answer; the dashboard's files add their own policy.
   auto guarded = [reply = std::move(reply)](http::Response response) mutable {
-    response.headers.emplace_back("X-Content-Type-Options", "nosniff");
-    response.headers.emplace_back("Cache-Control", "no-store");
+    guard(response);
     reply(std::move(response));
   };
   if (entry.access == Access::local && !request.is_local) {
@@ -118,10 +144,8 @@ std::vector<http::Route> make_api_routes(ApiParts parts, ApiOptions options) {
       api::handle(*context, entry, request, std::move(reply));
     };
     if (entry.handler == api::post_conversations) {
-      route.stream = [context, &entry](const http::Request& head) -> http::StreamDecision {
-        const auto caller = api::authorise(*context, entry, head);
-        if (!caller) return {.stream = nullptr, .response = api::failure(caller.error(), head)};
-        return api::stream_conversations(*context, *caller, head);
+      route.stream = [context, &entry](const http::Request& head) {
+        return api::begin_stream(*context, entry, head);
       };
     }
     routes.push_back(std::move(route));
