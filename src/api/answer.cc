@@ -8,6 +8,8 @@ std::string public_message(const Error& error) {
   switch (error.code) {
     case ErrorCode::unavailable:
       return "not available right now; try again";
+    case ErrorCode::deadline_exceeded:
+      return "no answer in time; try again";
     case ErrorCode::corrupt:
       return "stored data is damaged; the operator's log has the details";
     default:

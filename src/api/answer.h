@@ -15,7 +15,7 @@ namespace samtale::api {
 
 [[nodiscard]] http::Response ok(const json::Value& body, int status = 200);
 // {"code","message","request_id","retryable"}; 429 and 503 carry Retry-After. What went wrong
-// inside (unavailable, corrupt) is told to the log, not to the caller.
+// inside (unavailable, deadline_exceeded, corrupt) is told to the log, not to the caller.
 [[nodiscard]] http::Response failure(const Error& error, const http::Request& request);
 [[nodiscard]] http::Response failure(const Error& error, std::string_view request_id, int status);
 // 400: the body is not what it says it is.

@@ -51,7 +51,8 @@ std::string query_text(const http::Request& request, std::string_view name) {
 }
 
 void refuse(const Context& context, const Call& call, const Error& error, http::Reply reply) {
-  if (error.code == ErrorCode::unavailable || error.code == ErrorCode::corrupt) {
+  if (error.code == ErrorCode::unavailable || error.code == ErrorCode::deadline_exceeded ||
+      error.code == ErrorCode::corrupt) {
     context.parts.log.warn("api.failed", {{"request_id", call.request.id},
                                           {"path", call.request.path},
                                           {"code", std::string(samtale::name(error.code))},
