@@ -147,9 +147,17 @@ void post_rotate(const Context& context, const Call& call, http::Reply reply) {
   const auto secret = fields.string("secret").value_or("");
   constexpr std::int64_t kDay = 24 * 3600;
   const auto keep = std::chrono::seconds(fields.integer("keep_old_s", 0, 30 * kDay).value_or(kDay));
+  const auto& id = *call.request.param("id");
+  const auto endpoint = context.parts.tenants.find_endpoint(id);
+  // Another company's says nothing of its preset here: it is not found, below.
+  if (!secret.empty() && endpoint && endpoint->company == call.caller->company()) {
+    const auto* provider = find_provider(endpoint->preset);
+    const auto fits = provider == nullptr ? Result<>() : check_secret(*provider, secret);
+    if (!fits) fields.mistake("secret", fits.error().message);
+  }
   if (auto done = fields.done(); !done) return reply(failure(done.error(), call.request));
-  const auto rotated = context.parts.tenants.rotate_endpoint(
-      call.caller->company(), *call.request.param("id"), secret, keep);
+  const auto rotated =
+      context.parts.tenants.rotate_endpoint(call.caller->company(), id, secret, keep);
   if (!rotated) return refuse(context, call, rotated.error(), std::move(reply));
   auto object = describe(context, call, *rotated);
   object.emplace_back("secret", rotated->secrets.back().secret);
