@@ -6,6 +6,8 @@
 namespace samtale::api {
 namespace {
 
+constexpr std::string_view kDegraded = "the embedder is away, so this was searched by words alone";
+
 Result<SearchRequest> read_search(const json::Value& body) {
   SearchRequest request;
   Fields fields(body);
@@ -39,9 +41,11 @@ Result<SearchRequest> read_search(const json::Value& body) {
     wanted.parties = filters.any_of("party");
     wanted.tags = filters.any_of("tag");
     if (const auto* metadata = filters.object("metadata")) {
+      Fields members(*metadata, "/filters/metadata");
       for (const auto& [key, value] : *metadata->as_object()) {
-        wanted.metadata.emplace_back(key, filters.values_of(value, "metadata/" + key));
+        wanted.metadata.emplace_back(key, members.values_of(value, key));
       }
+      filters.add_mistakes(members);
     }
     [[maybe_unused]] const auto noted = filters.done();
     fields.add_mistakes(filters);
@@ -97,19 +101,24 @@ void post_search(const Context& context, const Call& call, http::Reply reply) {
   if (!request) return reply(failure(request.error(), call.request));
   const auto answer = context.parts.searcher.search(call.caller->company(), *request);
   if (!answer) return refuse(context, call, answer.error(), std::move(reply));
+  // Why may name the embedder's address: that is for the operator.
+  if (!answer->degraded.empty()) {
+    context.parts.log.warn("api.search_degraded",
+                           {{"request_id", call.request.id}, {"why", answer->degraded}});
+  }
 
   json::Array hits;
   for (const auto& hit : answer->hits) hits.push_back(to_json(hit));
   const std::chrono::duration<double, std::milli> took = answer->took;
-  reply(ok(json::Object{
-      {"hits", std::move(hits)},
-      {"next_cursor",
-       answer->next_cursor.empty() ? json::Value() : json::Value(answer->next_cursor)},
-      {"mode", name(answer->mode)},
-      {"model", answer->model},
-      {"exact", answer->is_exact},
-      {"degraded", answer->degraded.empty() ? json::Value() : json::Value(answer->degraded)},
-      {"took_ms", took.count()}}));
+  reply(ok(
+      json::Object{{"hits", std::move(hits)},
+                   {"next_cursor",
+                    answer->next_cursor.empty() ? json::Value() : json::Value(answer->next_cursor)},
+                   {"mode", name(answer->mode)},
+                   {"model", answer->model},
+                   {"exact", answer->is_exact},
+                   {"degraded", answer->degraded.empty() ? json::Value() : json::Value(kDegraded)},
+                   {"took_ms", took.count()}}));
 }
 
 }  // namespace samtale::api
