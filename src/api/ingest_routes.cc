@@ -129,12 +129,17 @@ void receive_all(const Context& context, const Caller& caller,
 
 bool was_accepted(const json::Value& answer) { return *answer.find("status")->as_int() < 300; }
 
+bool is_retryable(const json::Value& answer) {
+  const auto* retryable = answer.at_pointer("/error/retryable");
+  return retryable != nullptr && *retryable->as_bool();
+}
+
 http::Response summarise(std::vector<json::Value> answers) {
   const auto good = static_cast<std::size_t>(std::ranges::count_if(answers, was_accepted));
   const auto bad = answers.size() - good;
-  const auto of_service = std::ranges::any_of(
-      answers, [](const json::Value& answer) { return *answer.find("status")->as_int() == 503; });
-  const int status = bad == 0 ? 202 : good > 0 ? 207 : of_service ? 503 : 422;
+  // As one answer: what may be sent again, some of it with success, must not look final.
+  const auto may_retry = std::ranges::any_of(answers, is_retryable);
+  const int status = bad == 0 ? 202 : good > 0 ? 207 : may_retry ? 503 : 422;
   auto response = ok(
       json::Object{
           {"accepted", good}, {"refused", bad}, {"items", json::Array(std::move(answers))}},
