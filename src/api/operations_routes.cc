@@ -22,7 +22,9 @@ void get_healthz(const Context&, const Call&, http::Reply reply) {
 void get_readyz(const Context& context, const Call&, http::Reply reply) {
   const auto why = context.parts.not_ready();
   if (why.empty()) return reply(ok(json::Object{{"status", "ready"}}));
-  reply(ok(json::Object{{"status", "not ready"}, {"cause", why}}, 503));
+  auto response = ok(json::Object{{"status", "not ready"}, {"cause", why}}, 503);
+  response.headers.emplace_back("Retry-After", "1");
+  reply(std::move(response));
 }
 
 void get_metrics(const Context& context, const Call& call, http::Reply reply) {
