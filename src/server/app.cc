@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/bytes.h"
+#include "server/options.h"
 #include "text/chunker.h"
 #include "version.h"
 
@@ -40,19 +40,6 @@ Result<std::string> read_or_make_secret(Files& files, Random& random, const std:
   return secret;
 }
 
-// The archive, what waits to take effect, and the segment being written. Past it nothing is
-// accepted any more (503): what has not taken effect is never let go.
-std::uint64_t log_bytes_max(const AcceptConfig& accept) {
-  return accept.archive_bytes_max + 4 * accept.segment_bytes;
-}
-
-std::string public_url(const HttpConfig& http) {
-  if (!http.public_url.empty()) return http.public_url;
-  if (http.port == 0) return {};  // Known only later; answers then go by the Host header.
-  const std::string scheme = http.tls_certificate.empty() ? "http" : "https";
-  return scheme + "://" + http.address + ":" + std::to_string(http.port);
-}
-
 }  // namespace
 
 Result<std::unique_ptr<App>> App::open(const Config& config, Log& log) {
@@ -76,30 +63,15 @@ App::~App() { stop(); }
 Result<> App::build() {
   const auto& data = folder_.path();
   SAMTALE_TRY(registry_, SqliteRegistry::open({.folder = data, .vfs = {}}));
-  tenants_ = std::make_unique<Tenants>(
-      *registry_, clock_, random_,
-      TenantOptions{.events_per_second = config_.limits.events_per_second,
-                    .burst_seconds = config_.limits.burst_seconds,
-                    .failures_max = static_cast<int>(config_.limits.failures_max),
-                    .keys_max = static_cast<int>(config_.limits.keys_max),
-                    .endpoints_max = static_cast<int>(config_.limits.endpoints_max)});
+  tenants_ = std::make_unique<Tenants>(*registry_, clock_, random_, tenant_options(config_));
   SAMTALE_TRY_VOID(tenants_->load());
 
-  SAMTALE_TRY(accept_log_, open_accept_log(*files_, data + "/accepted",
-                                           {.segment_bytes = config_.accept.segment_bytes,
-                                            .group_records_max = config_.accept.group_records_max,
-                                            .group_wait_max = config_.accept.group_wait_max,
-                                            .log_bytes_max = log_bytes_max(config_.accept)},
+  SAMTALE_TRY(accept_log_, open_accept_log(*files_, data + "/accepted", accept_log_options(config_),
                                            clock_, log_));
   receiver_ = std::make_unique<Receiver>(*accept_log_);
   SAMTALE_TRY_VOID(receiver_->recall());
 
-  SqliteStoreOptions store_options;
-  store_options.folder = data;
-  store_options.partitions = config_.store.partitions;
-  store_options.queue.jobs_per_company_max =
-      static_cast<std::int64_t>(config_.queue.jobs_max_per_company);
-  SAMTALE_TRY(store_, SqliteStore::open(store_options, clock_, random_));
+  SAMTALE_TRY(store_, SqliteStore::open(store_options(config_), clock_, random_));
   for (const auto& company : tenants_->companies()) {
     store_->queue().set_weight(company.id, company.weight);
   }
@@ -107,12 +79,10 @@ Result<> App::build() {
   SAMTALE_TRY(embedder_, make_embedder(config_, *http_client_, clock_, random_, log_));
   indexes_ =
       std::make_unique<IndexSet>(embedder_.embedder->model_id(), embedder_.embedder->dimension());
-  SearchOptions search_options;
-  search_options.vector_share = config_.search.hybrid_weight;
-  search_options.candidates = config_.search.candidates;
-  SAMTALE_TRY(search_options.cursor_key, read_or_make_secret(*files_, random_, data, "cursor.key"));
+  auto options = search_options(config_);
+  SAMTALE_TRY(options.cursor_key, read_or_make_secret(*files_, random_, data, "cursor.key"));
   searcher_ = std::make_unique<Searcher>(*indexes_, *store_, *embedder_.embedder, clock_,
-                                         std::move(search_options));
+                                         std::move(options));
   export_metrics();
   make_routes();
   return {};
@@ -133,10 +103,8 @@ void App::make_routes() {
                  .embedder_ready = embedder_.is_ready,
                  .replay = [this](std::optional<WallTime> from,
                                   std::optional<WallTime> to) { return replay(from, to); }};
-  ApiOptions options;
+  auto options = api_options(config_);
   options.version = kVersion;
-  options.public_url = public_url(config_.http);
-  options.metrics_open = config_.http.metrics == "open";
   options.assets = dashboard_assets();
   routes_ = make_api_routes(std::move(parts), std::move(options));
 }
@@ -145,14 +113,6 @@ std::string App::not_ready() const {
   if (is_stopping_) return "stopping";
   if (!is_loaded_) return "loading the index";
   return {};
-}
-
-WorkerOptions App::worker_options() const {
-  WorkerOptions options;
-  options.retry.attempts = static_cast<int>(config_.queue.retry_attempts);
-  options.retry.base = config_.queue.retry_base;
-  options.retry.longest = config_.queue.retry_longest;
-  return options;
 }
 
 void App::start_worker(std::string name, Step step, WorkerOptions options) {
@@ -185,7 +145,7 @@ Result<> App::start() {
                              {"seconds", std::to_string(took.count())}});
 
   auto& queue = store_->queue();
-  const auto options = worker_options();
+  const auto options = worker_options(config_);
   const auto* policy = find_chunk_policy(config_.chunk.policy);
   if (policy == nullptr) {
     return fail(ErrorCode::invalid_argument,

@@ -74,7 +74,6 @@ class App {
   void make_routes();
   void export_metrics();
   void start_worker(std::string name, Step step, WorkerOptions options);
-  [[nodiscard]] WorkerOptions worker_options() const;
   [[nodiscard]] std::string not_ready() const;
   Result<> housekeep();
   Result<std::size_t> replay(std::optional<WallTime> from, std::optional<WallTime> to);

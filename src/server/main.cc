@@ -4,7 +4,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
-#include <fstream>
 #include <memory>
 
 #include "base/result.h"
@@ -12,57 +11,14 @@
 #include "config/config.h"
 #include "http/server.h"
 #include "server/app.h"
+#include "server/options.h"
+#include "server/ready_file.h"
 #include "sys/http_client.h"
 
 namespace samtale {
 namespace {
 
 constexpr auto kDrainMax = std::chrono::seconds(30);
-
-LogOptions log_options(const LogConfig& config) {
-  LogOptions options;
-  options.json = config.format == "json";
-  options.level = config.level == "debug"   ? LogLevel::debug
-                  : config.level == "warn"  ? LogLevel::warn
-                  : config.level == "error" ? LogLevel::error
-                                            : LogLevel::info;
-  return options;
-}
-
-std::string local_socket(const Config& config) { return config.data_dir + "/samtale.sock"; }
-
-http::ServerOptions server_options(const Config& config) {
-  http::ServerOptions options;
-  const auto& http = config.http;
-  options.address = http.address;
-  options.port = http.port;
-  options.local_socket = local_socket(config);
-  if (!http.tls_certificate.empty()) {
-    options.tls = http::TlsOptions{http.tls_certificate, http.tls_key};
-  }
-  options.io_threads = http.io_threads;
-  options.handler_threads = http.handler_threads;
-  options.handler_queue_max = http.handler_queue_max;
-  options.connections_max = http.connections_max;
-  options.header_bytes_max = http.header_bytes_max;
-  options.body_bytes_max = http.body_bytes_max;
-  options.stream_bytes_max = http.stream_bytes_max;
-  options.header_timeout = http.header_timeout;
-  options.body_timeout = http.body_timeout;
-  options.request_timeout = http.request_timeout;
-  options.idle_timeout = http.idle_timeout;
-  return options;
-}
-
-Result<> write_ready_file(const std::string& path, const std::string& url) {
-  if (path.empty()) return {};
-  const auto fresh = path + ".new";
-  std::ofstream(fresh) << R"({"url":")" << url << "\"}\n";
-  if (std::rename(fresh.c_str(), path.c_str()) != 0) {
-    return fail(ErrorCode::unavailable, "cannot write the ready file " + path);
-  }
-  return {};
-}
 
 // Blocks the signals that end the server, in every thread made from here on.
 sigset_t block_end_signals() {
@@ -86,8 +42,7 @@ Result<> serve_until_told(const Config& given, const ServeOptions& serve, Log& l
   app->watch(*server);
   SAMTALE_TRY_VOID(app->start());
   SAMTALE_TRY_VOID(server->start());
-  const std::string scheme = given.http.tls_certificate.empty() ? "http" : "https";
-  const auto url = scheme + "://" + given.http.address + ":" + std::to_string(server->port());
+  const auto url = server_url(given, server->port());
   SAMTALE_TRY_VOID(write_ready_file(serve.ready_file, url));
   log.info("server.ready", {{"url", url}, {"data", given.data_dir}});
 
@@ -104,7 +59,7 @@ Result<> serve_until_told(const Config& given, const ServeOptions& serve, Log& l
 }
 
 int serve(const Config& config, const ServeOptions& options) {
-  const auto log = make_stderr_log(log_options(config.log));
+  const auto log = make_stderr_log(log_options(config));
   const auto served = serve_until_told(config, options, *log);
   if (served) return EXIT_SUCCESS;
   log->error("server.failed", {{"error", served.error().message}});

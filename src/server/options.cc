@@ -1,0 +1,140 @@
+#include "server/options.h"
+
+#include <fstream>
+
+namespace samtale {
+namespace {
+
+std::string public_url(const Config& config) {
+  const auto& http = config.http;
+  if (!http.public_url.empty()) return http.public_url;
+  if (http.port == 0) return {};  // Known only later; answers then go by the Host header.
+  return server_url(config, http.port);
+}
+
+// The first line of the file; the configuration has checked that nobody else can read it.
+Result<std::string> read_key(const std::string& path) {
+  if (path.empty()) return std::string();
+  std::ifstream file(path);
+  std::string key;
+  if (!std::getline(file, key)) {
+    return fail(ErrorCode::invalid_argument, "embed.api_key_file: " + path + " has no first line");
+  }
+  return key;
+}
+
+}  // namespace
+
+LogOptions log_options(const Config& config) {
+  const auto& level = config.log.level;
+  LogOptions options;
+  options.json = config.log.format == "json";
+  options.level = level == "debug"   ? LogLevel::debug
+                  : level == "warn"  ? LogLevel::warn
+                  : level == "error" ? LogLevel::error
+                                     : LogLevel::info;
+  return options;
+}
+
+http::ServerOptions server_options(const Config& config) {
+  http::ServerOptions options;
+  const auto& http = config.http;
+  options.address = http.address;
+  options.port = http.port;
+  options.local_socket = local_socket(config);
+  if (!http.tls_certificate.empty()) {
+    options.tls = http::TlsOptions{http.tls_certificate, http.tls_key};
+  }
+  options.io_threads = http.io_threads;
+  options.handler_threads = http.handler_threads;
+  options.handler_queue_max = http.handler_queue_max;
+  options.connections_max = http.connections_max;
+  options.header_bytes_max = http.header_bytes_max;
+  options.body_bytes_max = http.body_bytes_max;
+  options.stream_bytes_max = http.stream_bytes_max;
+  options.header_timeout = http.header_timeout;
+  options.body_timeout = http.body_timeout;
+  options.request_timeout = http.request_timeout;
+  options.idle_timeout = http.idle_timeout;
+  return options;
+}
+
+ApiOptions api_options(const Config& config) {
+  ApiOptions options;
+  options.public_url = public_url(config);
+  options.metrics_open = config.http.metrics == "open";
+  return options;
+}
+
+TenantOptions tenant_options(const Config& config) {
+  const auto& limits = config.limits;
+  return {.events_per_second = limits.events_per_second,
+          .burst_seconds = limits.burst_seconds,
+          .failures_max = static_cast<int>(limits.failures_max),
+          .keys_max = static_cast<int>(limits.keys_max),
+          .endpoints_max = static_cast<int>(limits.endpoints_max)};
+}
+
+AcceptLogOptions accept_log_options(const Config& config) {
+  const auto& accept = config.accept;
+  return {.segment_bytes = accept.segment_bytes,
+          .group_records_max = accept.group_records_max,
+          .group_wait_max = accept.group_wait_max,
+          // The archive, what waits to take effect, and the segment being written. Past it nothing
+          // is accepted any more (503): what has not taken effect is never let go.
+          .log_bytes_max = accept.archive_bytes_max + 4 * accept.segment_bytes};
+}
+
+SqliteStoreOptions store_options(const Config& config) {
+  SqliteStoreOptions options;
+  options.folder = config.data_dir;
+  options.partitions = config.store.partitions;
+  options.queue.jobs_per_company_max = static_cast<std::int64_t>(config.queue.jobs_max_per_company);
+  return options;
+}
+
+WorkerOptions worker_options(const Config& config) {
+  WorkerOptions options;
+  options.retry.attempts = static_cast<int>(config.queue.retry_attempts);
+  options.retry.base = config.queue.retry_base;
+  options.retry.longest = config.queue.retry_longest;
+  return options;
+}
+
+SearchOptions search_options(const Config& config) {
+  SearchOptions options;
+  options.vector_share = config.search.hybrid_weight;
+  options.candidates = config.search.candidates;
+  return options;
+}
+
+Result<OpenAiEmbedderOptions> embedding_server_options(const Config& config) {
+  const auto& embed = config.embed;
+  OpenAiEmbedderOptions options;
+  options.url = embed.url;
+  SAMTALE_TRY(options.key, read_key(embed.api_key_file));
+  options.model = embed.model;
+  options.dimension = embed.dimension;
+  options.batch_max = embed.batch_max;
+  options.query_prefix = embed.query_prefix;
+  options.passage_prefix = embed.passage_prefix;
+  options.input_type = embed.input_type;
+  return options;
+}
+
+Result<ManagedEmbedderOptions> managed_embedder_options(const Config& config) {
+  ManagedEmbedderOptions options;
+  options.command = config.embed.command;
+  SAMTALE_TRY(options.server, embedding_server_options(config));
+  options.log_path = config.data_dir + "/embedder.log";
+  return options;
+}
+
+std::string server_url(const Config& config, std::uint16_t port) {
+  const std::string scheme = config.http.tls_certificate.empty() ? "http" : "https";
+  return scheme + "://" + config.http.address + ":" + std::to_string(port);
+}
+
+std::string local_socket(const Config& config) { return config.data_dir + "/samtale.sock"; }
+
+}  // namespace samtale
