@@ -1,13 +1,21 @@
 #include "server/options.h"
 
+#include <algorithm>
 #include <fstream>
 
 namespace samtale {
 namespace {
 
+// More than an event has beside its body, and a segment beside its records.
+constexpr std::size_t kRecordHeadBytes = std::size_t{64} << 10;
+constexpr std::size_t kRecordBytesLimit = std::size_t{1} << 30;  // The accept log's own.
+
 std::string public_url(const Config& config) {
   const auto& http = config.http;
-  if (!http.public_url.empty()) return http.public_url;
+  if (!http.public_url.empty()) {
+    // "https://host/" and "https://host" are the same; paths are appended with their own slash.
+    return http.public_url.substr(0, http.public_url.find_last_not_of('/') + 1);
+  }
   if (http.port == 0) return {};  // Known only later; answers then go by the Host header.
   return server_url(config, http.port);
 }
@@ -77,12 +85,19 @@ TenantOptions tenant_options(const Config& config) {
 
 AcceptLogOptions accept_log_options(const Config& config) {
   const auto& accept = config.accept;
-  return {.segment_bytes = accept.segment_bytes,
-          .group_records_max = accept.group_records_max,
-          .group_wait_max = accept.group_wait_max,
-          // The archive, what waits to take effect, and the segment being written. Past it nothing
-          // is accepted any more (503): what has not taken effect is never let go.
-          .log_bytes_max = accept.archive_bytes_max + 4 * accept.segment_bytes};
+  AcceptLogOptions options;
+  options.segment_bytes = accept.segment_bytes;
+  options.group_records_max = accept.group_records_max;
+  options.group_wait_max = accept.group_wait_max;
+  // The largest body, where a segment has room for it: a record lies in one.
+  options.record_bytes_max =
+      std::min({std::max(options.record_bytes_max, config.http.body_bytes_max + kRecordHeadBytes),
+                accept.segment_bytes - kRecordHeadBytes, kRecordBytesLimit});
+  options.pending_bytes_max = std::max(options.pending_bytes_max, 2 * options.record_bytes_max);
+  // The archive, what waits to take effect, and the segment being written. Past it nothing is
+  // accepted any more (503): what has not taken effect is never let go.
+  options.log_bytes_max = accept.archive_bytes_max + 4 * accept.segment_bytes;
+  return options;
 }
 
 SqliteStoreOptions store_options(const Config& config) {
@@ -132,7 +147,10 @@ Result<ManagedEmbedderOptions> managed_embedder_options(const Config& config) {
 
 std::string server_url(const Config& config, std::uint16_t port) {
   const std::string scheme = config.http.tls_certificate.empty() ? "http" : "https";
-  return scheme + "://" + config.http.address + ":" + std::to_string(port);
+  const auto& address = config.http.address;
+  const bool is_v6 = address.find(':') != std::string::npos;  // RFC 3986, section 3.2.2.
+  const auto host = is_v6 ? "[" + address + "]" : address;
+  return scheme + "://" + host + ":" + std::to_string(port);
 }
 
 std::string local_socket(const Config& config) { return config.data_dir + "/samtale.sock"; }

@@ -1,0 +1,288 @@
+// Goal:   each key of the configuration changes the options that it names, and no others.
+// Method: a table of all keys. All options are written down by name, once with the value that is
+//         there anyway and once with another, and compared.
+#include "server/options.h"
+
+#include <gmock/gmock.h>
+#include <stdlib.h>
+
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <set>
+
+#include "sim/memory_log.h"
+#include "sim/sim_clock.h"
+
+namespace samtale {
+namespace {
+
+using testing::HasSubstr;
+
+using Texts = std::map<std::string, std::string>;
+
+std::string text(Duration length) { return std::to_string(length.count()) + " ns"; }
+template <class Number>
+requires std::is_arithmetic_v<Number> std::string text(Number value) {
+  return std::to_string(value);
+}
+
+void add_server(const Config& config, Texts& all) {
+  const auto server = server_options(config);
+  all["server.address"] = server.address;
+  all["server.port"] = text(server.port);
+  all["server.local_socket"] = server.local_socket;
+  all["server.certificate"] = server.tls ? server.tls->certificate_file : "";
+  all["server.key"] = server.tls ? server.tls->key_file : "";
+  all["server.io_threads"] = text(server.io_threads);
+  all["server.handler_threads"] = text(server.handler_threads);
+  all["server.handler_queue_max"] = text(server.handler_queue_max);
+  all["server.connections_max"] = text(server.connections_max);
+  all["server.header_bytes_max"] = text(server.header_bytes_max);
+  all["server.body_bytes_max"] = text(server.body_bytes_max);
+  all["server.stream_bytes_max"] = text(server.stream_bytes_max);
+  all["server.header_timeout"] = text(server.header_timeout);
+  all["server.body_timeout"] = text(server.body_timeout);
+  all["server.request_timeout"] = text(server.request_timeout);
+  all["server.idle_timeout"] = text(server.idle_timeout);
+  const auto api = api_options(config);
+  all["api.public_url"] = api.public_url;
+  all["api.metrics_open"] = text(api.metrics_open);
+  const auto log = log_options(config);
+  all["log.level"] = text(static_cast<int>(log.level));
+  all["log.json"] = text(log.json);
+}
+
+void add_storage(const Config& config, Texts& all) {
+  const auto accept = accept_log_options(config);
+  all["accept.segment_bytes"] = text(accept.segment_bytes);
+  all["accept.group_records_max"] = text(accept.group_records_max);
+  all["accept.group_wait_max"] = text(accept.group_wait_max);
+  all["accept.log_bytes_max"] = text(accept.log_bytes_max);
+  all["accept.record_bytes_max"] = text(accept.record_bytes_max);
+  all["accept.pending_bytes_max"] = text(accept.pending_bytes_max);
+  const auto store = store_options(config);
+  all["store.folder"] = store.folder;
+  all["store.partitions"] = text(store.partitions);
+  all["queue.jobs_per_company_max"] = text(store.queue.jobs_per_company_max);
+  const auto worker = worker_options(config);
+  all["worker.attempts"] = text(worker.retry.attempts);
+  all["worker.base"] = text(worker.retry.base);
+  all["worker.longest"] = text(worker.retry.longest);
+  const auto tenant = tenant_options(config);
+  all["tenant.events_per_second"] = text(tenant.events_per_second);
+  all["tenant.burst_seconds"] = text(tenant.burst_seconds);
+  all["tenant.failures_max"] = text(tenant.failures_max);
+  all["tenant.keys_max"] = text(tenant.keys_max);
+  all["tenant.endpoints_max"] = text(tenant.endpoints_max);
+}
+
+void add_search(const Config& config, Texts& all) {
+  const auto search = search_options(config);
+  all["search.vector_share"] = text(search.vector_share);
+  all["search.candidates"] = text(search.candidates);
+  const auto managed = managed_embedder_options(config);
+  ASSERT_TRUE(managed);
+  all["managed.command"] = testing::PrintToString(managed->command);
+  all["managed.log_path"] = managed->log_path;
+  const auto embedder = embedding_server_options(config);
+  ASSERT_TRUE(embedder);
+  all["embed.url"] = embedder->url;
+  all["embed.key"] = embedder->key;
+  all["embed.model"] = embedder->model;
+  all["embed.dimension"] = text(embedder->dimension);
+  all["embed.batch_max"] = text(embedder->batch_max);
+  all["embed.query_prefix"] = embedder->query_prefix;
+  all["embed.passage_prefix"] = embedder->passage_prefix;
+  all["embed.input_type"] = text(embedder->input_type);
+}
+
+// Every option that the configuration reaches, by name.
+Texts all_options(const Config& config) {
+  Texts all;
+  add_server(config, all);
+  add_storage(config, all);
+  add_search(config, all);
+  return all;
+}
+
+struct Row {
+  std::string key;
+  std::string value;              // In TOML.
+  std::set<std::string> changes;  // The options it changes.
+  Texts beside = {};              // Other keys it needs to make sense.
+};
+
+const Texts kOpenAi = {{"embed.kind", R"("openai")"},
+                       {"embed.url", R"("https://one.test/v1")"},
+                       {"embed.model", R"("m")"},
+                       {"embed.dimension", "8"}};
+const Texts kTls = {{"http.tls_certificate", R"("one.pem")"}, {"http.tls_key", R"("one.key")"}};
+const Texts kManaged = {{"embed.kind", R"("managed")"},
+                        {"embed.model", R"("m")"},
+                        {"embed.dimension", "8"},
+                        {"embed.command", R"(["one", "{port}"])"}};
+
+std::vector<Row> rows(const std::string& key_file) {
+  return {
+      {"data_dir",
+       R"("/srv/samtale")",
+       {"server.local_socket", "store.folder", "managed.log_path"}},
+      {"http.address", R"("127.0.0.2")", {"server.address", "api.public_url"}},
+      {"http.port", "9000", {"server.port", "api.public_url"}},
+      {"http.tls_certificate", R"("two.pem")", {"server.certificate"}, kTls},
+      {"http.tls_key", R"("two.key")", {"server.key"}, kTls},
+      {"http.io_threads", "2", {"server.io_threads"}},
+      {"http.handler_threads", "2", {"server.handler_threads"}},
+      {"http.handler_queue_max", "2", {"server.handler_queue_max"}},
+      {"http.connections_max", "2", {"server.connections_max"}},
+      {"http.header_bytes_max", "2048", {"server.header_bytes_max"}},
+      {"http.body_bytes_max", "2048", {"server.body_bytes_max"}},
+      {"http.stream_bytes_max", "2048", {"server.stream_bytes_max"}},
+      {"http.header_timeout_ms", "200", {"server.header_timeout"}},
+      {"http.body_timeout_ms", "200", {"server.body_timeout"}},
+      {"http.request_timeout_ms", "200", {"server.request_timeout"}},
+      {"http.idle_timeout_ms", "200", {"server.idle_timeout"}},
+      {"http.metrics", R"("open")", {"api.metrics_open"}},
+      {"http.public_url", R"("https://samtale.test")", {"api.public_url"}},
+      {"store.partitions", "2", {"store.partitions"}},
+      {"accept.segment_bytes", R"("128 MiB")", {"accept.segment_bytes", "accept.log_bytes_max"}},
+      {"accept.group_records_max", "2", {"accept.group_records_max"}},
+      {"accept.group_wait_ms_max", "2", {"accept.group_wait_max"}},
+      {"accept.archive_bytes_max", R"("64 MiB")", {"accept.log_bytes_max"}},
+      {"queue.jobs_max_per_company", "2", {"queue.jobs_per_company_max"}},
+      {"queue.retry_attempts", "2", {"worker.attempts"}},
+      {"queue.retry_base_ms", "2", {"worker.base"}},
+      {"queue.retry_longest_ms", "2000", {"worker.longest"}},
+      {"embed.url", R"("https://two.test/v1")", {"embed.url"}, kOpenAi},
+      {"embed.model", R"("n")", {"embed.model"}, kOpenAi},
+      {"embed.api_key_file", '"' + key_file + '"', {"embed.key"}, kOpenAi},
+      {"embed.dimension", "16", {"embed.dimension"}, kOpenAi},
+      {"embed.batch_max", "2", {"embed.batch_max"}, kOpenAi},
+      {"embed.query_prefix", R"("query: ")", {"embed.query_prefix"}, kOpenAi},
+      {"embed.passage_prefix", R"("passage: ")", {"embed.passage_prefix"}, kOpenAi},
+      {"embed.input_type", "true", {"embed.input_type"}, kOpenAi},
+      {"embed.command", R"(["two", "{port}"])", {"managed.command"}, kManaged},
+      {"search.hybrid_weight", "0.25", {"search.vector_share"}},
+      {"search.candidates", "20", {"search.candidates"}},
+      {"limits.events_per_second", "2", {"tenant.events_per_second"}},
+      {"limits.burst_seconds", "3", {"tenant.burst_seconds"}},
+      {"limits.failures_max", "2", {"tenant.failures_max"}},
+      {"limits.keys_max", "2", {"tenant.keys_max"}},
+      {"limits.endpoints_max", "2", {"tenant.endpoints_max"}},
+      {"log.level", R"("warn")", {"log.level"}},
+      {"log.format", R"("json")", {"log.json"}},
+  };
+}
+
+// These go to where they are used without an options struct: embedder_test.cc and app.cc have them.
+const std::set<std::string> kUsedAsTheyAre = {"embed.kind", "embed.timeout_ms", "chunk.policy"};
+
+Config read(const Texts& values) {
+  std::string toml;
+  for (const auto& [key, value] : values) toml += key + " = " + value + "\n";
+  const auto loaded = parse_config(toml, "test.toml");
+  EXPECT_TRUE(loaded) << loaded.error().message;
+  return loaded ? loaded->config : Config();
+}
+
+class OptionsTest : public testing::Test {
+ protected:
+  OptionsTest() {
+    std::string name = testing::TempDir() + "/options-XXXXXX";
+    folder_ = ::mkdtemp(name.data());
+    std::ofstream(key_file()) << "sk-test\nsecond line\n";
+  }
+  ~OptionsTest() override { std::filesystem::remove_all(folder_); }
+
+  [[nodiscard]] std::string key_file() const { return folder_ + "/key"; }
+
+ private:
+  std::string folder_;
+};
+
+TEST_F(OptionsTest, every_key_of_the_configuration_is_in_the_table) {
+  auto known = kUsedAsTheyAre;
+  for (const auto& row : rows(key_file())) known.insert(row.key);
+  std::set<std::string> keys;
+  for (const auto& key : config_keys()) keys.insert(key.name);
+
+  EXPECT_EQ(known, keys);
+}
+
+TEST_F(OptionsTest, a_key_changes_the_options_it_names_and_no_others) {
+  for (const auto& row : rows(key_file())) {
+    auto values = row.beside;
+    const auto before = all_options(read(values));
+    values[row.key] = row.value;
+    const auto after = all_options(read(values));
+
+    std::set<std::string> changed;
+    for (const auto& [name, value] : after) {
+      if (before.at(name) != value) changed.insert(name);
+    }
+    EXPECT_EQ(changed, row.changes) << row.key;
+  }
+}
+
+TEST_F(OptionsTest, levels_of_the_log_are_those_of_their_names) {
+  const std::map<std::string, LogLevel> levels = {{"debug", LogLevel::debug},
+                                                  {"info", LogLevel::info},
+                                                  {"warn", LogLevel::warn},
+                                                  {"error", LogLevel::error}};
+  for (const auto& [name, level] : levels) {
+    EXPECT_EQ(log_options(read({{"log.level", '"' + name + '"'}})).level, level) << name;
+  }
+}
+
+TEST_F(OptionsTest, every_size_that_the_configuration_takes_makes_an_accept_log_that_opens) {
+  const auto files = make_system_files();
+  SimClock clock;
+  MemoryLog log;
+  for (const auto* segment : {"1 MiB", "16 MiB", "64 MiB"}) {
+    for (const auto* body : {"1 KiB", "16 MiB", "1 GiB"}) {
+      const auto config = read({{"accept.segment_bytes", '"' + std::string(segment) + '"'},
+                                {"http.body_bytes_max", '"' + std::string(body) + '"'}});
+      const auto folder = key_file() + "-" + segment + body;
+
+      const auto opened = open_accept_log(*files, folder, accept_log_options(config), clock, log);
+
+      EXPECT_TRUE(opened) << segment << ", " << body << ": " << opened.error().message;
+    }
+  }
+}
+
+TEST_F(OptionsTest, the_largest_body_fits_into_the_accept_log_where_a_segment_has_room) {
+  const auto config =
+      read({{"accept.segment_bytes", R"("256 MiB")"}, {"http.body_bytes_max", R"("100 MiB")"}});
+
+  const auto accept = accept_log_options(config);
+
+  EXPECT_GT(accept.record_bytes_max, config.http.body_bytes_max);
+  EXPECT_GT(accept.pending_bytes_max, accept.record_bytes_max);
+}
+
+TEST_F(OptionsTest, urls_are_ones_that_a_browser_takes) {
+  const auto url = [](const Texts& values) { return api_options(read(values)).public_url; };
+
+  EXPECT_EQ(url({}), "http://127.0.0.1:8080");
+  EXPECT_EQ(url({{"http.address", R"("::1")"}}), "http://[::1]:8080");
+  EXPECT_EQ(url(kTls), "https://127.0.0.1:8080");
+  EXPECT_EQ(url({{"http.port", "0"}}), "") << "the port is not known yet";
+  EXPECT_EQ(url({{"http.public_url", R"("https://samtale.test/in/")"}}), "https://samtale.test/in");
+  EXPECT_EQ(server_url(read({{"http.address", R"("::")"}}), 81), "http://[::]:81");
+}
+
+TEST_F(OptionsTest, a_key_is_the_first_line_of_its_file) {
+  auto config = read(kOpenAi);
+  config.embed.api_key_file = key_file();
+  EXPECT_EQ(embedding_server_options(config)->key, "sk-test");
+
+  config.embed.api_key_file = key_file() + "-none";
+  const auto missing = embedding_server_options(config);
+  ASSERT_FALSE(missing);
+  EXPECT_THAT(missing.error().message, HasSubstr("embed.api_key_file: " + key_file() + "-none"));
+}
+
+}  // namespace
+}  // namespace samtale
