@@ -8,8 +8,10 @@ namespace samtale {
 Result<> write_ready_file(const std::string& path, const std::string& url) {
   if (path.empty()) return {};
   const auto fresh = path + ".new";
-  std::ofstream(fresh) << R"({"url":")" << url << "\"}\n";
-  if (std::rename(fresh.c_str(), path.c_str()) != 0) {
+  std::ofstream file(fresh);
+  file << R"({"url":")" << url << "\"}\n";
+  file.close();
+  if (file.fail() || std::rename(fresh.c_str(), path.c_str()) != 0) {
     return fail(ErrorCode::unavailable, "cannot write the ready file " + path);
   }
   return {};
