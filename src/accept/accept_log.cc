@@ -57,6 +57,7 @@ class SegmentedLog final : public AcceptLog {
   LogPosition before_end(std::uint64_t bytes) const override;
   Result<> erase(LogPosition position) override;
   Result<> trim(LogPosition before) override { return table_.trim(number(before)); }
+  std::optional<Error> failure() const override;
   AcceptLogStats stats() const override;
 
  private:
@@ -70,7 +71,6 @@ class SegmentedLog final : public AcceptLog {
   Result<> write_durably(Segment& segment, std::uint64_t position, std::string_view bytes);
   void refuse(std::vector<Waiting> group, const Error& error);
   void stop_taking(const Error& cause);
-  std::optional<Error> failure() const;
   bool has_waiting() const;
   // The entries of one segment from `position` on, which is moved past them.
   Result<> read_segment(const SegmentTable::Place& place, std::size_t bytes_max,

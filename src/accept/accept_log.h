@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -84,6 +85,9 @@ class AcceptLog {
 
   // Deletes whole segments that end at or before `before`; the last that has records is kept.
   virtual Result<> trim(LogPosition before) = 0;
+
+  // Why it takes no more appends; nothing while it does.
+  [[nodiscard]] virtual std::optional<Error> failure() const = 0;
 
   [[nodiscard]] virtual AcceptLogStats stats() const = 0;
 };

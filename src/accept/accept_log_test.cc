@@ -179,8 +179,10 @@ TEST_F(AcceptLogTest, refuses_more_than_may_wait_and_takes_it_later) {
 TEST_F(AcceptLogTest, takes_nothing_after_a_failed_sync_until_opened_anew) {
   accept("safe");
   files.fail_sync(1, SimFault::io_error);
+  EXPECT_FALSE(log->failure());
 
   accept("unknown");
+  EXPECT_TRUE(log->failure());
   EXPECT_THAT(error(), HasSubstr("fdatasync log/0000000000000000.log: Input/output error"));
   accept("too late");
   EXPECT_THAT(error(), HasSubstr("takes no more events"));

@@ -111,6 +111,10 @@ void App::make_routes() {
 
 std::string App::not_ready() const {
   if (is_stopping_) return "stopping";
+  if (accept_log_->failure()) {
+    return "the accept log takes no more events after a failed write; see the server's log, then "
+           "restart";
+  }
   if (!is_loaded_) return "loading the index";
   return {};
 }

@@ -59,6 +59,8 @@ class App {
 
   // Loads the index and starts the workers: from here on, accepted events take effect.
   Result<> start();
+  // Refuses readiness, so that whoever balances load sends no more; goes on answering.
+  void end_readiness() { is_stopping_ = true; }
   // Refuses readiness, ends the workers between two pieces of work, commits what was accepted.
   void stop();
 

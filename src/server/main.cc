@@ -51,6 +51,7 @@ Result<> serve_until_told(const Config& given, const ServeOptions& serve, Log& l
   log.info("server.stopping", {{"signal", std::to_string(signal)}});
   // A second signal ends the process at once: what was answered is on disk.
   pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+  app->end_readiness();
   const bool all_answered = server->drain(kDrainMax);
   if (!all_answered) log.warn("server.drain_incomplete", {{"seconds", "30"}});
   app->stop();

@@ -61,6 +61,8 @@ void App::export_metrics() {
         [log] { return log->stats().appended; });
   gauge("samtale_accept_commits", "fdatasync calls for them.",
         [log] { return log->stats().commits; });
+  gauge("samtale_accept_stopped", "1 after a failed write, until a restart.",
+        [log] { return log->failure().has_value(); });
   gauge("samtale_accept_log_bytes", "Raw events on disk.", [log] { return log->stats().bytes; });
   gauge("samtale_accept_sync_seconds", "How long the last fdatasync took.",
         [log] { return seconds(log->stats().last_sync); });

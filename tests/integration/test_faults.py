@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 import unittest
+import urllib.request
 
 from samtale import Ended, Server, conversation, sign, wait_for
 
@@ -233,12 +234,12 @@ class FailedSyncTest(unittest.TestCase):
         print(f"B5: {early.count(202)} of the first 12 answered 202, {answered} before the EIO, "
               "0 after it, 0 lost")
 
-    # The log that stopped is seen in its answers and in the operator's log only.
-    @unittest.expectedFailure
-    def test_b5_it_says_in_readyz_that_it_takes_no_events(self):
+    def test_b5_it_says_in_readyz_and_a_metric_that_it_takes_no_events(self):
         self.send_until_refused()
 
         self.assertEqual(self.sender.company.call("GET", "/readyz")[0], 503)
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.server.port}/metrics") as answer:
+            self.assertIn("samtale_accept_stopped 1", answer.read().decode())
 
 
 class FullDiskTest(unittest.TestCase):
