@@ -91,8 +91,6 @@ class Tenants {
   [[nodiscard]] Result<Caller> authenticate(std::string_view key, const std::string& address);
   // The operator of this machine, acting for a company with all scopes. not_found.
   [[nodiscard]] Result<Caller> as_operator(std::string_view company_name) const;
-  // Counts a bad webhook signature against the address, like a bad key.
-  Result<> note_failure(const std::string& address);
 
   // Takes `events` from the company's rate. resource_exhausted when it is used up.
   Result<> admit(CompanyId company, double events);
@@ -130,6 +128,7 @@ class Tenants {
 
   [[nodiscard]] std::string new_id(std::size_t bytes);
   [[nodiscard]] Result<> check_throttle(const std::string& address);
+  Result<> note_failure(const std::string& address);
 
   Registry& registry_;
   const Clock& clock_;
