@@ -134,9 +134,13 @@ Result<> Searcher::check(const SearchRequest& request) const {
 
 Result<std::vector<float>> Searcher::embed_query(const CompanyIndex& index,
                                                  const std::string& query) const {
-  SAMTALE_TRY(auto vectors, embedder_.embed(std::span(&query, 1), EmbedRole::query, &index,
-                                            options_.embed_timeout));
-  return std::move(vectors.front());
+  auto vectors =
+      embedder_.embed(std::span(&query, 1), EmbedRole::query, &index, options_.embed_timeout);
+  if (vectors) return std::move(vectors->front());
+  auto error = std::move(vectors).error();
+  // The limit of the embedding server's account is not one of the caller's.
+  if (error.code == ErrorCode::resource_exhausted) error.code = ErrorCode::unavailable;
+  return std::unexpected(std::move(error));
 }
 
 Result<std::vector<Searcher::Scored>> Searcher::find(const CompanyIndex& index,

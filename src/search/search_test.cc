@@ -120,6 +120,16 @@ TEST_F(SearchTest, answers_a_hybrid_by_words_and_says_so_when_the_embedder_is_aw
   EXPECT_THAT(answer->degraded, HasSubstr("connection refused"));
 }
 
+TEST_F(SearchTest, a_rate_limit_of_the_embedder_is_not_the_callers) {
+  add(kAcme, "lamp", "the lamp arrived broken");
+  embedder.then_fail(ErrorCode::resource_exhausted, "http://10.0.0.5: too many requests");
+
+  const auto answer = searcher().search(kAcme, {.query = "lamp", .mode = SearchMode::vector});
+
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().code, ErrorCode::unavailable);
+}
+
 TEST_F(SearchTest, filters_before_it_ranks) {
   add(kAcme, "one", "zebra", "chat");
   add(kAcme, "two", "zebra", "voice");
