@@ -4,6 +4,7 @@
 // the answers; or measures what the disk allows. Bounded in time and count. Used by bench/ingest.
 //
 //   ingest_load send PORT PATH SECRET CONNECTIONS SECONDS BYTES MAX_EVENTS FIRST_ID
+//                    CONVERSATIONS
 //   ingest_load ceiling FOLDER GROUP SECONDS BYTES
 //
 // "ceiling" appends GROUP records of BYTES to a preallocated file and calls fdatasync, in a loop:
@@ -58,12 +59,14 @@ struct Load {
   std::string key;
   std::size_t bytes = 0;
   long next_id = 0;
+  long conversations = 0;  // The events are about so many, in turn.
   std::string filler;
 
   // One event: a conversation of two turns, padded to `bytes`.
   std::string request() {
     const auto id = std::to_string(next_id++);
-    std::string body = R"({"type":"conversation.ended","data":{"id":"load-)" + id +
+    std::string body = R"({"type":"conversation.ended","data":{"id":"load-)" +
+                       std::to_string(next_id % conversations) +
                        R"(","channel":"chat","language":"en","turns":[{"speaker":"customer",)"
                        R"("text":"My parcel number )" +
                        id + R"( never arrived, can you look?"},{"speaker":"agent","text":")";
@@ -136,6 +139,7 @@ int run_send(char** argv) {
   load.bytes = static_cast<std::size_t>(std::atol(argv[5]));
   const long events_max = std::atol(argv[6]);
   load.next_id = std::atol(argv[7]);
+  load.conversations = std::atol(argv[8]);
   while (load.filler.size() < load.bytes) {
     load.filler += "I see it left our warehouse on Monday and waits at the depot; sorry for that. ";
   }
@@ -223,10 +227,11 @@ int run_ceiling(char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc == 10 && std::strcmp(argv[1], "send") == 0) return run_send(argv + 2);
+  if (argc == 11 && std::strcmp(argv[1], "send") == 0) return run_send(argv + 2);
   if (argc == 6 && std::strcmp(argv[1], "ceiling") == 0) return run_ceiling(argv + 2);
   std::fputs(
-      "usage: ingest_load send PORT PATH SECRET CONNECTIONS SECONDS BYTES MAX_EVENTS FIRST_ID\n"
+      "usage: ingest_load send PORT PATH SECRET CONNECTIONS SECONDS BYTES MAX_EVENTS FIRST_ID "
+      "CONVERSATIONS\n"
       "       ingest_load ceiling FOLDER GROUP SECONDS BYTES\n",
       stderr);
   return 2;
