@@ -88,8 +88,8 @@ double rarity(const std::string& word, const WordStatistics* words) {
   return words == nullptr ? 1.0 : words->inverse_document_frequency(word);
 }
 
-std::vector<float> vector_of(const std::string& text, const WordStatistics* statistics,
-                             std::size_t dimension) {
+std::vector<float> vector_of(const std::string& text, EmbedRole role,
+                             const WordStatistics* statistics, std::size_t dimension) {
   auto terms = words(text);
   std::ranges::sort(terms);
   // No term is empty, so this is how rare a word is that no chunk has.
@@ -98,7 +98,8 @@ std::vector<float> vector_of(const std::string& text, const WordStatistics* stat
   Sum sum(dimension);
   for (auto at = terms.begin(); at != terms.end();) {
     const auto end = std::find_if(at, terms.end(), [&](const auto& term) { return term != *at; });
-    const auto count = static_cast<double>(end - at);
+    // In a question a word said twice is grammar, not emphasis: "the … of the …".
+    const auto count = role == EmbedRole::query ? 1.0 : static_cast<double>(end - at);
     const double idf = rarity(*at, statistics);
     double weight = idf * count * (kSaturation + 1) / (count + kSaturation);
     if (is_common_word(*at)) weight *= kCommonWordWeight;
@@ -123,7 +124,9 @@ Result<std::vector<std::vector<float>>> BuiltinEmbedder::embed(std::span<const s
   const auto* weights = role == EmbedRole::query ? words : nullptr;
   std::vector<std::vector<float>> vectors;
   vectors.reserve(texts.size());
-  for (const auto& text : texts) vectors.push_back(vector_of(text, weights, kDimension));
+  for (const auto& text : texts) {
+    vectors.push_back(vector_of(text, role, weights, kDimension));
+  }
   return vectors;
 }
 

@@ -89,6 +89,12 @@ TEST(BuiltinEmbedderTest, counts_repetitions_less_and_less) {
   EXPECT_GT(dot(twice, often), 0.9);
 }
 
+TEST(BuiltinEmbedderTest, counts_a_word_of_a_query_once) {
+  const auto asked = [](const char* text) { return vector_of(text, EmbedRole::query); };
+
+  EXPECT_EQ(asked("the colour of the lid of the kettle"), asked("the colour of lid kettle"));
+}
+
 // If this fails, vectors have changed: so must the model id, here and in text/words.
 TEST(BuiltinEmbedderTest, gives_the_bytes_it_always_gave_under_this_model_id) {
   const auto vector = vector_of("kaffe 4711 Ærø");

@@ -101,7 +101,10 @@ class ModelIndex {
     return all(filter, [&](const Piece& piece) {
       const auto terms = samtale::words(piece.text);
       double score = kNotFound;
-      for (const auto& term : samtale::words(query)) {
+      auto asked = samtale::words(query);
+      std::ranges::sort(asked);
+      asked.erase(std::unique(asked.begin(), asked.end()), asked.end());
+      for (const auto& term : asked) {
         const auto times = static_cast<double>(std::ranges::count(terms, term));
         if (times == 0) continue;
         const auto with = static_cast<double>(chunks_with[term]);

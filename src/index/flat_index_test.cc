@@ -40,6 +40,7 @@ TEST(FlatIndexTest, scores_by_the_formula_of_bm25) {
   // ln(1 + (2 - 1 + .5) / (1 + .5)) * 2 / (2 + 1.2 * (.25 + .75 * 4 / 3)), by hand.
   ASSERT_EQ(hits.size(), 1U);
   EXPECT_NEAR(hits[0].score, 0.693147 * 2 / 3.5, 1e-6);
+  EXPECT_EQ(index->words("refund the refund", 10, {})[0].score, hits[0].score);
 }
 
 TEST(FlatIndexTest, gives_back_the_memory_of_what_is_removed) {

@@ -92,13 +92,10 @@ std::vector<float> WordIndex::scores(std::span<const std::string> terms) const {
   for (const auto& term : terms) {
     const auto found = ids_.find(term);
     if (found == ids_.end()) continue;
-    const auto weight = static_cast<float>(frequency_weight(terms_[found->second].rows));
-    const auto same = std::ranges::find(weights, found->second, &std::pair<TermId, float>::first);
-    if (same == weights.end()) {
-      weights.emplace_back(found->second, weight);
-    } else {
-      same->second += weight;
-    }
+    const auto id = &std::pair<TermId, float>::first;
+    if (std::ranges::find(weights, found->second, id) != weights.end()) continue;
+    weights.emplace_back(found->second,
+                         static_cast<float>(frequency_weight(terms_[found->second].rows)));
   }
   for (const auto& [term, weight] : weights) {
     for (const auto [row, count] : terms_[term].postings) {

@@ -26,7 +26,8 @@ class WordIndex {
   void add(std::span<const std::string> terms);
   void remove(std::uint32_t row);
 
-  // One score a row, 0 for those without any of the terms. Removed rows' scores mean nothing.
+  // One score a row, 0 for those without any of the terms. A term given twice counts once. Removed
+  // rows' scores mean nothing.
   [[nodiscard]] std::vector<float> scores(std::span<const std::string> terms) const;
   [[nodiscard]] double inverse_document_frequency(std::string_view term) const;
 

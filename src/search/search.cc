@@ -81,6 +81,31 @@ std::string fingerprint(CompanyId company, const SearchRequest& request) {
   return text;
 }
 
+// In deviations from the mean of the candidates. docs/adr/0019.
+constexpr float kNotFound = -2;
+
+// How far a score stands out among the candidates of its half, in their standard deviations:
+// cosines and BM25 scores have no other scale in common.
+class Standing {
+ public:
+  explicit Standing(const std::vector<ChunkHit>& candidates) {
+    if (candidates.empty()) return;
+    const auto count = static_cast<double>(candidates.size());
+    double sum = 0;
+    for (const auto& hit : candidates) sum += hit.score;
+    mean_ = sum / count;
+    double squares = 0;
+    for (const auto& hit : candidates) squares += (hit.score - mean_) * (hit.score - mean_);
+    deviation_ = std::max(std::sqrt(squares / count), 1e-6);
+  }
+
+  float operator()(float score) const { return static_cast<float>((score - mean_) / deviation_); }
+
+ private:
+  double mean_ = 0;
+  double deviation_ = 1;
+};
+
 }  // namespace
 
 Searcher::Searcher(const IndexSet& indexes, const Store& store, Embedder& embedder,
@@ -171,13 +196,8 @@ Result<std::vector<Searcher::Scored>> Searcher::find(const CompanyIndex& index,
     worded = index.words(request.query, candidates, filter);
   }
 
-  // The theoretical least of a BM25 score is 0; of a cosine it is -1, but no model comes near it:
-  // the least among the candidates stands for "unrelated". A chunk found one way only counts as
-  // the least the other way.
-  const float vector_least = near.empty() ? 0.0F : near.back().score;
-  const float vector_most = near.empty() ? 1.0F : near.front().score;
-  const float word_most = worded.empty() ? 1.0F : worded.front().score;
-  const float vector_range = std::max(vector_most - vector_least, 1e-6F);
+  const Standing of_vectors(near);
+  const Standing of_words(worded);
   const auto share = answer.mode == SearchMode::hybrid   ? static_cast<float>(options_.vector_share)
                      : answer.mode == SearchMode::vector ? 1.0F
                                                          : 0.0F;
@@ -192,16 +212,19 @@ Result<std::vector<Searcher::Scored>> Searcher::find(const CompanyIndex& index,
   for (const auto& hit : near) {
     auto& scored = entry(hit);
     scored.vector_score = hit.score;
-    scored.score += share * (hit.score - vector_least) / vector_range;
+    scored.score += share * (of_vectors(hit.score) - kNotFound);
   }
   for (const auto& hit : worded) {
     auto& scored = entry(hit);
     scored.word_score = hit.score;
-    scored.score += (1 - share) * hit.score / std::max(word_most, 1e-6F);
+    scored.score += (1 - share) * (of_words(hit.score) - kNotFound);
   }
   std::vector<Scored> scored;
   scored.reserve(all.size());
-  for (const auto& [key, item] : all) scored.push_back(item);
+  for (const auto& [key, item] : all) {
+    scored.push_back(item);
+    scored.back().score = 1 / (1 + std::exp(-kNotFound - item.score));
+  }
   // Stable over an order by (conversation, ordinal): ties always fall the same way.
   std::ranges::stable_sort(scored, std::greater<>(), &Scored::score);
   return scored;

@@ -53,7 +53,7 @@ struct SearchChunk {
   std::uint32_t ordinal = 0;
   std::uint32_t first_turn = 0;
   std::uint32_t last_turn = 0;
-  float score = 0;         // What the order is by.
+  float score = 0;         // What the order is by: 0 to 1, compares within one answer only.
   float vector_score = 0;  // Cosine; 0 if not found that way.
   float word_score = 0;    // BM25; 0 if not found that way.
   std::vector<SnippetPart> snippet;
@@ -78,8 +78,7 @@ struct SearchAnswer {
 
 struct SearchOptions {
   // Share of the meaning in a hybrid score (Bruch, Gai & Ingber 2023, "An Analysis of Fusion
-  // Functions for Hybrid Retrieval", convex combination of theoretically min-max normalised
-  // scores).
+  // Functions for Hybrid Retrieval", convex combination; of standard scores, docs/adr/0019).
   double vector_share = 0.5;
   std::size_t candidates = 400;  // Chunks taken from each half, at least.
   std::size_t query_bytes_max = 4096;
