@@ -63,6 +63,7 @@ class KillTest(unittest.TestCase):
 
             wait_for("all events' effect", lambda: acme.call("GET", "/v1/status")[1]
                      ["conversations"] >= len(set(answered)))
+            wait_for("the queue to drain", lambda: not acme.call("GET", "/v1/jobs")[1]["waiting"])
             # A job that was leased at five deaths in a row looks like the cause of them and waits for
             # a person, who lets it go on: nothing else may be given up.
             letters = acme.call("GET", "/v1/dead-letters?limit=200")[1]["dead_letters"]
