@@ -47,11 +47,10 @@ void get_conversations(const Context& context, const Call& call, http::Reply rep
   const auto page = context.parts.store.list_conversations(call.caller->company(), *query);
   if (!page) return refuse(context, call, page.error(), std::move(reply));
   json::Array list;
-  for (const auto& stored : page->conversations) {
-    auto object = summary_of(stored.conversation);
-    object.set("received_at", format_time(stored.received_at));
-    object.set("updated_at", format_time(stored.updated_at));
-    object.set("revision", stored.revision);
+  for (const auto& summary : page->conversations) {
+    auto object = summary_of(summary);
+    object.set("updated_at", format_time(summary.updated_at));
+    object.set("revision", summary.revision);
     list.push_back(std::move(object));
   }
   reply(ok(

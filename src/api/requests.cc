@@ -61,16 +61,15 @@ void refuse(const Context& context, const Call& call, const Error& error, http::
   reply(failure(error, call.request));
 }
 
-json::Value summary_of(const Conversation& conversation) {
-  json::Object object{
-      {"id", text(conversation.id)},       {"external_id", conversation.external_id},
-      {"source", conversation.source},     {"channel", conversation.channel},
-      {"language", conversation.language}, {"title", conversation.title},
-      {"status", conversation.status}};
-  if (conversation.started_at) {
-    object.emplace_back("started_at", format_time(*conversation.started_at));
-  }
-  object.emplace_back("turn_count", conversation.turns.size());
+json::Value summary_of(const ConversationSummary& summary) {
+  const auto& head = summary.head;
+  json::Object object{{"id", text(head.id)},       {"external_id", head.external_id},
+                      {"source", head.source},     {"channel", head.channel},
+                      {"language", head.language}, {"title", head.title},
+                      {"status", head.status}};
+  if (head.started_at) object.emplace_back("started_at", format_time(*head.started_at));
+  object.emplace_back("turn_count", summary.turns);
+  object.emplace_back("received_at", format_time(summary.received_at));
   return object;
 }
 

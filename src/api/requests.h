@@ -28,7 +28,7 @@ namespace samtale::api {
 void refuse(const Context& context, const Call& call, const Error& error, http::Reply reply);
 
 // What lists show of a conversation.
-[[nodiscard]] json::Value summary_of(const Conversation& conversation);
+[[nodiscard]] json::Value summary_of(const ConversationSummary& summary);
 
 // The address of the peer, without its port.
 [[nodiscard]] std::string address_of(const http::Request& request);

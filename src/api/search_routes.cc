@@ -85,8 +85,7 @@ json::Value to_json(const SearchChunk& chunk) {
 json::Value to_json(const SearchHit& hit) {
   json::Array chunks;
   for (const auto& chunk : hit.chunks) chunks.push_back(to_json(chunk));
-  auto object = summary_of(hit.conversation);
-  object.set("received_at", format_time(hit.received_at));
+  auto object = summary_of(hit.summary);
   object.set("score", double{hit.score});
   object.set("chunks", std::move(chunks));
   return object;

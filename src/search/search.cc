@@ -267,20 +267,16 @@ Result<std::optional<SearchHit>> Searcher::describe(CompanyId company,
                                                     std::span<const Scored> chunks,
                                                     const SearchRequest& request) const {
   const auto id = chunks.front().conversation;
-  SAMTALE_TRY(auto stored, store_.find_conversation(company, id));
-  if (!stored) return std::nullopt;
-  SAMTALE_TRY(const auto texts, store_.chunks(company, id));
+  SAMTALE_TRY(auto summary, store_.find_summary(company, id));
+  if (!summary) return std::nullopt;
   const auto terms = words(request.query);
 
   SearchHit hit;
-  hit.conversation = std::move(stored->conversation);
-  hit.received_at = stored->received_at;
+  hit.summary = *std::move(summary);
   hit.score = chunks.front().score;
   for (const auto& scored : chunks) {
-    // By ordinal; gone if the conversation was cut anew meanwhile.
-    const auto found = std::ranges::find_if(
-        texts, [&](const StoredChunk& item) { return item.chunk.ordinal == scored.ordinal; });
-    if (found == texts.end()) continue;
+    SAMTALE_TRY(const auto found, store_.find_chunk(company, id, scored.ordinal));
+    if (!found) continue;  // The conversation was cut anew meanwhile.
     hit.chunks.push_back({.ordinal = scored.ordinal,
                           .first_turn = found->chunk.first_turn,
                           .last_turn = found->chunk.last_turn,

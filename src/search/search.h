@@ -60,8 +60,7 @@ struct SearchChunk {
 };
 
 struct SearchHit {
-  Conversation conversation;
-  WallTime received_at{};
+  ConversationSummary summary;
   float score = 0;                  // Of the best chunk.
   std::vector<SearchChunk> chunks;  // Best first.
 };

@@ -61,7 +61,7 @@ class SearchTest : public testing::Test {
     std::vector<std::string> names;
     const auto answer = searcher().search(company, request);
     EXPECT_TRUE(answer);
-    for (const auto& hit : answer->hits) names.push_back(hit.conversation.external_id);
+    for (const auto& hit : answer->hits) names.push_back(hit.summary.head.external_id);
     return names;
   }
 
@@ -148,7 +148,7 @@ TEST_F(SearchTest, goes_through_all_pages_without_repeats) {
   while (true) {
     const auto answer = searcher().search(kAcme, request);
     ASSERT_TRUE(answer);
-    for (const auto& hit : answer->hits) all.push_back(hit.conversation.external_id);
+    for (const auto& hit : answer->hits) all.push_back(hit.summary.head.external_id);
     if (answer->next_cursor.empty()) break;
     request.cursor = answer->next_cursor;
   }

@@ -66,6 +66,25 @@ std::string pack(const Conversation& conversation) {
   return pack(json::dump(to_json(conversation)));
 }
 
+Conversation head_of(const Conversation& conversation) {
+  return {.id = conversation.id,
+          .source = conversation.source,
+          .external_id = conversation.external_id,
+          .channel = conversation.channel,
+          .language = conversation.language,
+          .title = conversation.title,
+          .status = conversation.status,
+          .end_reason = conversation.end_reason,
+          .started_at = conversation.started_at,
+          .ended_at = conversation.ended_at,
+          .parties = conversation.parties,
+          .turns = {},
+          .tags = conversation.tags,
+          .metadata = conversation.metadata,
+          .vendor_analysis = {},
+          .extra = {}};
+}
+
 Result<Conversation> unpack_conversation(std::string_view packed) {
   SAMTALE_TRY(const auto text, unpack(packed));
   auto value = json::parse(text, {.bytes_max = kUnpackedMax, .members_max = kUnpackedMax});

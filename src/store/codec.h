@@ -18,6 +18,8 @@ namespace samtale {
 [[nodiscard]] Result<std::string> unpack(std::string_view packed);  // Errors: corrupt.
 
 [[nodiscard]] std::string pack(const Conversation& conversation);
+// What a summary shows of it (ConversationSummary::head).
+[[nodiscard]] Conversation head_of(const Conversation& conversation);
 [[nodiscard]] Result<Conversation> unpack_conversation(std::string_view packed);
 
 // Little-endian 32-bit floats.

@@ -88,6 +88,11 @@ CREATE TABLE company_counts(
 ) STRICT;
 )sql";
 
+// Searches and lists show a summary; reading a long conversation for it costs a hundred times that.
+constexpr sqlite::Migration kStoreSchema2 = R"sql(
+ALTER TABLE conversations ADD COLUMN summary BLOB NOT NULL DEFAULT x'';
+)sql";
+
 constexpr sqlite::Migration kRegistrySchema1 = R"sql(
 CREATE TABLE companies(
   id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -133,7 +138,7 @@ constexpr std::array kRegistrySchema = {kRegistrySchema1};
 }  // namespace
 
 std::span<const sqlite::Migration> partition_schema() {
-  static const std::array kPartitionSchema = {kQueueSchema1, kStoreSchema1};
+  static const std::array kPartitionSchema = {kQueueSchema1, kStoreSchema1, kStoreSchema2};
   return kPartitionSchema;
 }
 

@@ -21,6 +21,21 @@ constexpr std::size_t kPageMax = 200;
 constexpr Duration kScrubPatience = std::chrono::seconds(5);
 constexpr Duration kHousekeepPatience = std::chrono::milliseconds(100);
 
+// As read_summary takes them. Rows written before there was a summary have it in their body.
+constexpr std::string_view kSummaryColumns =
+    "iif(length(summary) = 0, body, summary), turns, revision, received_us, updated_us";
+
+Result<ConversationSummary> read_summary(const Statement& row) {
+  ConversationSummary summary;
+  SAMTALE_TRY(auto stored, unpack_conversation(row.bytes(0)));
+  summary.head = head_of(stored);
+  summary.turns = static_cast<std::size_t>(row.integer(1));
+  summary.revision = row.integer(2);
+  summary.received_at = from_us(row.integer(3));
+  summary.updated_at = from_us(row.integer(4));
+  return summary;
+}
+
 // The index that finds the page without reading past it. A channel together with a source walks the
 // source's conversations; an external id has one conversation a source.
 std::string list_sql(const ConversationQuery& query) {
@@ -28,9 +43,9 @@ std::string list_sql(const ConversationQuery& query) {
   if (!query.channel.empty()) index = "conversations_by_channel";
   if (!query.source.empty()) index = "conversations_by_source";
   if (!query.external_id.empty()) index = "conversations_by_external_id";
-  std::string sql =
-      "SELECT body, revision, received_us, updated_us, sort_us FROM conversations INDEXED BY " +
-      index + " WHERE company = ?1 AND (sort_us, id) < (?2, ?3) AND sort_us >= ?4";
+  std::string sql = "SELECT " + std::string(kSummaryColumns) +
+                    ", sort_us FROM conversations INDEXED BY " + index +
+                    " WHERE company = ?1 AND (sort_us, id) < (?2, ?3) AND sort_us >= ?4";
   sql += query.channel.empty() ? " AND ?6 = ''" : " AND channel = ?6";
   sql += query.source.empty() ? " AND ?7 = ''" : " AND source = ?7";
   sql += query.external_id.empty() ? " AND ?8 = ''" : " AND external_id = ?8";
@@ -76,6 +91,19 @@ Result<std::optional<StoredConversation>> SqliteStore::find_conversation(Company
   return read_conversation(snapshot.connection(), company, id);
 }
 
+Result<std::optional<ConversationSummary>> SqliteStore::find_summary(CompanyId company,
+                                                                     ConversationId id) const {
+  SAMTALE_TRY(const auto snapshot, snapshot_of(company));
+  SAMTALE_TRY(auto row,
+              snapshot.connection().prepare("SELECT " + std::string(kSummaryColumns) +
+                                            " FROM conversations INDEXED BY conversations_by_id "
+                                            "WHERE company = ?1 AND id = ?2"));
+  SAMTALE_TRY_VOID(row.bind(company, blob(id)));
+  SAMTALE_TRY(const bool found, row.step());
+  if (!found) return std::optional<ConversationSummary>();
+  return read_summary(row);
+}
+
 Result<ConversationPage> SqliteStore::list_conversations(CompanyId company,
                                                          const ConversationQuery& query) const {
   const auto limit = std::clamp<std::size_t>(query.limit, 1, kPageMax);
@@ -100,15 +128,11 @@ Result<ConversationPage> SqliteStore::list_conversations(CompanyId company,
     SAMTALE_TRY(const bool found, rows.step());
     if (!found) return page;
     if (page.conversations.size() == limit) break;
-    auto& stored = page.conversations.emplace_back();
-    SAMTALE_TRY(stored.conversation, unpack_conversation(rows.bytes(0)));
-    stored.revision = rows.integer(1);
-    stored.received_at = from_us(rows.integer(2));
-    stored.updated_at = from_us(rows.integer(3));
-    last_us = rows.integer(4);
+    SAMTALE_TRY(auto summary, read_summary(rows));
+    page.conversations.push_back(std::move(summary));
+    last_us = rows.integer(5);
   }
-  page.next_cursor =
-      write_cursor(key_, company, {last_us, page.conversations.back().conversation.id});
+  page.next_cursor = write_cursor(key_, company, {last_us, page.conversations.back().head.id});
   return page;
 }
 
@@ -128,6 +152,19 @@ Result<std::vector<StoredChunk>> SqliteStore::chunks(CompanyId company, Conversa
     SAMTALE_TRY(auto chunk, read_chunk(rows, id));
     chunks.push_back(std::move(chunk));
   }
+}
+
+Result<std::optional<StoredChunk>> SqliteStore::find_chunk(CompanyId company, ConversationId id,
+                                                           std::uint32_t ordinal) const {
+  SAMTALE_TRY(const auto snapshot, snapshot_of(company));
+  SAMTALE_TRY(auto row, snapshot.connection().prepare(
+                            "SELECT ordinal, first_turn, last_turn, header, text, policy, "
+                            "embed_error, NULL FROM chunks INDEXED BY chunks_by_conversation "
+                            "WHERE company = ?1 AND conversation = ?2 AND ordinal = ?3"));
+  SAMTALE_TRY_VOID(row.bind(company, blob(id), std::int64_t{ordinal}));
+  SAMTALE_TRY(const bool found, row.step());
+  if (!found) return std::optional<StoredChunk>();
+  return read_chunk(row, id);
 }
 
 Result<std::optional<StoredEvent>> SqliteStore::find_event(CompanyId company,

@@ -46,10 +46,14 @@ class SqliteStore final : public Store {
   [[nodiscard]] Partition partition_of(CompanyId company) const override;
   [[nodiscard]] Result<std::optional<StoredConversation>> find_conversation(
       CompanyId company, ConversationId id) const override;
+  [[nodiscard]] Result<std::optional<ConversationSummary>> find_summary(
+      CompanyId company, ConversationId id) const override;
   [[nodiscard]] Result<ConversationPage> list_conversations(
       CompanyId company, const ConversationQuery& query) const override;
   [[nodiscard]] Result<std::vector<StoredChunk>> chunks(CompanyId company,
                                                         ConversationId id) const override;
+  [[nodiscard]] Result<std::optional<StoredChunk>> find_chunk(CompanyId company, ConversationId id,
+                                                              std::uint32_t ordinal) const override;
   [[nodiscard]] Result<std::optional<StoredEvent>> find_event(CompanyId company,
                                                               std::string_view key) const override;
   [[nodiscard]] Result<CompanyStats> company_stats(CompanyId company) const override;

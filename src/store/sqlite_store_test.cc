@@ -8,6 +8,8 @@
 
 #include "sim/sim_clock.h"
 #include "sim/sim_random.h"
+#include "sqlite/database.h"
+#include "store/schema.h"
 #include "store/sqlite_registry.h"
 #include "store/store_conformance.h"
 
@@ -154,6 +156,31 @@ TEST_F(SqliteStoreTest, reads_on_when_the_disk_is_full) {
   ASSERT_FALSE(written);
   EXPECT_EQ(written.error().code, ErrorCode::unavailable);
   EXPECT_TRUE(store->find_conversation(CompanyId{1}, id)->has_value());
+}
+
+TEST_F(SqliteStoreTest, summarises_conversations_of_before_there_were_summaries) {
+  auto stored = conversation("old");
+  stored.conversation.title = "From before";
+  stored.conversation.turns = {
+      {.id = "1", .role = "agent", .name = "", .text = "hello", .at = {}, .extra = {}}};
+  options_.partitions = 1;
+  ASSERT_TRUE(put(**open(), stored));
+  {
+    sqlite::DatabaseOptions options;
+    options.path = folder_.path() + "/part-00.db";
+    const auto file = sqlite::Database::open(options, partition_schema()).value();
+    auto transaction = file->begin().value();
+    ASSERT_TRUE(transaction.connection().run("UPDATE conversations SET summary = x''"));
+    ASSERT_TRUE(transaction.commit());
+  }
+
+  const auto store = open().value();
+
+  const auto summary = store->find_summary(CompanyId{1}, stored.conversation.id).value();
+  ASSERT_TRUE(summary);
+  EXPECT_EQ(summary->head.title, "From before");
+  EXPECT_TRUE(summary->head.turns.empty());
+  EXPECT_EQ(summary->turns, 1u);
 }
 
 TEST_F(SqliteStoreTest, leaves_no_byte_of_an_erased_conversation_after_a_scrub) {

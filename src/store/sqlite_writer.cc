@@ -114,20 +114,22 @@ Result<> SqliteWriter::insert_conversation(CompanyId company, const StoredConver
   const auto& conversation = stored.conversation;
   return connection_.run(
       "INSERT INTO conversations(company, id, sort_us, channel, source, external_id, revision, "
-      "received_us, updated_us, turns, body, state) "
-      "VALUES(?1, ?2, ?3, ?4, ?5, ?6, 1, ?7, ?8, ?9, ?10, ?11)",
+      "received_us, updated_us, turns, body, state, summary) "
+      "VALUES(?1, ?2, ?3, ?4, ?5, ?6, 1, ?7, ?8, ?9, ?10, ?11, ?12)",
       company, blob(conversation.id), sort_us(stored), conversation.channel, conversation.source,
       conversation.external_id, to_us(stored.received_at), to_us(stored.updated_at),
-      conversation.turns.size(), Blob{pack(conversation)}, Blob{pack(stored.state)});
+      conversation.turns.size(), Blob{pack(conversation)}, Blob{pack(stored.state)},
+      Blob{pack(head_of(conversation))});
 }
 
 Result<> SqliteWriter::update_conversation(const StoredConversation& stored, const Row& old) {
   const auto& conversation = stored.conversation;
   SAMTALE_TRY_VOID(connection_.run(
       "UPDATE conversations SET revision = ?2, received_us = ?3, updated_us = ?4, turns = ?5, "
-      "body = ?6, state = ?7 WHERE row = ?1",
+      "body = ?6, state = ?7, summary = ?8 WHERE row = ?1",
       old.row, old.revision + 1, to_us(stored.received_at), to_us(stored.updated_at),
-      conversation.turns.size(), Blob{pack(conversation)}, Blob{pack(stored.state)}));
+      conversation.turns.size(), Blob{pack(conversation)}, Blob{pack(stored.state)},
+      Blob{pack(head_of(conversation))}));
   // Apart, because naming an indexed column rewrites its indexes even where nothing changed. Source
   // and external id never change: the conversation's id is made from them.
   if (sort_us(stored) == old.sort_us && conversation.channel == old.channel) return {};

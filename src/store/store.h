@@ -28,6 +28,15 @@ struct StoredConversation {
   WallTime updated_at{};
 };
 
+// What a list or a search shows of a conversation; reads nothing of what was said.
+struct ConversationSummary {
+  Conversation head;  // Without turns, vendor_analysis and extra.
+  std::size_t turns = 0;
+  std::int64_t revision = 0;
+  WallTime received_at{};
+  WallTime updated_at{};
+};
+
 struct StoredChunk {
   ConversationId conversation;
   Chunk chunk;
@@ -61,8 +70,8 @@ struct ConversationQuery {
 };
 
 struct ConversationPage {
-  std::vector<StoredConversation> conversations;  // Newest first; `state` left empty.
-  std::string next_cursor;                        // Empty on the last page.
+  std::vector<ConversationSummary> conversations;  // Newest first.
+  std::string next_cursor;                         // Empty on the last page.
 };
 
 struct CompanyStats {
@@ -140,11 +149,16 @@ class Store {
   // Empty if there is none: not an error.
   [[nodiscard]] virtual Result<std::optional<StoredConversation>> find_conversation(
       CompanyId company, ConversationId id) const = 0;
+  [[nodiscard]] virtual Result<std::optional<ConversationSummary>> find_summary(
+      CompanyId company, ConversationId id) const = 0;
   // invalid_argument for a cursor that is not ours or not this company's.
   [[nodiscard]] virtual Result<ConversationPage> list_conversations(
       CompanyId company, const ConversationQuery& query) const = 0;
   [[nodiscard]] virtual Result<std::vector<StoredChunk>> chunks(CompanyId company,
                                                                 ConversationId id) const = 0;
+  // One of them; its embedding is left out.
+  [[nodiscard]] virtual Result<std::optional<StoredChunk>> find_chunk(
+      CompanyId company, ConversationId id, std::uint32_t ordinal) const = 0;
   [[nodiscard]] virtual Result<std::optional<StoredEvent>> find_event(
       CompanyId company, std::string_view key) const = 0;
   [[nodiscard]] virtual Result<CompanyStats> company_stats(CompanyId company) const = 0;

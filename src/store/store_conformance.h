@@ -90,7 +90,7 @@ class StoreConformance : public ::testing::Test {
     std::vector<std::string> ids;
     const auto page = store().list_conversations(company, query);
     EXPECT_TRUE(page) << page.error().message;
-    for (const auto& stored : page->conversations) ids.push_back(stored.conversation.external_id);
+    for (const auto& summary : page->conversations) ids.push_back(summary.head.external_id);
     return ids;
   }
   // Reads page by page.
@@ -98,7 +98,7 @@ class StoreConformance : public ::testing::Test {
     std::vector<std::string> ids;
     do {
       const auto page = store().list_conversations(company, query).value();
-      for (const auto& stored : page.conversations) ids.push_back(stored.conversation.external_id);
+      for (const auto& summary : page.conversations) ids.push_back(summary.head.external_id);
       query.cursor = page.next_cursor;
     } while (!query.cursor.empty());
     return ids;
@@ -126,6 +126,44 @@ TYPED_TEST_P(StoreConformance, gives_back_a_conversation_and_counts_its_revision
   EXPECT_EQ((*found)->revision, 2);
   EXPECT_EQ((*found)->received_at, from_us(5));
   EXPECT_EQ((*found)->updated_at, from_us(6));
+}
+
+TYPED_TEST_P(StoreConformance, summarises_a_conversation_as_it_last_was) {
+  auto stored = this->conversation(this->kOne, "a");
+  stored.conversation.parties = {{.id = "p", .name = "Ada", .role = "customer", .address = ""}};
+  stored.conversation.metadata = {{"plan", "pro"}};
+  stored.conversation.vendor_analysis = {{"mood", "good"}};
+  this->put(this->kOne, stored);
+  stored.conversation.title = "Later";
+  stored.conversation.turns.push_back(stored.conversation.turns.front());
+  this->put(this->kOne, stored);
+
+  const auto summary = this->store().find_summary(this->kOne, stored.conversation.id);
+
+  auto expected = stored.conversation;
+  expected.turns.clear();
+  expected.vendor_analysis.clear();
+  ASSERT_TRUE(summary.value());
+  EXPECT_EQ((*summary)->head, expected);
+  EXPECT_EQ((*summary)->turns, 2u);
+  EXPECT_EQ((*summary)->revision, 2);
+  EXPECT_EQ((*summary)->received_at, from_us(5));
+  EXPECT_EQ((*summary)->updated_at, from_us(6));
+}
+
+TYPED_TEST_P(StoreConformance, finds_one_chunk_by_its_ordinal) {
+  const auto stored = this->conversation(this->kOne, "a");
+  const auto id = stored.conversation.id;
+  this->put(this->kOne, stored);
+  this->put_chunks(this->kOne, id, {this->chunk(0, "first"), this->chunk(1, "second")});
+  this->embed(this->kOne, id, this->chunk(1, "second"), 7);
+
+  const auto found = this->store().find_chunk(this->kOne, id, 1);
+
+  ASSERT_TRUE(found.value());
+  EXPECT_EQ((*found)->chunk, this->chunk(1, "second"));
+  EXPECT_FALSE((*found)->embedding);
+  EXPECT_FALSE(this->store().find_chunk(this->kOne, id, 2)->has_value());
 }
 
 TYPED_TEST_P(StoreConformance, writes_all_of_a_transaction_or_nothing) {
@@ -459,6 +497,8 @@ TYPED_TEST_P(StoreConformance, shows_no_company_anything_of_another) {
   EXPECT_TRUE(this->erase(this->kTwo, make_conversation_id(this->kOne, "api", "c")).size() <= 1);
 
   EXPECT_FALSE(this->store().find_conversation(this->kTwo, id)->has_value());
+  EXPECT_FALSE(this->store().find_summary(this->kTwo, id)->has_value());
+  EXPECT_FALSE(this->store().find_chunk(this->kTwo, id, 0)->has_value());
   EXPECT_TRUE(this->chunks(this->kTwo, id).empty());
   EXPECT_TRUE(this->list(this->kTwo, {}).empty());
   EXPECT_FALSE(this->store().find_event(this->kTwo, "nothing")->has_value());
@@ -473,6 +513,7 @@ TYPED_TEST_P(StoreConformance, shows_no_company_anything_of_another) {
 
 REGISTER_TYPED_TEST_SUITE_P(
     StoreConformance, gives_back_a_conversation_and_counts_its_revisions,
+    summarises_a_conversation_as_it_last_was, finds_one_chunk_by_its_ordinal,
     writes_all_of_a_transaction_or_nothing, commits_the_log_offset_and_the_jobs_with_their_effect,
     sees_its_own_writes_in_a_transaction, tells_new_same_and_conflicting_events_apart,
     keeps_the_embedding_of_an_unchanged_chunk_wherever_it_moved,
