@@ -52,6 +52,7 @@ Normaliser::Normaliser(AcceptLog& accepted, Store& store, Partition partition, L
 Result<std::size_t> Normaliser::step() {
   if (!next_) {
     SAMTALE_TRY(next_, store_.log_offset(partition_));
+    reached_ = number(*next_);
   }
   SAMTALE_TRY(const auto entries, accepted_.read(*next_, options_.batch_bytes));
   if (entries.empty()) return 0;
@@ -84,6 +85,7 @@ Result<std::size_t> Normaliser::step() {
     passed_unsaved_ = 0;
   }
   next_ = next;
+  reached_ = number(next);
   return passed;
 }
 

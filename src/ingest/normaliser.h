@@ -1,7 +1,9 @@
 // Normaliser: turns the raw events of the accept log into conversations, exactly once in effect.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -26,7 +28,7 @@ struct NormaliserOptions {
 // An event that cannot take effect (bad for its parser, an id used again with another body)
 // becomes a dead letter with its cause; the raw bytes stay in the log for replay.
 // What is passed in must outlive it.
-// Threads: one.
+// Threads: one; reached from any.
 class Normaliser {
  public:
   Normaliser(AcceptLog& accepted, Store& store, Partition partition, Log& log,
@@ -35,11 +37,21 @@ class Normaliser {
   // Does one batch and returns how many events of the log it passed: 0 means it has caught up.
   Result<std::size_t> step();
 
+  // How far in the log everything of this partition has taken effect; the place that is saved with
+  // the effects can be behind it by what belongs to other partitions. Empty
+  // before the first step.
+  [[nodiscard]] std::optional<LogPosition> reached() const {
+    const auto at = reached_.load();
+    return at == kNotBegun ? std::nullopt : std::optional(LogPosition{at});
+  }
+
   // Makes events received in [from, to) take effect again, from their raw bytes: for after a
   // parser was mended. Returns how many. On a Normaliser of its own, beside one that runs.
   Result<std::size_t> replay(std::optional<WallTime> from, std::optional<WallTime> to);
 
  private:
+  static constexpr std::uint64_t kNotBegun = ~std::uint64_t{0};
+
   struct Own {
     LogPosition position{};
     std::string payload;
@@ -55,7 +67,8 @@ class Normaliser {
   Log& log_;
   const NormaliserOptions options_;
   std::optional<LogPosition> next_;  // Empty until read from the store.
-  std::size_t passed_unsaved_ = 0;   // Events of other partitions since the last save.
+  std::atomic<std::uint64_t> reached_ = kNotBegun;
+  std::size_t passed_unsaved_ = 0;  // Events of other partitions since the last save.
 };
 
 }  // namespace samtale

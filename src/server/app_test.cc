@@ -213,6 +213,22 @@ TEST_F(AppTest, metrics_count_what_was_accepted_and_name_no_company) {
   EXPECT_THAT(text, Not(HasSubstr("acme")));
 }
 
+TEST_F(AppTest, a_partition_without_events_of_its_own_is_no_backlog) {
+  config.store.partitions = 4;
+  open();
+  ASSERT_TRUE(app->start());
+  ASSERT_EQ(ask("POST", "/v1/companies", R"({"name":"acme"})").status, 201);
+  ASSERT_EQ(ask("POST", "/v1/conversations", R"({"id":"a"})").status, 202);
+
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  bool has_caught_up = false;
+  while (!has_caught_up && std::chrono::steady_clock::now() < deadline) {
+    has_caught_up = metrics().find("samtale_accept_backlog_bytes 0\n") != std::string::npos;
+  }
+
+  EXPECT_TRUE(has_caught_up);
+}
+
 TEST_F(AppTest, answers_are_counted_by_route_and_status) {
   open();
   const http::Exchange found{.method = "GET",

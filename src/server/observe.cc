@@ -68,13 +68,15 @@ void App::export_metrics() {
         [log] { return seconds(log->stats().last_sync); });
   gauge("samtale_accept_backlog_bytes",
         "Accepted and not yet normalised, of the slowest partition.", [this] {
-          std::uint64_t behind = 0;
-          for (std::uint32_t i = 0; i < store_->partitions(); ++i) {
-            const auto offset = store_->log_offset(Partition{i});
-            const auto end = number(accept_log_->end());
-            if (offset && number(*offset) < end) behind = std::max(behind, end - number(*offset));
+          const auto end = number(accept_log_->end());
+          auto reached = end;
+          // Before that they are still being made.
+          if (is_loaded_) {
+            for (const auto& it : normalisers_) {
+              reached = std::min(reached, number(it->reached().value_or(LogPosition{end})));
+            }
           }
-          return behind;
+          return end - reached;
         });
 
   const auto& queue = store_->queue();
