@@ -2,8 +2,9 @@
 #                [LIBRARIES lib...]): one room of src/, built as samtale::NAME.
 #
 # HEADERS are the room's front door. DEPENDS are the only rooms it may include; tools/check_layers
-# reads them from here. Every *_test.cc beside the code is a test and every *_bench.cc a benchmark:
-# none can be forgotten, because none is listed. TEST_DEPENDS are rooms only the tests link (sim,
+# reads them from here. Every *_test.cc beside the code is a test and every *_bench.cc a benchmark
+# (both only with SAMTALE_TESTS: who only builds needs neither library): none can be forgotten,
+# because none is listed. TEST_DEPENDS are rooms only the tests link (sim,
 # and rooms whose testing/ folder they use).
 function(samtale_module name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "HEADERS;SOURCES;DEPENDS;TEST_DEPENDS;LIBRARIES")
@@ -28,12 +29,12 @@ function(samtale_module name)
       gtest_discover_tests(${name}_test TEST_PREFIX ${name}. PROPERTIES LABELS unit
         WORKING_DIRECTORY ${CMAKE_BINARY_DIR} DISCOVERY_TIMEOUT 60)
     endif()
-  endif()
 
-  file(GLOB benches CONFIGURE_DEPENDS *_bench.cc)
-  if(benches)
-    find_package(benchmark REQUIRED)
-    add_executable(${name}_bench EXCLUDE_FROM_ALL ${benches})
-    target_link_libraries(${name}_bench PRIVATE samtale::${name} benchmark::benchmark_main)
+    file(GLOB benches CONFIGURE_DEPENDS *_bench.cc)
+    if(benches)
+      find_package(benchmark REQUIRED)
+      add_executable(${name}_bench EXCLUDE_FROM_ALL ${benches})
+      target_link_libraries(${name}_bench PRIVATE samtale::${name} benchmark::benchmark_main)
+    endif()
   endif()
 endfunction()
