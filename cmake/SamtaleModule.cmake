@@ -2,10 +2,10 @@
 #                [LIBRARIES lib...]): one room of src/, built as samtale::NAME.
 #
 # HEADERS are the room's front door. DEPENDS are the only rooms it may include; tools/check_layers
-# reads them from here. Every *_test.cc beside the code is a test and every *_bench.cc a benchmark
-# (both only with SAMTALE_TESTS: who only builds needs neither library): none can be forgotten,
-# because none is listed. TEST_DEPENDS are rooms only the tests link (sim,
-# and rooms whose testing/ folder they use).
+# reads them from here. Every *_test.cc beside the code is a test and every *_bench.cc a benchmark:
+# none can be forgotten, because none is listed. Both are there with SAMTALE_TESTS only, so that a
+# mere build needs neither of their libraries. TEST_DEPENDS are rooms only the tests link (sim, and
+# rooms whose testing/ folder they use).
 function(samtale_module name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "HEADERS;SOURCES;DEPENDS;TEST_DEPENDS;LIBRARIES")
   list(TRANSFORM arg_DEPENDS PREPEND samtale::)
