@@ -22,6 +22,10 @@ constexpr double kUnitTolerance = 1e-3;
 // Vectors scored at a time: their scores stay in the L1 cache.
 constexpr std::size_t kBlock = 256;
 
+// With fewer vectors for each hit wanted most are looked at anyway, and their codes are not worth
+// reading.
+constexpr std::size_t kCodesFrom = 8;
+
 // Removed rows are tidied up when there are many, and half as many as live ones: each removal then
 // pays for three rows at most, and a small company holds little that is dead.
 constexpr std::size_t kRemovedRowsMin = 64;
@@ -50,8 +54,8 @@ std::size_t attribute_bytes(const Attributes& attributes) {
   return bytes;
 }
 
-// Brute force: every vector is compared, every posting read. Exact by construction, and what any
-// other index is measured against.
+// Every vector is compared, at least by its code, and every posting read. Exact by construction,
+// and what any other index is measured against.
 class FlatIndex final : public CompanyIndex {
  public:
   explicit FlatIndex(std::size_t dimension) : dimension_(dimension), vectors_(dimension) {}
@@ -256,7 +260,10 @@ Result<std::vector<ChunkHit>> FlatIndex::nearest(std::span<const float> query, s
   const auto is_allowed = [&](std::size_t place) {
     return allowed[rows_[vectors_.owner(static_cast<VectorRows::Place>(place))].slot];
   };
+  const bool by_code = vectors_.size() / kCodesFrom >= limit;
+  const auto code = by_code ? encode_query(unit) : QueryCode();
   TopHits top(limit);
+  // By code only what a score can be at most.
   std::array<float, kBlock> scores;
   for (std::size_t begin = 0; begin < vectors_.size();) {
     if (filter && !is_allowed(begin)) {
@@ -269,9 +276,16 @@ Result<std::vector<ChunkHit>> FlatIndex::nearest(std::span<const float> query, s
         if (!is_allowed(i)) end = i;
       }
     }
-    vectors_.dot(unit, static_cast<VectorRows::Place>(begin), end - begin, scores.data());
+    const auto first = static_cast<VectorRows::Place>(begin);
+    if (by_code) {
+      vectors_.bounds(code, first, end - begin, scores.data());
+    } else {
+      vectors_.dot(unit, first, end - begin, scores.data());
+    }
     for (auto i = begin; i < end; ++i) {
-      const auto score = scores[i - begin];
+      auto score = scores[i - begin];
+      if (score < top.score_min()) continue;
+      if (by_code) score = vectors_.dot(unit, static_cast<VectorRows::Place>(i));
       if (score < top.score_min()) continue;
       top.offer(hit(rows_[vectors_.owner(static_cast<VectorRows::Place>(i))], score));
     }

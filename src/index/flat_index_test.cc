@@ -1,6 +1,8 @@
 #include <gtest/gtest.h>
 #include <malloc.h>
 
+#include <cmath>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -41,6 +43,59 @@ TEST(FlatIndexTest, scores_by_the_formula_of_bm25) {
   ASSERT_EQ(hits.size(), 1U);
   EXPECT_NEAR(hits[0].score, 0.693147 * 2 / 3.5, 1e-6);
   EXPECT_EQ(index->words("refund the refund", 10, {})[0].score, hits[0].score);
+}
+
+// Clusters, so that many scores are close, and vectors that are there twice, so that some are
+// equal.
+std::vector<float> clustered(std::mt19937_64& random, std::size_t dimension) {
+  std::normal_distribution<float> normal;
+  std::mt19937_64 centre(random() % 7);
+  std::vector<float> vector(dimension);
+  double sum = 0;
+  for (auto& value : vector) {
+    value = normal(centre) + normal(random) / 8;
+    sum += double{value} * value;
+  }
+  for (auto& value : vector) value = static_cast<float>(value / std::sqrt(sum));
+  return vector;
+}
+
+TEST(FlatIndexTest, finds_by_codes_what_a_look_at_every_vector_finds) {
+  constexpr int kVectors = 3'000;
+  for (const std::size_t dimension : {8, 100, 384}) {
+    std::mt19937_64 random(dimension);
+    const auto index = make_flat_index(dimension);
+    std::vector<std::vector<float>> vectors;
+    for (int i = 0; i < kVectors; ++i) {
+      vectors.push_back(i % 3 == 2 ? vectors.back() : clustered(random, dimension));
+      const IndexChunk chunks[] = {{0, "", vectors.back()}};
+      Attributes attributes;
+      attributes.channel = i % 5 == 0 ? "voice" : "chat";
+      ASSERT_TRUE(index->put(conversation(i), std::move(attributes), chunks));
+    }
+    for (int i = 0; i < kVectors; i += 11) index->remove(conversation(i));
+
+    for (int q = 0; q < 60; ++q) {
+      const bool is_filtered = q % 2 == 0;
+      const auto query = clustered(random, dimension);
+      const auto filter = [](const Attributes& attributes) {
+        return attributes.channel == "voice";
+      };
+      // With a limit of all there is, every vector is looked at.
+      const auto every =
+          index->nearest(query, kVectors, is_filtered ? filter : ConversationFilter{});
+      for (const std::size_t limit : {1, 10, 200}) {
+        const auto found =
+            index->nearest(query, limit, is_filtered ? filter : ConversationFilter{});
+
+        ASSERT_EQ(found->size(), limit);
+        for (std::size_t i = 0; i < limit; ++i) {
+          ASSERT_EQ((*found)[i].conversation, (*every)[i].conversation) << dimension << " " << q;
+          ASSERT_EQ((*found)[i].score, (*every)[i].score);
+        }
+      }
+    }
+  }
 }
 
 TEST(FlatIndexTest, gives_back_the_memory_of_what_is_removed) {

@@ -1,18 +1,74 @@
 #include "index/vector_rows.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <string>
 
 #include "base/check.h"
+#include "simd/codes.h"
 #include "simd/distance.h"
 
 namespace samtale {
+namespace {
+
+constexpr std::size_t kDimensionMax = std::size_t{1} << 17;
+constexpr double kCodeMax = 127;
+// More than what rounding a double to a float can take away.
+constexpr double kUp = 1 + 1e-6;
+// Rows whose sums stay in the L1 cache.
+constexpr std::size_t kBlock = 256;
+
+struct Fitted {
+  float scale = 0;
+  double length = 0;  // Of the scaled code.
+  double error = 0;   // Length of what it leaves out.
+};
+
+// Writes the code of `vector`: each number in steps of 1/127 of the greatest.
+template <class Code>
+Fitted encode(std::span<const float> vector, Code* codes) {
+  float greatest = 0;
+  for (const float value : vector) greatest = std::max(greatest, std::abs(value));
+  const auto scale = static_cast<float>(greatest / kCodeMax);
+  double length = 0;
+  double error = 0;
+  for (std::size_t i = 0; i < vector.size(); ++i) {
+    const double steps = scale > 0 ? std::nearbyint(double{vector[i]} / scale) : 0;
+    const auto code = std::clamp(steps, -kCodeMax, kCodeMax);
+    codes[i] = static_cast<Code>(code);
+    length += (code * scale) * (code * scale);
+    error += (vector[i] - code * scale) * (vector[i] - code * scale);
+  }
+  return {.scale = scale, .length = std::sqrt(length), .error = std::sqrt(error)};
+}
+
+}  // namespace
+
+QueryCode encode_query(std::span<const float> query) {
+  QueryCode made;
+  made.codes.resize(query.size());
+  const auto fitted = encode(query, made.codes.data());
+  made.scale = fitted.scale;
+  made.length = static_cast<float>(fitted.length * kUp);
+  // Twice the rounding of the score, so that the few roundings of the bound itself are in it too.
+  const auto rounding = static_cast<double>(query.size() + 4) * std::ldexp(1.0, -23) *
+                        (fitted.length + fitted.error) * VectorRows::kLengthMax;
+  made.slack = static_cast<float>((fitted.error * VectorRows::kLengthMax + rounding) * kUp);
+  return made;
+}
+
+VectorRows::VectorRows(std::size_t dimension) : dimension_(dimension) {
+  SAMTALE_CHECK(dimension <= kDimensionMax, "configuration allows no more dimensions");
+}
 
 VectorRows::Place VectorRows::add(Owner owner, std::span<const float> vector) {
   SAMTALE_CHECK(vector.size() == dimension_, "vectors are checked before they are added");
   floats_.insert(floats_.end(), vector.begin(), vector.end());
   owners_.push_back(owner);
+  codes_.resize(floats_.size());
+  const auto fitted = encode(vector, codes_.data() + codes_.size() - dimension_);
+  fits_.push_back({fitted.scale, static_cast<float>(fitted.error * kUp)});
   return static_cast<Place>(owners_.size() - 1);
 }
 
@@ -21,9 +77,13 @@ void VectorRows::remove(Place place) {
   if (place != last) {
     std::copy_n(floats_.data() + last * dimension_, dimension_,
                 floats_.data() + place * dimension_);
+    std::copy_n(codes_.data() + last * dimension_, dimension_, codes_.data() + place * dimension_);
     owners_[place] = owners_[last];
+    fits_[place] = fits_[last];
   }
   floats_.resize(last * dimension_);
+  codes_.resize(last * dimension_);
+  fits_.pop_back();
   owners_.pop_back();
 }
 
@@ -33,13 +93,36 @@ void VectorRows::dot(std::span<const float> query, Place first, std::size_t coun
                               scores);
 }
 
+float VectorRows::dot(std::span<const float> query, Place place) const {
+  return distance_kernels().dot(query.data(), floats_.data() + place * dimension_, dimension_);
+}
+
+void VectorRows::bounds(const QueryCode& query, Place first, std::size_t count,
+                        float* bounds) const {
+  std::array<std::int32_t, kBlock> sums;
+  for (std::size_t done = 0; done < count; done += kBlock) {
+    const auto begin = first + done;
+    const auto some = std::min(kBlock, count - done);
+    code_kernels().dot_rows(query.codes.data(), codes_.data() + begin * dimension_, some,
+                            dimension_, sums.data());
+    for (std::size_t i = 0; i < some; ++i) {
+      const auto& fit = fits_[begin + i];
+      bounds[done + i] = query.scale * fit.scale * static_cast<float>(sums[i]) +
+                         (query.length * fit.error + query.slack);
+    }
+  }
+}
+
 void VectorRows::shrink() {
+  if (codes_.capacity() > codes_.size() * 2) codes_.shrink_to_fit();
+  if (fits_.capacity() > fits_.size() * 2) fits_.shrink_to_fit();
   if (floats_.capacity() > floats_.size() * 2) floats_.shrink_to_fit();
   if (owners_.capacity() > owners_.size() * 2) owners_.shrink_to_fit();
 }
 
 std::size_t VectorRows::bytes() const {
-  return floats_.capacity() * sizeof(float) + owners_.capacity() * sizeof(Owner);
+  return floats_.capacity() * sizeof(float) + codes_.capacity() + fits_.capacity() * sizeof(Fit) +
+         owners_.capacity() * sizeof(Owner);
 }
 
 Result<double> checked_length(std::span<const float> vector, std::size_t dimension) {

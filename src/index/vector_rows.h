@@ -10,17 +10,40 @@
 
 namespace samtale {
 
+// A query as it is compared with codes (VectorRows::bounds).
+struct QueryCode {
+  std::vector<std::int16_t> codes;
+  float scale = 0;
+  float length = 0;  // Of scale * codes, rounded up.
+  float slack = 0;   // What a score can be above its bound's other terms, whatever the row.
+};
+[[nodiscard]] QueryCode encode_query(std::span<const float> query);
+
+// Beside each vector x lies a code c of one byte a dimension, with a scale s and the length of what
+// the code leaves out, e >= |x - s c|. For a query q with code d, scale t and q' = t d,
+//
+//   q.x = q'.(s c) + q'.(x - s c) + (q - q').x  <=  s t (d.c) + |q'| e + |q - q'| |x|
+//
+// (Cauchy and Schwarz, twice), and a score computed in floats is at most
+// n 2^-24 / (1 - n 2^-24) |q| |x| above q.x, in whatever order n products are added (Higham,
+// "Accuracy and Stability of Numerical Algorithms", 3.1). A vector whose bound is below the worst
+// hit so far needs no look: a quarter of the bytes tell.
+//
 // Shapes:  a row-major matrix without gaps: the last vector takes the place of a removed one. A
 //          vector's place changes with that; its owner (a row of the index) does not.
 // Threads: none of its own; the index locks.
 class VectorRows {
  public:
-  explicit VectorRows(std::size_t dimension) : dimension_(dimension) {}
+  static constexpr double kLengthMax = 1.002;
+
+  // dimension: at most 2^17.
+  explicit VectorRows(std::size_t dimension);
 
   // Where a vector lies, and whose it is.
   using Place = std::uint32_t;
   using Owner = std::uint32_t;
 
+  // Of at most kLengthMax.
   Place add(Owner owner, std::span<const float> vector);
   // Another vector lies at `place` afterwards, unless it was the last.
   void remove(Place place);
@@ -31,12 +54,24 @@ class VectorRows {
   // Scores of `count` vectors from `first` on.
   void dot(std::span<const float> query, Place first, std::size_t count, float* scores) const;
 
+  // Of one vector: the same bits as among others.
+  [[nodiscard]] float dot(std::span<const float> query, Place place) const;
+  // For each of `count` vectors from `first` on, a number that its score is not above.
+  void bounds(const QueryCode& query, Place first, std::size_t count, float* bounds) const;
+
   void shrink();
   [[nodiscard]] std::size_t bytes() const;
 
  private:
+  struct Fit {
+    float scale = 0;
+    float error = 0;  // Rounded up.
+  };
+
   std::size_t dimension_;
   std::vector<float> floats_;
+  std::vector<std::int8_t> codes_;
+  std::vector<Fit> fits_;
   std::vector<Owner> owners_;
 };
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "simd/codes.h"
 #include "simd/distance.h"
 
 namespace samtale {
@@ -40,6 +41,24 @@ void check(const DistanceKernels& kernels, const std::vector<float>& query,
   }
 }
 
+// The same bytes as codes: no kernel may differ at all.
+void check_codes(std::size_t dimension, const std::uint8_t* data, std::size_t size) {
+  std::vector<std::int8_t> codes(size);
+  for (std::size_t i = 0; i < size; ++i) codes[i] = static_cast<std::int8_t>(data[i] % 255 - 127);
+  const auto middle = codes.begin() + static_cast<std::ptrdiff_t>(dimension);
+  const std::vector<std::int16_t> query(codes.begin(), middle);
+  const std::vector<std::int8_t> rows(middle, codes.end());
+  std::vector<std::int32_t> expected(rows.size() / dimension);
+  scalar_code_kernels().dot_rows(query.data(), rows.data(), expected.size(), dimension,
+                                 expected.data());
+  for (const auto* kernels : {avx2_code_kernels(), avx512_code_kernels()}) {
+    if (kernels == nullptr) continue;
+    std::vector<std::int32_t> sums(expected.size());
+    kernels->dot_rows(query.data(), rows.data(), sums.size(), dimension, sums.data());
+    SAMTALE_CHECK(sums == expected, "sums of codes are exact");
+  }
+}
+
 }  // namespace
 }  // namespace samtale
 
@@ -48,6 +67,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto* avx2 = samtale::avx2_distance_kernels();
   if (size == 0 || data[0] == 0 || avx2 == nullptr) return 0;
   const std::size_t dimension = data[0];
+  if (size > dimension) samtale::check_codes(dimension, data + 1, size - 1);
   std::vector<float> floats((size - 1) / sizeof(float));
   if (floats.size() < dimension) return 0;
   std::memcpy(floats.data(), data + 1, floats.size() * sizeof(float));

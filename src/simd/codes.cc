@@ -1,0 +1,41 @@
+#include "simd/codes.h"
+
+#include <cstdlib>
+#include <string_view>
+
+namespace samtale {
+namespace {
+
+void dot_rows_scalar(const std::int16_t* query, const std::int8_t* rows, std::size_t count,
+                     std::size_t dimension, std::int32_t* out) {
+  for (std::size_t r = 0; r < count; ++r) {
+    std::int32_t sum = 0;
+    for (std::size_t i = 0; i < dimension; ++i) {
+      sum += std::int32_t{query[i]} * rows[r * dimension + i];
+    }
+    out[r] = sum;
+  }
+}
+
+constexpr CodeKernels kScalar{.name = "scalar", .dot_rows = dot_rows_scalar};
+
+const CodeKernels& choose() {
+  const char* variable = std::getenv("SAMTALE_SIMD");
+  const std::string_view forced = variable == nullptr ? "" : variable;
+  const auto* avx512 = avx512_code_kernels();
+  if (avx512 != nullptr && (forced.empty() || forced == avx512->name)) return *avx512;
+  const auto* avx2 = avx2_code_kernels();
+  if (avx2 != nullptr && forced != kScalar.name) return *avx2;
+  return kScalar;
+}
+
+}  // namespace
+
+const CodeKernels& code_kernels() {
+  static const CodeKernels& chosen = choose();
+  return chosen;
+}
+
+const CodeKernels& scalar_code_kernels() { return kScalar; }
+
+}  // namespace samtale

@@ -1,0 +1,64 @@
+// Goal:   every kernel gives the exact sum, whatever the dimension, also at the ends of the range.
+// Method: seeded codes of every dimension around the kernels' steps, against the scalar kernel.
+#include "simd/codes.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+#include <vector>
+
+namespace samtale {
+namespace {
+
+constexpr std::size_t kRows = 5;
+
+std::vector<const CodeKernels*> wide_kernels() {
+  std::vector<const CodeKernels*> found;
+  for (const auto* kernels : {avx2_code_kernels(), avx512_code_kernels()}) {
+    if (kernels != nullptr) found.push_back(kernels);
+  }
+  return found;
+}
+
+std::vector<std::int32_t> sums(const CodeKernels& kernels, const std::vector<std::int16_t>& query,
+                               const std::vector<std::int8_t>& rows) {
+  std::vector<std::int32_t> out(kRows);
+  kernels.dot_rows(query.data(), rows.data(), kRows, query.size(), out.data());
+  return out;
+}
+
+TEST(CodesTest, sum_by_hand) {
+  EXPECT_EQ(sums(scalar_code_kernels(), {1, -2}, {1, 1, 3, 0, 0, 4, -5, -6, 127, -127}),
+            (std::vector<std::int32_t>{-1, 3, -8, 7, 381}));
+}
+
+TEST(CodesTest, every_kernel_gives_the_same_sums_at_every_dimension) {
+  for (const auto* kernels : wide_kernels()) {
+    std::mt19937 random(1);
+    std::uniform_int_distribution<int> code(-127, 127);
+    for (std::size_t dimension = 0; dimension <= 1600; dimension += dimension < 200 ? 1 : 97) {
+      std::vector<std::int16_t> query(dimension);
+      std::vector<std::int8_t> rows(kRows * dimension);
+      for (auto& value : query) value = static_cast<std::int16_t>(code(random));
+      for (auto& value : rows) value = static_cast<std::int8_t>(code(random));
+
+      ASSERT_EQ(sums(*kernels, query, rows), sums(scalar_code_kernels(), query, rows))
+          << kernels->name << " " << dimension;
+    }
+  }
+}
+
+TEST(CodesTest, the_greatest_sum_fits) {
+  constexpr std::size_t kDimension = std::size_t{1} << 17;
+  const std::vector<std::int16_t> query(kDimension, 127);
+  const std::vector<std::int8_t> rows(kRows * kDimension, -127);
+  constexpr std::int32_t kSum = -127 * 127 * static_cast<std::int32_t>(kDimension);
+
+  EXPECT_EQ(sums(scalar_code_kernels(), query, rows), std::vector<std::int32_t>(kRows, kSum));
+  for (const auto* kernels : wide_kernels()) {
+    EXPECT_EQ(sums(*kernels, query, rows), std::vector<std::int32_t>(kRows, kSum)) << kernels->name;
+  }
+}
+
+}  // namespace
+}  // namespace samtale
