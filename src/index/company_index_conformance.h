@@ -177,6 +177,17 @@ class CompanyIndexConformance : public testing::Test {
     model_.talks.erase(conversation(number));
   }
 
+  // The same texts: some get a vector, some another, some lose theirs.
+  void put_other_vectors(int number) {
+    auto talk = model_.talks[conversation(number)];
+    talk.attributes = on_channel(random_() % 2 == 0 ? "chat" : "voice");
+    for (auto& piece : talk.pieces) {
+      if (random_() % 3 != 0) piece.vector = unit_vector(random_);
+      if (random_() % 6 == 0) piece.vector.clear();
+    }
+    put(number, std::move(talk));
+  }
+
   // Few words, so that they meet; few different vectors, so that there are ties.
   ModelIndex::Talk random_talk() {
     static constexpr const char* kWords[] = {"invoice ", "faktura ", "pakke ", "refund ",
@@ -226,12 +237,16 @@ TYPED_TEST_SUITE_P(CompanyIndexConformance);
 TYPED_TEST_P(CompanyIndexConformance, answers_as_brute_force_through_any_changes) {
   for (int step = 0; step < 6'000; ++step) {
     const auto number = static_cast<int>(this->random_() % 60);
-    switch (this->random_() % 4) {
+    switch (this->random_() % 8) {
       case 0:
+      case 1:
         this->remove(number);
         break;
-      case 1:
+      case 2:
         this->put(number, this->random_talk());
+        break;
+      case 3:
+        this->put_other_vectors(number);
         break;
       default:
         this->expect_same_answers();

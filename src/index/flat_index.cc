@@ -84,10 +84,16 @@ class FlatIndex final : public CompanyIndex {
     std::uint32_t slot = kNone;  // kNone: removed.
     std::uint32_t ordinal = 0;
     VectorRows::Place vector = kNone;  // kNone: has none.
+    std::uint64_t text_hash = 0;
   };
 
   Result<> check(std::span<const IndexChunk> chunks) const;
   std::uint32_t take_slot();
+  // Whether the conversation is there with these chunks' texts, in this order.
+  bool has_texts(ConversationId conversation, std::span<const IndexChunk> chunks,
+                 std::span<const std::uint64_t> hashes) const;
+  void put_same_texts(ConversationId conversation, Attributes attributes,
+                      std::span<const IndexChunk> chunks);
   void remove_locked(ConversationId conversation);
   void remove_vector(VectorRows::Place place);
   void compact_if_due();
@@ -136,10 +142,48 @@ std::uint32_t FlatIndex::take_slot() {
   return slot;
 }
 
+bool FlatIndex::has_texts(ConversationId conversation, std::span<const IndexChunk> chunks,
+                          std::span<const std::uint64_t> hashes) const {
+  const auto found = slot_of_.find(conversation);
+  if (found == slot_of_.end()) return false;
+  const auto& slot = slots_[found->second];
+  if (slot.rows != chunks.size()) return false;
+  for (std::size_t i = 0; i < chunks.size(); ++i) {
+    const auto& row = rows_[slot.rows_begin + i];
+    if (row.ordinal != chunks[i].ordinal || row.text_hash != hashes[i]) return false;
+  }
+  return true;
+}
+
+void FlatIndex::put_same_texts(ConversationId conversation, Attributes attributes,
+                               std::span<const IndexChunk> chunks) {
+  auto& slot = slots_[slot_of_.at(conversation)];
+  attribute_bytes_ += attribute_bytes(attributes) - attribute_bytes(slot.attributes);
+  slot.attributes = std::move(attributes);
+  for (std::size_t i = 0; i < chunks.size(); ++i) {
+    const auto r = static_cast<std::uint32_t>(slot.rows_begin + i);
+    if (rows_[r].vector != kNone) remove_vector(rows_[r].vector);
+    rows_[r].vector = chunks[i].vector.empty() ? kNone : vectors_.add(r, chunks[i].vector);
+  }
+}
+
 Result<> FlatIndex::put(ConversationId conversation, Attributes attributes,
                         std::span<const IndexChunk> chunks) {
   SAMTALE_TRY_VOID(check(chunks));
-  std::vector<std::vector<std::string>> terms;  // Cut before the lock: it is most of the work.
+  std::vector<std::uint64_t> hashes;
+  hashes.reserve(chunks.size());
+  for (const auto& chunk : chunks) {
+    hashes.push_back(std::hash<std::string_view>{}(chunk.text));
+  }
+  {
+    // Vectors come after the words: then the words are there.
+    const auto lock = index_mutex_.write();
+    if (has_texts(conversation, chunks, hashes)) {
+      put_same_texts(conversation, std::move(attributes), chunks);
+      return {};
+    }
+  }
+  std::vector<std::vector<std::string>> terms;  // Cut without the lock: it is most of the work.
   terms.reserve(chunks.size());
   for (const auto& chunk : chunks) terms.push_back(samtale::words(chunk.text));
 
@@ -159,7 +203,7 @@ Result<> FlatIndex::put(ConversationId conversation, Attributes attributes,
                   .rows = static_cast<std::uint32_t>(chunks.size()),
                   .is_used = true};
   for (std::size_t i = 0; i < chunks.size(); ++i) {
-    Row row{.slot = slot, .ordinal = chunks[i].ordinal};
+    Row row{.slot = slot, .ordinal = chunks[i].ordinal, .text_hash = hashes[i]};
     if (!chunks[i].vector.empty()) {
       row.vector = vectors_.add(static_cast<std::uint32_t>(rows_.size()), chunks[i].vector);
     }
