@@ -57,6 +57,14 @@ std::optional<std::int64_t> Fields::integer(std::string_view key, std::int64_t l
   return std::nullopt;
 }
 
+std::optional<bool> Fields::boolean(std::string_view key) {
+  const auto* value = take(key);
+  if (value == nullptr) return std::nullopt;
+  if (const auto* flag = value->as_bool()) return *flag;
+  mistake(key, "must be true or false", value);
+  return std::nullopt;
+}
+
 std::optional<WallTime> Fields::time(std::string_view key) {
   const auto text = string(key);
   if (!text) return std::nullopt;

@@ -22,6 +22,7 @@ class Fields {
   [[nodiscard]] std::optional<double> number(std::string_view key);
   [[nodiscard]] std::optional<std::int64_t> integer(std::string_view key, std::int64_t least,
                                                     std::int64_t most);
+  [[nodiscard]] std::optional<bool> boolean(std::string_view key);
   [[nodiscard]] std::optional<WallTime> time(std::string_view key);
   [[nodiscard]] std::vector<std::string> strings(std::string_view key);
   // One string, or {"in": […]}.

@@ -30,6 +30,7 @@ Result<SearchRequest> read_search(const json::Value& body) {
   request.limit = static_cast<std::size_t>(fields.integer("limit", 1, 100).value_or(10));
   request.chunks = static_cast<std::size_t>(fields.integer("chunks", 1, 10).value_or(3));
   request.cursor = fields.string("cursor").value_or("");
+  request.exact = fields.boolean("exact").value_or(false);
   if (const auto* object = fields.object("filters")) {
     Fields filters(*object, "/filters");
     auto& wanted = request.filters;

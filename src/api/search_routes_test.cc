@@ -113,6 +113,24 @@ TEST_F(SearchRoutesTest, a_cursor_is_good_for_its_company_and_its_search_only) {
   expect_error(page(key, "lion", cursor), 422, ErrorCode::invalid_argument);
 }
 
+TEST_F(SearchRoutesTest, an_exact_search_may_be_asked_for_and_is_another_search) {
+  for (const auto* name : {"a", "b", "c"}) send(key, name, "zebra");
+  settle();
+  const auto page = [&](const std::string& exact, const std::string& cursor) {
+    return search(R"({"query":"zebra","limit":2,"exact":)" + exact + R"(,"cursor":")" + cursor +
+                  R"("})");
+  };
+
+  const auto answer = page("true", "");
+
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_THAT(answer.body, HasSubstr(R"("exact":true)"));
+  const auto cursor = text_at(answer, "/next_cursor");
+  EXPECT_EQ(page("true", cursor).status, 200);
+  expect_error(page("false", cursor), 422, ErrorCode::invalid_argument);
+  expect_refusal(R"({"query":"zebra","exact":1})", "/exact", "must be true or false; got 1");
+}
+
 TEST_F(SearchRoutesTest, every_mistake_is_named_at_once_with_its_place) {
   const auto answer = search(
       R"({"query":1,"mode":"fuzzy","filters":{"from":"soon","chanel":"x","tag":7,"language":[],

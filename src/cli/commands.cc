@@ -52,6 +52,7 @@ constexpr OptionInfo kSearch[] = {
   {"--mode", "MODE", "By words, by meaning or by both; default hybrid", "hybrid|vector|keyword"},
   {"--limit", "N", "How many conversations; default 10", "", 1, 100},
   {"--chunks", "N", "How many passages of each; default 1", "", 1, 10},
+  {"--exact", "", "Compare every vector, also of a large company"},
   {"--cursor", "TEXT", "Go on where an answer ended"},
   {"--from", "TIME", "Started at or after"},
   {"--to", "TIME", "Started before"},

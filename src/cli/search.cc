@@ -64,6 +64,7 @@ Result<json::Object> search_body(const Arguments& arguments) {
                     {"mode", arguments.text("--mode", "hybrid")},
                     {"limit", arguments.number("--limit", 10)},
                     {"chunks", arguments.number("--chunks", 1)}};
+  if (arguments.has("--exact")) body.emplace_back("exact", true);
   if (arguments.has("--cursor")) body.emplace_back("cursor", arguments.text("--cursor"));
   SAMTALE_TRY(auto filters, filters_of(arguments));
   if (!filters.empty()) body.emplace_back("filters", std::move(filters));

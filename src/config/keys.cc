@@ -70,6 +70,8 @@ const Key kKeys[] = {
 
   {"search.hybrid_weight", AT(double, search.hybrid_weight), "Share of meaning in a hybrid search: 0 is words alone, 1 is meaning alone.", 0, 1},
   {"search.candidates", AT(Size, search.candidates), "Chunks taken from each side before they are joined.", 10, 10000},
+  {"search.graph_from", AT(Size, search.graph_from), "With so many vectors a company is searched by a graph, faster and not quite exactly. 0: never.", 0, 1e9},
+  {"search.recall_target", AT(double, search.recall_target), "Share of the nearest that a search by a graph finds; how wide it looks is measured.", 0.5, 0.999},
 
   {"limits.events_per_second", AT(double, limits.events_per_second), "Of one company, unless its record says otherwise; more get 429.", 0.01, 1e9},
   {"limits.burst_seconds", AT(double, limits.burst_seconds), "How far ahead of its rate a company may be.", 0.1, 3600},

@@ -1,4 +1,4 @@
-// CompanyIndex: finds the chunks of one company by meaning (vectors) and by words (BM25), exactly.
+// CompanyIndex: finds the chunks of one company by meaning (vectors) and by words (BM25).
 //
 // The front door that a faster engine will slide under: everything outside sees conversations and
 // chunk ordinals, never rows.
@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -48,11 +49,27 @@ struct ChunkHit {
 // Decides per conversation; called once for each at most. Empty: all.
 using ConversationFilter = std::function<bool(const Attributes&)>;
 
+struct NearChunks {
+  std::vector<ChunkHit> hits;
+  bool is_exact = true;  // False: a few may be missing (IndexOptions::recall_target).
+};
+
+struct IndexOptions {
+  // With so many vectors those that are there a while go into a graph, and `nearest` is no longer
+  // exact. 0: never.
+  std::size_t graph_from = 0;
+  // The share of the nearest that a search by the graph finds. How wide it looks for that is
+  // measured on the queries of the company, with 95 % confidence.
+  double recall_target = 0.95;
+};
+
 struct IndexSize {
   std::size_t conversations = 0;
   std::size_t chunks = 0;
   std::size_t vectors = 0;
-  std::size_t bytes = 0;  // Held in memory, near enough to budget by.
+  std::size_t graph_vectors = 0;  // Of them, in a graph.
+  double recall = 1;              // Of searches by the graph, as measured last.
+  std::size_t bytes = 0;          // Held in memory, near enough to budget by.
 };
 
 // Threads: any method from any thread; searches run side by side, changes one at a time.
@@ -67,10 +84,12 @@ class CompanyIndex : public WordStatistics {
   virtual void remove(ConversationId conversation) = 0;
 
   // The `limit` chunks with the greatest cosine to `query`, greatest first; ties by conversation
-  // and ordinal. Exact. invalid_argument for a query vector as above (any length but zero is
-  // fine: it is normalised here).
-  [[nodiscard]] virtual Result<std::vector<ChunkHit>> nearest(
-      std::span<const float> query, std::size_t limit, const ConversationFilter& filter) const = 0;
+  // and ordinal. Every score is exact, and with `must_be_exact`, or without a graph, so is the
+  // choice. invalid_argument for a query vector as above (any length but zero is fine: it is
+  // normalised here).
+  [[nodiscard]] virtual Result<NearChunks> nearest(std::span<const float> query, std::size_t limit,
+                                                   const ConversationFilter& filter,
+                                                   bool must_be_exact = false) const = 0;
 
   // The `limit` chunks with the greatest BM25 score (Robertson & Zaragoza 2009; k1 = 1.2,
   // b = 0.75) for the words of `query`, as text/words.h cuts them; only chunks with at least one
@@ -79,9 +98,15 @@ class CompanyIndex : public WordStatistics {
                                                     const ConversationFilter& filter) const = 0;
 
   [[nodiscard]] virtual IndexSize size() const = 0;
+
+  // Makes a graph or measures one, if either is due; false if not. Takes up to 0.5 ms of one core a
+  // vector, while searches and changes go on. From one thread at a time.
+  // Errors: unavailable if `stop` was requested before the end.
+  virtual Result<bool> maintain(const std::stop_token& stop) = 0;
 };
 
 // dimension 0: no vectors are held, `nearest` answers none.
-[[nodiscard]] std::unique_ptr<CompanyIndex> make_flat_index(std::size_t dimension);
+[[nodiscard]] std::unique_ptr<CompanyIndex> make_company_index(std::size_t dimension,
+                                                               const IndexOptions& options = {});
 
 }  // namespace samtale

@@ -68,8 +68,28 @@ VectorRows::Place VectorRows::add(Owner owner, std::span<const float> vector) {
   owners_.push_back(owner);
   codes_.resize(floats_.size());
   const auto fitted = encode(vector, codes_.data() + codes_.size() - dimension_);
-  fits_.push_back({fitted.scale, static_cast<float>(fitted.error * kUp)});
+  scales_.push_back(fitted.scale);
+  errors_.push_back(static_cast<float>(fitted.error * kUp));
   return static_cast<Place>(owners_.size() - 1);
+}
+
+VectorRows::Place VectorRows::add(Owner owner, const VectorRows& other, Place place) {
+  const auto* const floats = other.floats_.data() + place * dimension_;
+  const auto* const codes = other.codes_.data() + place * dimension_;
+  floats_.insert(floats_.end(), floats, floats + dimension_);
+  codes_.insert(codes_.end(), codes, codes + dimension_);
+  scales_.push_back(other.scales_[place]);
+  errors_.push_back(other.errors_[place]);
+  owners_.push_back(owner);
+  return static_cast<Place>(owners_.size() - 1);
+}
+
+void VectorRows::reserve(std::size_t vectors) {
+  floats_.reserve(vectors * dimension_);
+  codes_.reserve(vectors * dimension_);
+  scales_.reserve(vectors);
+  errors_.reserve(vectors);
+  owners_.reserve(vectors);
 }
 
 void VectorRows::remove(Place place) {
@@ -79,12 +99,19 @@ void VectorRows::remove(Place place) {
                 floats_.data() + place * dimension_);
     std::copy_n(codes_.data() + last * dimension_, dimension_, codes_.data() + place * dimension_);
     owners_[place] = owners_[last];
-    fits_[place] = fits_[last];
+    scales_[place] = scales_[last];
+    errors_[place] = errors_[last];
   }
   floats_.resize(last * dimension_);
   codes_.resize(last * dimension_);
-  fits_.pop_back();
+  scales_.pop_back();
+  errors_.pop_back();
   owners_.pop_back();
+}
+
+std::vector<float> VectorRows::vector(Place place) const {
+  const auto* const begin = floats_.data() + place * dimension_;
+  return {begin, begin + dimension_};
 }
 
 void VectorRows::dot(std::span<const float> query, Place first, std::size_t count,
@@ -106,22 +133,23 @@ void VectorRows::bounds(const QueryCode& query, Place first, std::size_t count,
     code_kernels().dot_rows(query.codes.data(), codes_.data() + begin * dimension_, some,
                             dimension_, sums.data());
     for (std::size_t i = 0; i < some; ++i) {
-      const auto& fit = fits_[begin + i];
-      bounds[done + i] = query.scale * fit.scale * static_cast<float>(sums[i]) +
-                         (query.length * fit.error + query.slack);
+      const auto place = static_cast<Place>(begin + i);
+      bounds[done + i] = bound(query, place, scales_[place] * static_cast<float>(sums[i]));
     }
   }
 }
 
 void VectorRows::shrink() {
   if (codes_.capacity() > codes_.size() * 2) codes_.shrink_to_fit();
-  if (fits_.capacity() > fits_.size() * 2) fits_.shrink_to_fit();
+  if (scales_.capacity() > scales_.size() * 2) scales_.shrink_to_fit();
+  if (errors_.capacity() > errors_.size() * 2) errors_.shrink_to_fit();
   if (floats_.capacity() > floats_.size() * 2) floats_.shrink_to_fit();
   if (owners_.capacity() > owners_.size() * 2) owners_.shrink_to_fit();
 }
 
 std::size_t VectorRows::bytes() const {
-  return floats_.capacity() * sizeof(float) + codes_.capacity() + fits_.capacity() * sizeof(Fit) +
+  return floats_.capacity() * sizeof(float) + codes_.capacity() +
+         (scales_.capacity() + errors_.capacity()) * sizeof(float) +
          owners_.capacity() * sizeof(Owner);
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "graph/graph.h"
 
 namespace samtale {
 
@@ -45,11 +46,16 @@ class VectorRows {
 
   // Of at most kLengthMax.
   Place add(Owner owner, std::span<const float> vector);
+  // One of another's.
+  Place add(Owner owner, const VectorRows& other, Place place);
+  void reserve(std::size_t vectors);
   // Another vector lies at `place` afterwards, unless it was the last.
   void remove(Place place);
   [[nodiscard]] std::size_t size() const { return owners_.size(); }
   [[nodiscard]] Owner owner(Place place) const { return owners_[place]; }
   void set_owner(Place place, Owner owner) { owners_[place] = owner; }
+
+  [[nodiscard]] std::vector<float> vector(Place place) const;
 
   // Scores of `count` vectors from `first` on.
   void dot(std::span<const float> query, Place first, std::size_t count, float* scores) const;
@@ -58,20 +64,25 @@ class VectorRows {
   [[nodiscard]] float dot(std::span<const float> query, Place place) const;
   // For each of `count` vectors from `first` on, a number that its score is not above.
   void bounds(const QueryCode& query, Place first, std::size_t count, float* bounds) const;
+  // The same for one, of which the sum of its code's and the query's products, scaled by the code's
+  // scale alone, is known.
+  [[nodiscard]] float bound(const QueryCode& query, Place place, float product) const {
+    return query.scale * product + (query.length * errors_[place] + query.slack);
+  }
+
+  [[nodiscard]] CodeRows codes() const {
+    return {.codes = codes_, .scales = scales_, .dimension = dimension_};
+  }
 
   void shrink();
   [[nodiscard]] std::size_t bytes() const;
 
  private:
-  struct Fit {
-    float scale = 0;
-    float error = 0;  // Rounded up.
-  };
-
   std::size_t dimension_;
   std::vector<float> floats_;
   std::vector<std::int8_t> codes_;
-  std::vector<Fit> fits_;
+  std::vector<float> scales_;
+  std::vector<float> errors_;  // Rounded up.
   std::vector<Owner> owners_;
 };
 

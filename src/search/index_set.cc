@@ -1,5 +1,6 @@
 #include "search/index_set.h"
 
+#include <algorithm>
 #include <optional>
 #include <set>
 #include <utility>
@@ -40,8 +41,8 @@ Attributes attributes_of(const StoredConversation& stored) {
 
 }  // namespace
 
-IndexSet::IndexSet(std::string model, std::size_t dimension)
-    : model_(std::move(model)), dimension_(dimension) {}
+IndexSet::IndexSet(std::string model, std::size_t dimension, const IndexOptions& options)
+    : model_(std::move(model)), dimension_(dimension), options_(options) {}
 
 std::shared_ptr<const CompanyIndex> IndexSet::find(CompanyId company) const {
   const std::shared_lock lock(indexes_mutex_);
@@ -52,7 +53,7 @@ std::shared_ptr<const CompanyIndex> IndexSet::find(CompanyId company) const {
 std::shared_ptr<CompanyIndex> IndexSet::of(CompanyId company) {
   const std::unique_lock lock(indexes_mutex_);
   auto& index = indexes_[company];
-  if (!index) index = make_flat_index(dimension_);
+  if (!index) index = make_company_index(dimension_, options_);
   return index;
 }
 
@@ -78,6 +79,22 @@ Result<> IndexSet::refresh(const Store& store, CompanyId company, ConversationId
   return of(company)->put(conversation, attributes_of(*stored), entries);
 }
 
+Result<std::size_t> IndexSet::maintain(const std::stop_token& stop) {
+  std::vector<std::shared_ptr<CompanyIndex>> indexes;
+  {
+    const std::shared_lock lock(indexes_mutex_);
+    for (const auto& [company, index] : indexes_) indexes.push_back(index);
+  }
+  std::size_t maintained = 0;
+  for (const auto& index : indexes) {
+    const auto done = index->maintain(stop);
+    if (stop.stop_requested()) break;
+    if (!done) return std::unexpected(done.error());
+    maintained += *done ? 1 : 0;
+  }
+  return maintained;
+}
+
 IndexSize IndexSet::size() const {
   const std::shared_lock lock(indexes_mutex_);
   IndexSize sum;
@@ -86,6 +103,8 @@ IndexSize IndexSet::size() const {
     sum.conversations += one.conversations;
     sum.chunks += one.chunks;
     sum.vectors += one.vectors;
+    sum.graph_vectors += one.graph_vectors;
+    sum.recall = std::min(sum.recall, one.recall);
     sum.bytes += one.bytes;
   }
   return sum;

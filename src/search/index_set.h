@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <shared_mutex>
+#include <stop_token>
 #include <string>
 
 #include "base/result.h"
@@ -22,7 +23,7 @@ namespace samtale {
 // Threads: any method from any thread.
 class IndexSet {
  public:
-  IndexSet(std::string model, std::size_t dimension);
+  IndexSet(std::string model, std::size_t dimension, const IndexOptions& options = {});
 
   [[nodiscard]] const std::string& model() const { return model_; }
 
@@ -32,7 +33,11 @@ class IndexSet {
   // Makes the index say of the conversation what the store says now.
   Result<> refresh(const Store& store, CompanyId company, ConversationId conversation);
 
-  [[nodiscard]] IndexSize size() const;  // Of all.
+  // Makes or measures the graphs of large companies where it is due; returns how many. From one
+  // thread at a time; it takes seconds to minutes.
+  Result<std::size_t> maintain(const std::stop_token& stop);
+
+  [[nodiscard]] IndexSize size() const;  // Of all; the recall is the lowest.
   [[nodiscard]] IndexSize size(CompanyId company) const;
   [[nodiscard]] std::size_t companies() const;
 
@@ -41,6 +46,7 @@ class IndexSet {
 
   const std::string model_;
   const std::size_t dimension_;
+  const IndexOptions options_;
   // One refresh of a company at a time: else one that read before a deletion could put back after
   // it what the deletion took away.
   std::array<std::mutex, 16> refresh_mutexes_;

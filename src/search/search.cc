@@ -63,7 +63,8 @@ std::size_t count_values(const SearchFilters& filters) {
 std::string fingerprint(CompanyId company, const SearchRequest& request) {
   const auto& filters = request.filters;
   std::string text = std::to_string(number(company)) + "\n" + request.query + "\n" +
-                     std::to_string(static_cast<int>(request.mode)) + "\n";
+                     std::to_string(static_cast<int>(request.mode)) +
+                     (request.exact ? " exact\n" : "\n");
   text.append(reinterpret_cast<const char*>(request.vector.data()),
               request.vector.size() * sizeof(float));
   const auto add_all = [&text](std::string_view name, const std::vector<std::string>& values) {
@@ -184,7 +185,9 @@ Result<std::vector<Searcher::Scored>> Searcher::find(const CompanyIndex& index,
       return std::unexpected(std::move(vector).error().during("embed the query"));
     }
     if (vector) {
-      SAMTALE_TRY(near, index.nearest(*vector, candidates, filter));
+      SAMTALE_TRY(auto found, index.nearest(*vector, candidates, filter, request.exact));
+      near = std::move(found.hits);
+      answer.is_exact = found.is_exact;
     } else {
       answer.degraded =
           "the embedder is away, so this was searched by words alone: " + vector.error().message;

@@ -41,6 +41,7 @@ struct SearchRequest {
   std::size_t limit = 10;  // 1 to 100 conversations.
   std::size_t chunks = 3;  // 1 to 10 of each.
   std::string cursor;
+  bool exact = false;  // Asks for every vector to be compared, however many there are.
   SearchFilters filters;
 };
 

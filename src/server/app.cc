@@ -77,8 +77,8 @@ Result<> App::build() {
   }
 
   SAMTALE_TRY(embedder_, make_embedder(config_, *http_client_, clock_, random_, log_));
-  indexes_ =
-      std::make_unique<IndexSet>(embedder_.embedder->model_id(), embedder_.embedder->dimension());
+  indexes_ = std::make_unique<IndexSet>(embedder_.embedder->model_id(),
+                                        embedder_.embedder->dimension(), index_options(config_));
   auto options = search_options(config_);
   SAMTALE_TRY(options.cursor_key, read_or_make_secret(*files_, random_, data, "cursor.key"));
   searcher_ = std::make_unique<Searcher>(*indexes_, *store_, *embedder_.embedder, clock_,
@@ -190,6 +190,11 @@ Result<> App::start() {
         return 0;
       },
       upkeep);
+  workers_.emplace_back([this, upkeep](const std::stop_token& stop) {
+    be_nice();
+    const auto maintain = [this, &stop] { return indexes_->maintain(stop); };
+    run_worker("graph", maintain, upkeep, clock_, log_, stop);
+  });
   workers_.emplace_back([this] {
     be_nice();
     const auto asked = enqueue_missing_embeddings(*store_, embedder_.embedder->model_id());

@@ -104,6 +104,10 @@ void App::export_metrics() {
   gauge("samtale_index_chunks", "Searchable chunks.", [indexes] { return indexes->size().chunks; });
   gauge("samtale_index_vectors", "Chunks with a vector.",
         [indexes] { return indexes->size().vectors; });
+  gauge("samtale_index_graph_vectors", "Of them, in the graph of a large company.",
+        [indexes] { return indexes->size().graph_vectors; });
+  gauge("samtale_index_recall", "Share of the nearest that searches by a graph find; the lowest.",
+        [indexes] { return indexes->size().recall; });
   gauge("samtale_index_bytes", "Memory held by the indexes.",
         [indexes] { return indexes->size().bytes; });
 

@@ -123,6 +123,13 @@ SearchOptions search_options(const Config& config) {
   return options;
 }
 
+IndexOptions index_options(const Config& config) {
+  IndexOptions options;
+  options.graph_from = config.search.graph_from;
+  options.recall_target = config.search.recall_target;
+  return options;
+}
+
 Result<OpenAiEmbedderOptions> embedding_server_options(const Config& config) {
   const auto& embed = config.embed;
   OpenAiEmbedderOptions options;

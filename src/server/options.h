@@ -11,6 +11,7 @@
 #include "embed/managed_embedder.h"
 #include "embed/openai_embedder.h"
 #include "http/server.h"
+#include "index/company_index.h"
 #include "ingest/workers.h"
 #include "search/search.h"
 #include "store/sqlite_store.h"
@@ -29,6 +30,7 @@ namespace samtale {
 [[nodiscard]] WorkerOptions worker_options(const Config& config);
 // Without the key of the cursors.
 [[nodiscard]] SearchOptions search_options(const Config& config);
+[[nodiscard]] IndexOptions index_options(const Config& config);
 // Reads the file with the server's key. Errors: invalid_argument.
 [[nodiscard]] Result<OpenAiEmbedderOptions> embedding_server_options(const Config& config);
 [[nodiscard]] Result<ManagedEmbedderOptions> managed_embedder_options(const Config& config);

@@ -81,6 +81,9 @@ void add_search(const Config& config, Texts& all) {
   const auto search = search_options(config);
   all["search.vector_share"] = text(search.vector_share);
   all["search.candidates"] = text(search.candidates);
+  const auto index = index_options(config);
+  all["index.graph_from"] = text(index.graph_from);
+  all["index.recall_target"] = text(index.recall_target);
   const auto managed = managed_embedder_options(config);
   ASSERT_TRUE(managed);
   all["managed.command"] = testing::PrintToString(managed->command);
@@ -165,6 +168,8 @@ std::vector<Row> rows(const std::string& key_file) {
       {"embed.command", R"(["two", "{port}"])", {"managed.command"}, kManaged},
       {"search.hybrid_weight", "0.25", {"search.vector_share"}},
       {"search.candidates", "20", {"search.candidates"}},
+      {"search.graph_from", "7", {"index.graph_from"}},
+      {"search.recall_target", "0.9", {"index.recall_target"}},
       {"limits.events_per_second", "2", {"tenant.events_per_second"}},
       {"limits.burst_seconds", "3", {"tenant.burst_seconds"}},
       {"limits.failures_max", "2", {"tenant.failures_max"}},

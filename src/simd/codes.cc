@@ -6,18 +6,28 @@
 namespace samtale {
 namespace {
 
+std::int32_t dot_scalar(const std::int16_t* query, const std::int8_t* row, std::size_t dimension) {
+  std::int32_t sum = 0;
+  for (std::size_t i = 0; i < dimension; ++i) sum += std::int32_t{query[i]} * row[i];
+  return sum;
+}
+
 void dot_rows_scalar(const std::int16_t* query, const std::int8_t* rows, std::size_t count,
                      std::size_t dimension, std::int32_t* out) {
+  for (std::size_t r = 0; r < count; ++r)
+    out[r] = dot_scalar(query, rows + r * dimension, dimension);
+}
+
+void dot_some_scalar(const std::int16_t* query, const std::int8_t* rows,
+                     const std::uint32_t* places, std::size_t count, std::size_t dimension,
+                     std::int32_t* out) {
   for (std::size_t r = 0; r < count; ++r) {
-    std::int32_t sum = 0;
-    for (std::size_t i = 0; i < dimension; ++i) {
-      sum += std::int32_t{query[i]} * rows[r * dimension + i];
-    }
-    out[r] = sum;
+    out[r] = dot_scalar(query, rows + places[r] * dimension, dimension);
   }
 }
 
-constexpr CodeKernels kScalar{.name = "scalar", .dot_rows = dot_rows_scalar};
+constexpr CodeKernels kScalar{
+    .name = "scalar", .dot_rows = dot_rows_scalar, .dot_some = dot_some_scalar};
 
 const CodeKernels& choose() {
   const char* variable = std::getenv("SAMTALE_SIMD");

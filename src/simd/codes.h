@@ -14,6 +14,9 @@ struct CodeKernels {
   // widened, because it is met once a row and a code of it would be widened as often.
   void (*dot_rows)(const std::int16_t* query, const std::int8_t* rows, std::size_t count,
                    std::size_t dimension, std::int32_t* out);
+  // The same for the rows at `places`, which may lie far apart: those to come are fetched ahead.
+  void (*dot_some)(const std::int16_t* query, const std::int8_t* rows, const std::uint32_t* places,
+                   std::size_t count, std::size_t dimension, std::int32_t* out);
 };
 
 // Chosen once, at the first call: AVX-512 if the processor has it, else AVX2, else scalar. The

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <random>
 #include <vector>
 
@@ -27,6 +28,17 @@ std::vector<std::int32_t> sums(const CodeKernels& kernels, const std::vector<std
   return out;
 }
 
+// Backwards, and one of them twice.
+std::vector<std::int32_t> sums_of_some(const CodeKernels& kernels,
+                                       const std::vector<std::int16_t>& query,
+                                       const std::vector<std::int8_t>& rows) {
+  const std::vector<std::uint32_t> places{4, 3, 2, 1, 0, 3};
+  std::vector<std::int32_t> out(places.size());
+  kernels.dot_some(query.data(), rows.data(), places.data(), places.size(), query.size(),
+                   out.data());
+  return out;
+}
+
 TEST(CodesTest, sum_by_hand) {
   EXPECT_EQ(sums(scalar_code_kernels(), {1, -2}, {1, 1, 3, 0, 0, 4, -5, -6, 127, -127}),
             (std::vector<std::int32_t>{-1, 3, -8, 7, 381}));
@@ -44,6 +56,11 @@ TEST(CodesTest, every_kernel_gives_the_same_sums_at_every_dimension) {
 
       ASSERT_EQ(sums(*kernels, query, rows), sums(scalar_code_kernels(), query, rows))
           << kernels->name << " " << dimension;
+      auto backwards = sums(*kernels, query, rows);
+      std::ranges::reverse(backwards);
+      backwards.push_back(backwards[1]);
+      ASSERT_EQ(sums_of_some(*kernels, query, rows), backwards) << kernels->name;
+      ASSERT_EQ(sums_of_some(scalar_code_kernels(), query, rows), backwards);
     }
   }
 }

@@ -4,6 +4,8 @@
 
 #include <immintrin.h>
 
+#include <algorithm>
+
 // Marked function by function, as in distance_avx2.cc.
 #define SAMTALE_AVX2 __attribute__((target("avx2")))
 #define SAMTALE_AVX512 __attribute__((target("avx512f,avx512bw")))
@@ -15,6 +17,14 @@ inline std::int32_t add_tail(std::int32_t sum, const std::int16_t* query, const 
                              std::size_t from, std::size_t dimension) {
   for (std::size_t i = from; i < dimension; ++i) sum += std::int32_t{query[i]} * row[i];
   return sum;
+}
+
+// Rows so far ahead are on their way while one is scored.
+constexpr std::size_t kAhead = 4;
+constexpr std::size_t kCacheLine = 64;
+
+inline void fetch(const std::int8_t* row, std::size_t dimension) {
+  for (std::size_t i = 0; i < dimension; i += kCacheLine) __builtin_prefetch(row + i);
 }
 
 SAMTALE_AVX2 inline std::int32_t total(__m256i eight) {
@@ -30,19 +40,41 @@ SAMTALE_AVX2 inline __m256i step(__m256i sum, const std::int16_t* query, const s
   return _mm256_add_epi32(sum, _mm256_madd_epi16(wide, codes));
 }
 
+SAMTALE_AVX2 inline std::int32_t dot_avx2(const std::int16_t* query, const std::int8_t* row,
+                                          std::size_t dimension) {
+  auto even = _mm256_setzero_si256();
+  auto odd = _mm256_setzero_si256();
+  std::size_t i = 0;
+  for (; i + 32 <= dimension; i += 32) {
+    even = step(even, query + i, row + i);
+    odd = step(odd, query + i + 16, row + i + 16);
+  }
+  return add_tail(total(_mm256_add_epi32(even, odd)), query, row, i, dimension);
+}
+
 SAMTALE_AVX2 void dot_rows_avx2(const std::int16_t* query, const std::int8_t* rows,
                                 std::size_t count, std::size_t dimension, std::int32_t* out) {
-  for (std::size_t r = 0; r < count; ++r) {
-    const auto* row = rows + r * dimension;
-    auto even = _mm256_setzero_si256();
-    auto odd = _mm256_setzero_si256();
-    std::size_t i = 0;
-    for (; i + 32 <= dimension; i += 32) {
-      even = step(even, query + i, row + i);
-      odd = step(odd, query + i + 16, row + i + 16);
-    }
-    out[r] = add_tail(total(_mm256_add_epi32(even, odd)), query, row, i, dimension);
+  for (std::size_t r = 0; r < count; ++r) out[r] = dot_avx2(query, rows + r * dimension, dimension);
+}
+
+SAMTALE_AVX2 void dot_some_avx2(const std::int16_t* query, const std::int8_t* rows,
+                                const std::uint32_t* places, std::size_t count,
+                                std::size_t dimension, std::int32_t* out) {
+  for (std::size_t r = 0; r < std::min(kAhead, count); ++r) {
+    fetch(rows + places[r] * dimension, dimension);
   }
+  for (std::size_t r = 0; r < count; ++r) {
+    if (r + kAhead < count) fetch(rows + places[r + kAhead] * dimension, dimension);
+    out[r] = dot_avx2(query, rows + places[r] * dimension, dimension);
+  }
+}
+
+// Through memory: g++ 12 warns of the undefined halves in its own _mm512_reduce_add_epi32.
+SAMTALE_AVX512 inline std::int32_t total(__m512i sixteen) {
+  alignas(64) std::int32_t lanes[16];
+  _mm512_store_si512(lanes, sixteen);
+  const auto* halves = reinterpret_cast<const __m256i*>(lanes);
+  return total(_mm256_add_epi32(_mm256_load_si256(halves), _mm256_load_si256(halves + 1)));
 }
 
 SAMTALE_AVX512 inline __m512i step(__m512i sum, const std::int16_t* query, const std::int8_t* row) {
@@ -51,28 +83,40 @@ SAMTALE_AVX512 inline __m512i step(__m512i sum, const std::int16_t* query, const
   return _mm512_add_epi32(sum, _mm512_madd_epi16(_mm512_loadu_si512(query), codes));
 }
 
+SAMTALE_AVX512 inline std::int32_t dot_avx512(const std::int16_t* query, const std::int8_t* row,
+                                              std::size_t dimension) {
+  auto even = _mm512_setzero_si512();
+  auto odd = _mm512_setzero_si512();
+  std::size_t i = 0;
+  for (; i + 64 <= dimension; i += 64) {
+    even = step(even, query + i, row + i);
+    odd = step(odd, query + i + 32, row + i + 32);
+  }
+  return add_tail(total(_mm512_add_epi32(even, odd)), query, row, i, dimension);
+}
+
 SAMTALE_AVX512 void dot_rows_avx512(const std::int16_t* query, const std::int8_t* rows,
                                     std::size_t count, std::size_t dimension, std::int32_t* out) {
   for (std::size_t r = 0; r < count; ++r) {
-    const auto* row = rows + r * dimension;
-    auto even = _mm512_setzero_si512();
-    auto odd = _mm512_setzero_si512();
-    std::size_t i = 0;
-    for (; i + 64 <= dimension; i += 64) {
-      even = step(even, query + i, row + i);
-      odd = step(odd, query + i + 32, row + i + 32);
-    }
-    // Through memory: g++ 12 warns of the undefined halves in its own _mm512_reduce_add_epi32.
-    alignas(64) std::int32_t lanes[16];
-    _mm512_store_si512(lanes, _mm512_add_epi32(even, odd));
-    const auto* halves = reinterpret_cast<const __m256i*>(lanes);
-    const auto eight = _mm256_add_epi32(_mm256_load_si256(halves), _mm256_load_si256(halves + 1));
-    out[r] = add_tail(total(eight), query, row, i, dimension);
+    out[r] = dot_avx512(query, rows + r * dimension, dimension);
   }
 }
 
-constexpr CodeKernels kAvx2{.name = "avx2", .dot_rows = dot_rows_avx2};
-constexpr CodeKernels kAvx512{.name = "avx512", .dot_rows = dot_rows_avx512};
+SAMTALE_AVX512 void dot_some_avx512(const std::int16_t* query, const std::int8_t* rows,
+                                    const std::uint32_t* places, std::size_t count,
+                                    std::size_t dimension, std::int32_t* out) {
+  for (std::size_t r = 0; r < std::min(kAhead, count); ++r) {
+    fetch(rows + places[r] * dimension, dimension);
+  }
+  for (std::size_t r = 0; r < count; ++r) {
+    if (r + kAhead < count) fetch(rows + places[r + kAhead] * dimension, dimension);
+    out[r] = dot_avx512(query, rows + places[r] * dimension, dimension);
+  }
+}
+
+constexpr CodeKernels kAvx2{.name = "avx2", .dot_rows = dot_rows_avx2, .dot_some = dot_some_avx2};
+constexpr CodeKernels kAvx512{
+    .name = "avx512", .dot_rows = dot_rows_avx512, .dot_some = dot_some_avx512};
 
 }  // namespace
 

@@ -1,7 +1,7 @@
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <limits>
+#include <memory>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
@@ -9,7 +9,7 @@
 #include "index/company_index.h"
 #include "index/fair_shared_mutex.h"
 #include "index/top_hits.h"
-#include "index/vector_rows.h"
+#include "index/vector_tiers.h"
 #include "index/word_index.h"
 #include "text/words.h"
 
@@ -19,19 +19,12 @@ namespace {
 constexpr std::uint32_t kNone = std::numeric_limits<std::uint32_t>::max();
 constexpr double kUnitTolerance = 1e-3;
 
-// Vectors scored at a time: their scores stay in the L1 cache.
-constexpr std::size_t kBlock = 256;
-
-// With fewer vectors for each hit wanted most are looked at anyway, and their codes are not worth
-// reading.
-constexpr std::size_t kCodesFrom = 8;
-
 // Removed rows are tidied up when there are many, and half as many as live ones: each removal then
 // pays for three rows at most, and a small company holds little that is dead.
 constexpr std::size_t kRemovedRowsMin = 64;
 
 // Rows are counted in 32 bits; this is far beyond what a machine holds.
-constexpr std::size_t kRowsMax = std::size_t{1} << 31;
+constexpr std::size_t kRowsMax = VectorTiers::kVectorsMax;
 
 std::size_t string_bytes(const std::string& text) {
   return text.capacity() > std::string().capacity() ? text.capacity() + 1 : 0;
@@ -54,23 +47,26 @@ std::size_t attribute_bytes(const Attributes& attributes) {
   return bytes;
 }
 
-// Every vector is compared, at least by its code, and every posting read. Exact by construction,
-// and what any other index is measured against.
-class FlatIndex final : public CompanyIndex {
+// Every posting is read, and every vector is compared, at least by its code, but those in the graph
+// of a large company.
+class TieredIndex final : public CompanyIndex {
  public:
-  explicit FlatIndex(std::size_t dimension) : dimension_(dimension), vectors_(dimension) {}
+  TieredIndex(std::size_t dimension, const IndexOptions& options)
+      : dimension_(dimension), vectors_(dimension, options) {}
 
   Result<> put(ConversationId conversation, Attributes attributes,
                std::span<const IndexChunk> chunks) override;
   void remove(ConversationId conversation) override;
-  Result<std::vector<ChunkHit>> nearest(std::span<const float> query, std::size_t limit,
-                                        const ConversationFilter& filter) const override;
+  Result<NearChunks> nearest(std::span<const float> query, std::size_t limit,
+                             const ConversationFilter& filter, bool must_be_exact) const override;
   std::vector<ChunkHit> words(std::string_view query, std::size_t limit,
                               const ConversationFilter& filter) const override;
   double inverse_document_frequency(std::string_view word) const override;
   IndexSize size() const override;
+  Result<bool> maintain(const std::stop_token& stop) override;
 
  private:
+  class Hits;
   // A conversation's place; used again after it is removed.
   struct Slot {
     ConversationId id;
@@ -83,7 +79,7 @@ class FlatIndex final : public CompanyIndex {
   struct Row {
     std::uint32_t slot = kNone;  // kNone: removed.
     std::uint32_t ordinal = 0;
-    VectorRows::Place vector = kNone;  // kNone: has none.
+    VectorTiers::Place vector = kNone;  // kNone: has none.
     std::uint64_t text_hash = 0;
   };
 
@@ -95,7 +91,7 @@ class FlatIndex final : public CompanyIndex {
   void put_same_texts(ConversationId conversation, Attributes attributes,
                       std::span<const IndexChunk> chunks);
   void remove_locked(ConversationId conversation);
-  void remove_vector(VectorRows::Place place);
+  void remove_vector(VectorTiers::Place place);
   void compact_if_due();
   void forget_unused_slots();
   std::vector<bool> allowed_slots(const ConversationFilter& filter) const;
@@ -109,11 +105,11 @@ class FlatIndex final : public CompanyIndex {
   std::vector<Row> rows_;  // A conversation's lie together, in its order of chunks.
   std::size_t removed_rows_ = 0;
   std::size_t attribute_bytes_ = 0;
-  VectorRows vectors_;
+  VectorTiers vectors_;
   WordIndex words_;
 };
 
-Result<> FlatIndex::check(std::span<const IndexChunk> chunks) const {
+Result<> TieredIndex::check(std::span<const IndexChunk> chunks) const {
   std::unordered_set<std::uint32_t> ordinals;
   for (const auto& chunk : chunks) {
     const auto step = "chunk " + std::to_string(chunk.ordinal);
@@ -132,7 +128,7 @@ Result<> FlatIndex::check(std::span<const IndexChunk> chunks) const {
   return {};
 }
 
-std::uint32_t FlatIndex::take_slot() {
+std::uint32_t TieredIndex::take_slot() {
   if (free_slots_.empty()) {
     slots_.emplace_back();
     return static_cast<std::uint32_t>(slots_.size() - 1);
@@ -142,8 +138,8 @@ std::uint32_t FlatIndex::take_slot() {
   return slot;
 }
 
-bool FlatIndex::has_texts(ConversationId conversation, std::span<const IndexChunk> chunks,
-                          std::span<const std::uint64_t> hashes) const {
+bool TieredIndex::has_texts(ConversationId conversation, std::span<const IndexChunk> chunks,
+                            std::span<const std::uint64_t> hashes) const {
   const auto found = slot_of_.find(conversation);
   if (found == slot_of_.end()) return false;
   const auto& slot = slots_[found->second];
@@ -155,8 +151,8 @@ bool FlatIndex::has_texts(ConversationId conversation, std::span<const IndexChun
   return true;
 }
 
-void FlatIndex::put_same_texts(ConversationId conversation, Attributes attributes,
-                               std::span<const IndexChunk> chunks) {
+void TieredIndex::put_same_texts(ConversationId conversation, Attributes attributes,
+                                 std::span<const IndexChunk> chunks) {
   auto& slot = slots_[slot_of_.at(conversation)];
   attribute_bytes_ += attribute_bytes(attributes) - attribute_bytes(slot.attributes);
   slot.attributes = std::move(attributes);
@@ -167,8 +163,8 @@ void FlatIndex::put_same_texts(ConversationId conversation, Attributes attribute
   }
 }
 
-Result<> FlatIndex::put(ConversationId conversation, Attributes attributes,
-                        std::span<const IndexChunk> chunks) {
+Result<> TieredIndex::put(ConversationId conversation, Attributes attributes,
+                          std::span<const IndexChunk> chunks) {
   SAMTALE_TRY_VOID(check(chunks));
   std::vector<std::uint64_t> hashes;
   hashes.reserve(chunks.size());
@@ -214,13 +210,13 @@ Result<> FlatIndex::put(ConversationId conversation, Attributes attributes,
   return {};
 }
 
-void FlatIndex::remove(ConversationId conversation) {
+void TieredIndex::remove(ConversationId conversation) {
   const auto lock = index_mutex_.write();
   remove_locked(conversation);
   compact_if_due();
 }
 
-void FlatIndex::remove_locked(ConversationId conversation) {
+void TieredIndex::remove_locked(ConversationId conversation) {
   const auto found = slot_of_.find(conversation);
   if (found == slot_of_.end()) return;
   auto& slot = slots_[found->second];
@@ -236,12 +232,11 @@ void FlatIndex::remove_locked(ConversationId conversation) {
   slot_of_.erase(found);
 }
 
-void FlatIndex::remove_vector(VectorRows::Place place) {
-  vectors_.remove(place);
-  if (place < vectors_.size()) rows_[vectors_.owner(place)].vector = place;
+void TieredIndex::remove_vector(VectorTiers::Place place) {
+  if (const auto moved = vectors_.remove(place)) rows_[moved->owner].vector = moved->place;
 }
 
-void FlatIndex::compact_if_due() {
+void TieredIndex::compact_if_due() {
   const auto live = rows_.size() - removed_rows_;
   if (removed_rows_ < kRemovedRowsMin || removed_rows_ < live / 2) return;
   std::vector<std::uint32_t> new_rows(rows_.size(), WordIndex::kRemoved);
@@ -251,7 +246,6 @@ void FlatIndex::compact_if_due() {
     const auto& row = rows_[r];
     if (row.slot == kNone) continue;
     new_rows[r] = static_cast<std::uint32_t>(kept.size());
-    if (row.vector != kNone) vectors_.set_owner(row.vector, new_rows[r]);
     kept.push_back(row);
   }
   for (auto& slot : slots_) {
@@ -260,11 +254,12 @@ void FlatIndex::compact_if_due() {
   rows_ = std::move(kept);
   removed_rows_ = 0;
   words_.compact(new_rows);
+  vectors_.renumber(new_rows);
   vectors_.shrink();
   forget_unused_slots();
 }
 
-void FlatIndex::forget_unused_slots() {
+void TieredIndex::forget_unused_slots() {
   std::vector<Slot> kept;
   kept.reserve(slot_of_.size());
   std::vector<std::uint32_t> new_slots(slots_.size());
@@ -280,7 +275,7 @@ void FlatIndex::forget_unused_slots() {
   slot_of_.rehash(0);
 }
 
-std::vector<bool> FlatIndex::allowed_slots(const ConversationFilter& filter) const {
+std::vector<bool> TieredIndex::allowed_slots(const ConversationFilter& filter) const {
   std::vector<bool> allowed(slots_.size());
   for (std::size_t s = 0; s < slots_.size(); ++s) {
     allowed[s] = slots_[s].is_used && (!filter || filter(slots_[s].attributes));
@@ -288,58 +283,66 @@ std::vector<bool> FlatIndex::allowed_slots(const ConversationFilter& filter) con
   return allowed;
 }
 
-ChunkHit FlatIndex::hit(const Row& row, float score) const {
+ChunkHit TieredIndex::hit(const Row& row, float score) const {
   return {.conversation = slots_[row.slot].id, .ordinal = row.ordinal, .score = score};
 }
 
-Result<std::vector<ChunkHit>> FlatIndex::nearest(std::span<const float> query, std::size_t limit,
-                                                 const ConversationFilter& filter) const {
-  if (dimension_ == 0) return std::vector<ChunkHit>();
+// The best chunks of what a search finds.
+class TieredIndex::Hits final : public VectorTiers::Sink {
+ public:
+  Hits(const TieredIndex& index, std::size_t limit, const std::vector<bool>& allowed)
+      : index_(index), allowed_(allowed), top_(limit) {}
+  bool allows(VectorTiers::Owner owner) const override {
+    return allowed_[index_.rows_[owner].slot];
+  }
+  float score_min() const override { return top_.score_min(); }
+  void offer(VectorTiers::Owner owner, float score) override {
+    top_.offer(index_.hit(index_.rows_[owner], score));
+  }
+  std::vector<ChunkHit> take() { return std::move(top_).take(); }
+
+ private:
+  const TieredIndex& index_;
+  const std::vector<bool>& allowed_;
+  TopHits top_;
+};
+
+Result<NearChunks> TieredIndex::nearest(std::span<const float> query, std::size_t limit,
+                                        const ConversationFilter& filter,
+                                        bool must_be_exact) const {
+  if (dimension_ == 0) return NearChunks{};
   SAMTALE_TRY(const auto length, checked_length(query, dimension_));
   std::vector<float> unit(query.begin(), query.end());
   for (auto& value : unit) value = static_cast<float>(value / length);
 
   const auto lock = index_mutex_.read();
-  const auto allowed = allowed_slots(filter);
-  const auto is_allowed = [&](std::size_t place) {
-    return allowed[rows_[vectors_.owner(static_cast<VectorRows::Place>(place))].slot];
-  };
-  const bool by_code = vectors_.size() / kCodesFrom >= limit;
-  const auto code = by_code ? encode_query(unit) : QueryCode();
-  TopHits top(limit);
-  // By code only what a score can be at most.
-  std::array<float, kBlock> scores;
-  for (std::size_t begin = 0; begin < vectors_.size();) {
-    if (filter && !is_allowed(begin)) {
-      ++begin;
-      continue;
-    }
-    auto end = std::min(begin + kBlock, vectors_.size());
-    if (filter) {
-      for (auto i = begin + 1; i < end; ++i) {
-        if (!is_allowed(i)) end = i;
-      }
-    }
-    const auto first = static_cast<VectorRows::Place>(begin);
-    if (by_code) {
-      vectors_.bounds(code, first, end - begin, scores.data());
-    } else {
-      vectors_.dot(unit, first, end - begin, scores.data());
-    }
-    for (auto i = begin; i < end; ++i) {
-      auto score = scores[i - begin];
-      if (score < top.score_min()) continue;
-      if (by_code) score = vectors_.dot(unit, static_cast<VectorRows::Place>(i));
-      if (score < top.score_min()) continue;
-      top.offer(hit(rows_[vectors_.owner(static_cast<VectorRows::Place>(i))], score));
-    }
-    begin = end;
+  const auto allowed = filter ? allowed_slots(filter) : std::vector<bool>();
+  double share = 1;
+  if (filter) {
+    const auto count = static_cast<double>(std::ranges::count(allowed, true));
+    // Below 1, so that the filter is asked.
+    share = std::min(count / static_cast<double>(slot_of_.size() + 1), 1.0);
   }
-  return std::move(top).take();
+  Hits hits(*this, limit, allowed);
+  const bool is_exact = vectors_.nearest(unit, limit, share, must_be_exact, hits);
+  return NearChunks{.hits = hits.take(), .is_exact = is_exact};
 }
 
-std::vector<ChunkHit> FlatIndex::words(std::string_view query, std::size_t limit,
-                                       const ConversationFilter& filter) const {
+Result<bool> TieredIndex::maintain(const std::stop_token& stop) {
+  std::shared_ptr<VectorTiers::Work> work;
+  {
+    const auto lock = index_mutex_.write();
+    work = vectors_.begin_work();
+  }
+  if (!work) return false;
+  SAMTALE_TRY_VOID(VectorTiers::run_work(*work, stop));
+  const auto lock = index_mutex_.write();
+  for (const auto& moved : vectors_.end_work(*work)) rows_[moved.owner].vector = moved.place;
+  return true;
+}
+
+std::vector<ChunkHit> TieredIndex::words(std::string_view query, std::size_t limit,
+                                         const ConversationFilter& filter) const {
   const auto terms = samtale::words(query);
 
   const auto lock = index_mutex_.read();
@@ -354,18 +357,20 @@ std::vector<ChunkHit> FlatIndex::words(std::string_view query, std::size_t limit
   return std::move(top).take();
 }
 
-double FlatIndex::inverse_document_frequency(std::string_view word) const {
+double TieredIndex::inverse_document_frequency(std::string_view word) const {
   const auto lock = index_mutex_.read();
   return words_.inverse_document_frequency(word);
 }
 
-IndexSize FlatIndex::size() const {
+IndexSize TieredIndex::size() const {
   const auto lock = index_mutex_.read();
   // A node of the table: the pair and the link to the next; malloc rounds it up.
   constexpr std::size_t kNodeBytes = 48;
   return {.conversations = slot_of_.size(),
           .chunks = rows_.size() - removed_rows_,
           .vectors = vectors_.size(),
+          .graph_vectors = vectors_.graph_size(),
+          .recall = vectors_.recall(),
           .bytes = sizeof(*this) + slot_of_.size() * kNodeBytes +
                    slot_of_.bucket_count() * sizeof(void*) + slots_.capacity() * sizeof(Slot) +
                    free_slots_.capacity() * sizeof(std::uint32_t) + rows_.capacity() * sizeof(Row) +
@@ -374,8 +379,9 @@ IndexSize FlatIndex::size() const {
 
 }  // namespace
 
-std::unique_ptr<CompanyIndex> make_flat_index(std::size_t dimension) {
-  return std::make_unique<FlatIndex>(dimension);
+std::unique_ptr<CompanyIndex> make_company_index(std::size_t dimension,
+                                                 const IndexOptions& options) {
+  return std::make_unique<TieredIndex>(dimension, options);
 }
 
 }  // namespace samtale

@@ -41,7 +41,7 @@ std::vector<float> unit_vector(std::mt19937_64& random) {
 const CompanyIndex& filled_index() {
   static const auto index = [] {
     std::mt19937_64 random(1);
-    auto made = make_flat_index(kDimension);
+    auto made = make_company_index(kDimension);
     for (int c = 0; c < kChunks / 10; ++c) {
       std::vector<std::string> texts(10);
       std::vector<std::vector<float>> vectors(10);

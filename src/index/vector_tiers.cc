@@ -1,0 +1,411 @@
+#include "index/vector_tiers.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "base/check.h"
+
+namespace samtale {
+namespace {
+
+constexpr int kTierShift = 30;
+constexpr std::uint32_t kPlaceMask = (std::uint32_t{1} << kTierShift) - 1;
+
+// Vectors scored at a time: their scores stay in the L1 cache.
+constexpr std::size_t kBlock = 256;
+// With fewer vectors for each hit wanted most are looked at anyway, and their codes are not worth
+// reading.
+constexpr std::size_t kCodesFrom = 8;
+
+// A new graph costs the building of all of it, so each waits for half as many vectors again, or
+// until a quarter of it is dead.
+constexpr std::size_t kTailShare = 2;
+constexpr std::size_t kRemovedShare = 4;
+
+// A walk sees at least so many: with fewer it goes astray.
+constexpr std::size_t kWidthMin = 32;
+// A walk that would see so large a part of all is slower than the scan.
+constexpr std::size_t kWalkShare = 16;
+// Below, a scan of what the filter allows is cheaper than a walk through what it does not.
+constexpr double kFilterShareMin = 0.3;
+
+constexpr std::size_t kQueries = 128;
+constexpr std::uint64_t kCalibrateAfter = 1024;
+constexpr std::array<float, 10> kEfforts{1, 1.25, 1.5, 2, 3, 4, 6, 8, 12, 16};
+// For the first results and for a long list, which hybrid search asks for.
+constexpr std::array<std::size_t, 2> kCalibratedLimits{10, 200};
+constexpr double kConfidence = 1.645;  // One-sided, 95 %.
+
+struct Best {
+  float score;
+  VectorRows::Place place;
+};
+
+std::size_t width(std::size_t limit, double effort) {
+  return static_cast<std::size_t>(static_cast<double>(std::max(limit, kWidthMin)) * effort);
+}
+
+// The `limit` nearest rows but `self`, best first, by brute force over the codes.
+std::vector<Best> scan(const VectorRows& rows, std::span<const float> unit, std::size_t limit,
+                       std::optional<VectorRows::Place> self) {
+  const auto code = encode_query(unit);
+  const auto is_better = [](const Best& a, const Best& b) { return a.score > b.score; };
+  std::vector<Best> best;
+  std::array<float, kBlock> bounds;
+  for (std::size_t begin = 0; begin < rows.size(); begin += kBlock) {
+    const auto count = std::min(kBlock, rows.size() - begin);
+    rows.bounds(code, static_cast<VectorRows::Place>(begin), count, bounds.data());
+    for (std::size_t i = 0; i < count; ++i) {
+      const auto place = static_cast<VectorRows::Place>(begin + i);
+      if (place == self || (best.size() == limit && bounds[i] < best.front().score)) continue;
+      best.push_back({rows.dot(unit, place), place});
+      std::ranges::push_heap(best, is_better);
+      if (best.size() <= limit) continue;
+      std::ranges::pop_heap(best, is_better);
+      best.pop_back();
+    }
+  }
+  std::ranges::sort(best, is_better);
+  return best;
+}
+
+}  // namespace
+
+struct VectorTiers::Work {
+  struct Query {
+    std::vector<float> unit;
+    std::optional<VectorRows::Place> self;  // It lies there, and is no find.
+  };
+
+  // A merge: of these, in the order of `origins`, into `made`. Else `graph` is measured anew.
+  std::array<std::shared_ptr<const Tier>, kNoTier> sources;
+  std::vector<Place> origins;
+  std::shared_ptr<Tier> made;
+  std::shared_ptr<Tier> graph;
+
+  std::size_t dimension = 0;
+  IndexOptions options;
+  std::vector<Query> queries;
+  // The result, for a tier that is being searched.
+  float effort = 1;
+  double recall = 1;
+};
+
+VectorTiers::VectorTiers(std::size_t dimension, const IndexOptions& options)
+    : dimension_(dimension), options_(options) {
+  tiers_[tail_] = std::make_shared<Tier>(dimension);
+}
+
+VectorTiers::Place VectorTiers::add(Owner owner, std::span<const float> vector) {
+  const auto place = tiers_[tail_]->rows.add(owner, vector);
+  return static_cast<Place>(tail_) << kTierShift | place;
+}
+
+std::optional<VectorTiers::Moved> VectorTiers::remove(Place place) {
+  const auto number = static_cast<TierNumber>(place >> kTierShift);
+  auto& tier = *tiers_[number];
+  if (number != tail_) {
+    tier.rows.set_owner(place & kPlaceMask, kNobody);
+    ++tier.removed;
+    return std::nullopt;
+  }
+  tier.rows.remove(place & kPlaceMask);
+  if ((place & kPlaceMask) == tier.rows.size()) return std::nullopt;
+  return Moved{.owner = tier.rows.owner(place & kPlaceMask), .place = place};
+}
+
+void VectorTiers::renumber(std::span<const Owner> new_owners) {
+  for (const auto& tier : tiers_) {
+    if (!tier) continue;
+    for (VectorRows::Place p = 0; p < tier->rows.size(); ++p) {
+      const auto owner = tier->rows.owner(p);
+      if (owner != kNobody) tier->rows.set_owner(p, new_owners[owner]);
+    }
+  }
+}
+
+void VectorTiers::shrink() { tiers_[tail_]->rows.shrink(); }
+
+bool VectorTiers::nearest(std::span<const float> unit, std::size_t limit, double share,
+                          bool must_be_exact, Sink& sink) const {
+  const auto code = encode_query(unit);
+  const bool filters = share < 1;
+  bool is_exact = true;
+  for (const auto& tier : tiers_) {
+    if (!tier || tier->live() == 0) continue;
+    const auto all = tier->rows.size();
+    const double live_share = static_cast<double>(tier->live()) / static_cast<double>(all);
+    const auto ef = width(limit, tier->effort / std::max(share * live_share, 1e-3));
+    if (tier->graph && !must_be_exact && share >= kFilterShareMin && ef < all / kWalkShare) {
+      offer_near(*tier, unit, code, ef, filters, sink);
+      is_exact = false;
+    } else {
+      offer_all(*tier, unit, code, all / kCodesFrom >= limit, filters, sink);
+    }
+  }
+  if (!is_exact) remember(unit);
+  return is_exact;
+}
+
+void VectorTiers::offer_all(const Tier& tier, std::span<const float> unit, const QueryCode& code,
+                            bool by_code, bool filters, Sink& sink) const {
+  const auto& rows = tier.rows;
+  const bool skips = filters || tier.removed > 0;
+  const auto is_wanted = [&](std::size_t place) {
+    const auto owner = rows.owner(static_cast<VectorRows::Place>(place));
+    return owner != kNobody && (!filters || sink.allows(owner));
+  };
+  // By code only what a score can be at most.
+  std::array<float, kBlock> scores;
+  auto score_min = sink.score_min();
+  for (std::size_t begin = 0; begin < rows.size();) {
+    if (skips && !is_wanted(begin)) {
+      ++begin;
+      continue;
+    }
+    auto end = std::min(begin + kBlock, rows.size());
+    if (skips) {
+      for (auto i = begin + 1; i < end; ++i) {
+        if (!is_wanted(i)) end = i;
+      }
+    }
+    const auto first = static_cast<VectorRows::Place>(begin);
+    if (by_code) {
+      rows.bounds(code, first, end - begin, scores.data());
+    } else {
+      rows.dot(unit, first, end - begin, scores.data());
+    }
+    for (auto i = begin; i < end; ++i) {
+      auto score = scores[i - begin];
+      if (score < score_min) continue;
+      const auto place = static_cast<VectorRows::Place>(i);
+      if (by_code) score = rows.dot(unit, place);
+      if (score < score_min) continue;
+      sink.offer(rows.owner(place), score);
+      score_min = sink.score_min();
+    }
+    begin = end;
+  }
+}
+
+void VectorTiers::offer_near(const Tier& tier, std::span<const float> unit, const QueryCode& code,
+                             std::size_t ef, bool filters, Sink& sink) const {
+  std::unique_ptr<Graph::Scratch> scratch;
+  {
+    const std::lock_guard lock(search_mutex_);
+    if (!scratches_.empty()) {
+      scratch = std::move(scratches_.back());
+      scratches_.pop_back();
+    }
+  }
+  if (!scratch) scratch = std::make_unique<Graph::Scratch>();
+  const auto& rows = tier.rows;
+  tier.graph->search(rows.codes(), code.codes.data(), ef, *scratch);
+  for (const auto& near : scratch->pool) {
+    if (rows.bound(code, near.place, near.score) < sink.score_min()) continue;
+    const auto owner = rows.owner(near.place);
+    if (owner == kNobody || (filters && !sink.allows(owner))) continue;
+    const auto score = rows.dot(unit, near.place);
+    if (score >= sink.score_min()) sink.offer(owner, score);
+  }
+  const std::lock_guard lock(search_mutex_);
+  scratches_.push_back(std::move(scratch));
+}
+
+void VectorTiers::remember(std::span<const float> unit) const {
+  const std::lock_guard lock(search_mutex_);
+  if (queries_.size() < kQueries) queries_.emplace_back();
+  queries_[queries_seen_++ % kQueries].assign(unit.begin(), unit.end());
+}
+
+std::size_t VectorTiers::size() const {
+  std::size_t sum = 0;
+  for (const auto& tier : tiers_) sum += tier ? tier->live() : 0;
+  return sum;
+}
+
+std::size_t VectorTiers::graph_size() const {
+  return graph_ != kNoTier && tiers_[graph_]->graph ? tiers_[graph_]->live() : 0;
+}
+
+double VectorTiers::recall() const { return graph_ == kNoTier ? 1 : tiers_[graph_]->recall; }
+
+std::size_t VectorTiers::bytes() const {
+  std::size_t sum = 0;
+  for (const auto& tier : tiers_) {
+    if (tier) sum += tier->rows.bytes() + (tier->graph ? tier->graph->bytes() : 0);
+  }
+  const std::lock_guard lock(search_mutex_);
+  for (const auto& scratch : scratches_) sum += scratch->seen.capacity() * sizeof(std::uint16_t);
+  return sum + queries_.size() * dimension_ * sizeof(float);
+}
+
+VectorTiers::TierNumber VectorTiers::free_tier() const {
+  for (TierNumber n = 0; n < kNoTier; ++n) {
+    if (!tiers_[n]) return n;
+  }
+  SAMTALE_CHECK(false, "a tail, a frozen one and a graph leave one free");
+  return kNoTier;
+}
+
+bool VectorTiers::merge_is_due() const {
+  if (options_.graph_from == 0) return false;
+  if (frozen_ != kNoTier) return true;
+  const auto in_graph = graph_ == kNoTier ? 0 : tiers_[graph_]->live();
+  const auto in_tail = tiers_[tail_]->rows.size();
+  if (in_tail >= std::max(options_.graph_from, in_graph / kTailShare)) return true;
+  return graph_ != kNoTier && tiers_[graph_]->removed > tiers_[graph_]->rows.size() / kRemovedShare;
+}
+
+std::shared_ptr<VectorTiers::Work> VectorTiers::begin_work() {
+  auto work = std::make_shared<Work>();
+  work->dimension = dimension_;
+  work->options = options_;
+  {
+    const std::lock_guard lock(search_mutex_);
+    for (const auto& query : queries_) work->queries.push_back({query, std::nullopt});
+    const bool is_due = queries_seen_ >= queries_seen_at_calibration_ + kCalibrateAfter;
+    if (!merge_is_due() && !(is_due && graph_size() > 0)) return nullptr;
+    queries_seen_at_calibration_ = queries_seen_;
+  }
+  if (!merge_is_due()) {
+    work->graph = tiers_[graph_];
+    return work;
+  }
+  if (frozen_ == kNoTier) {
+    const auto fresh = free_tier();
+    tiers_[fresh] = std::make_shared<Tier>(dimension_);
+    frozen_ = std::exchange(tail_, fresh);
+  }
+  for (const auto number : {graph_, frozen_}) {
+    if (number == kNoTier) continue;
+    const auto& tier = tiers_[number];
+    work->sources[number] = tier;
+    for (VectorRows::Place p = 0; p < tier->rows.size(); ++p) {
+      if (tier->rows.owner(p) == kNobody) continue;
+      work->origins.push_back(static_cast<Place>(number) << kTierShift | p);
+    }
+  }
+  return work;
+}
+
+Result<> VectorTiers::run_work(Work& work, const std::stop_token& stop) {
+  if (work.graph) {
+    calibrate(*work.graph, work);
+    return {};
+  }
+  const auto source = [&work](Place origin) -> const VectorRows& {
+    return work.sources[origin >> kTierShift]->rows;
+  };
+  std::optional<Graph> graph;
+  if (work.origins.size() >= work.options.graph_from) {
+    std::vector<std::int8_t> codes;
+    std::vector<float> scales;
+    codes.reserve(work.origins.size() * work.dimension);
+    scales.reserve(work.origins.size());
+    for (const auto origin : work.origins) {
+      const auto rows = source(origin).codes();
+      const auto* const row = rows.row(origin & kPlaceMask);
+      codes.insert(codes.end(), row, row + work.dimension);
+      scales.push_back(rows.scales[origin & kPlaceMask]);
+    }
+    SAMTALE_TRY(auto built, Graph::build({codes, scales, work.dimension}, {}, stop));
+    graph = std::move(built.graph);
+    for (auto& place : built.order) place = work.origins[place];
+    work.origins = std::move(built.order);
+  }
+  work.made = std::make_shared<Tier>(work.dimension);
+  work.made->rows.reserve(work.origins.size());
+  for (const auto origin : work.origins) {
+    work.made->rows.add(kNobody, source(origin), origin & kPlaceMask);
+  }
+  work.made->graph = std::move(graph);
+  if (work.made->graph) {
+    if (work.queries.size() < kQueries) {
+      // Its own vectors, spread over all of it, until there are real ones; they are easier to find
+      // the neighbours of, so half as many may be missing.
+      work.options.recall_target = (1 + work.options.recall_target) / 2;
+      work.queries.clear();
+      const auto& rows = work.made->rows;
+      for (std::size_t i = 0; i < kQueries; ++i) {
+        const auto place = static_cast<VectorRows::Place>(i * rows.size() / kQueries);
+        work.queries.push_back({rows.vector(place), place});
+      }
+    }
+    calibrate(*work.made, work);
+  }
+  return {};
+}
+
+void VectorTiers::calibrate(const Tier& tier, Work& work) {
+  constexpr auto kLimitMax = kCalibratedLimits.back();
+  std::vector<std::vector<Best>> truths;
+  for (const auto& query : work.queries) {
+    truths.push_back(scan(tier.rows, query.unit, kLimitMax, query.self));
+  }
+  Graph::Scratch scratch;
+  // What is found of the nearest `limit`, with 95 % confidence at least: all that a walk meets is
+  // scored exactly afterwards, so a vector it met is not lost.
+  const auto recall_at = [&](std::size_t limit, float effort) {
+    double sum = 0;
+    double squares = 0;
+    for (std::size_t q = 0; q < work.queries.size(); ++q) {
+      const auto& query = work.queries[q];
+      const auto code = encode_query(query.unit);
+      tier.graph->search(tier.rows.codes(), code.codes.data(), width(limit, effort), scratch);
+      const auto wanted = std::min(limit, truths[q].size());
+      // Of vectors that are many times there any will do.
+      const auto score_min = truths[q][wanted - 1].score;
+      const auto met = std::ranges::count_if(scratch.pool, [&](const Graph::Near& near) {
+        return near.place != query.self && tier.rows.dot(query.unit, near.place) >= score_min;
+      });
+      const auto found = std::min(static_cast<std::size_t>(met), wanted);
+      const auto recall = static_cast<double>(found) / static_cast<double>(wanted);
+      sum += recall;
+      squares += recall * recall;
+    }
+    const auto count = static_cast<double>(work.queries.size());
+    const auto mean = sum / count;
+    const auto variance = std::max(0.0, squares / count - mean * mean);
+    return mean - kConfidence * std::sqrt(variance / count);
+  };
+  for (const auto effort : kEfforts) {
+    work.effort = effort;
+    work.recall = 1;
+    for (const auto limit : kCalibratedLimits) {
+      work.recall = std::min(work.recall, recall_at(limit, effort));
+    }
+    if (work.recall >= work.options.recall_target) return;
+  }
+}
+
+std::vector<VectorTiers::Moved> VectorTiers::end_work(Work& work) {
+  std::vector<Moved> moved;
+  if (work.graph) {
+    work.graph->effort = work.effort;
+    work.graph->recall = work.recall;
+    return moved;
+  }
+  const auto number = free_tier();
+  auto& made = *work.made;
+  for (VectorRows::Place p = 0; p < work.origins.size(); ++p) {
+    const auto origin = work.origins[p];
+    const auto owner = tiers_[origin >> kTierShift]->rows.owner(origin & kPlaceMask);
+    made.rows.set_owner(p, owner);
+    if (owner == kNobody) {
+      ++made.removed;  // While it was being made.
+    } else {
+      moved.push_back({owner, static_cast<Place>(number) << kTierShift | p});
+    }
+  }
+  made.effort = work.effort;
+  made.recall = work.recall;
+  if (graph_ != kNoTier) tiers_[graph_] = nullptr;
+  tiers_[std::exchange(frozen_, kNoTier)] = nullptr;
+  graph_ = number;
+  tiers_[number] = std::move(work.made);
+  return moved;
+}
+
+}  // namespace samtale

@@ -1,0 +1,119 @@
+// VectorTiers: the vectors of an index, the many that are old in a graph, the rest scanned.
+// Private to index/.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <stop_token>
+#include <vector>
+
+#include "base/result.h"
+#include "graph/graph.h"
+#include "index/company_index.h"
+#include "index/vector_rows.h"
+
+namespace samtale {
+
+// New vectors go to the tail, which is scanned. When it is large against the rest it is frozen, and
+// one thread in the background puts it and the graph's vectors into a new graph, while searches go
+// on over the old graph, the frozen tail and the new one. What is removed meanwhile is gone from
+// every answer at once, and from memory with the next graph.
+//
+// Threads: none of its own; the index locks. Only run() works without its lock.
+class VectorTiers {
+ public:
+  // Where a vector lies: the tier in the upper two bits. Another's may change when one is removed.
+  using Place = std::uint32_t;
+  using Owner = VectorRows::Owner;
+  static constexpr Owner kNobody = std::numeric_limits<Owner>::max();
+  static constexpr std::size_t kVectorsMax = std::size_t{1} << 30;
+
+  // Who takes what a search finds.
+  class Sink {
+   public:
+    virtual ~Sink() = default;
+    [[nodiscard]] virtual bool allows(Owner owner) const = 0;
+    // Scores below are of no use any more.
+    [[nodiscard]] virtual float score_min() const = 0;
+    virtual void offer(Owner owner, float score) = 0;
+  };
+
+  struct Moved {
+    Owner owner;
+    Place place;
+  };
+
+  VectorTiers(std::size_t dimension, const IndexOptions& options);
+
+  Place add(Owner owner, std::span<const float> vector);
+  // Tells whose vector has another place now, if one's has.
+  std::optional<Moved> remove(Place place);
+  // Owner o is new_owners[o] from now on.
+  void renumber(std::span<const Owner> new_owners);
+  void shrink();
+
+  // Offers the `limit` nearest of those the sink allows, at least, to the sink; `share` of all are
+  // about as many as it allows. False if the graph was asked: then a few may be missing.
+  bool nearest(std::span<const float> unit, std::size_t limit, double share, bool must_be_exact,
+               Sink& sink) const;
+
+  [[nodiscard]] std::size_t size() const;  // Those removed left out.
+  [[nodiscard]] std::size_t graph_size() const;
+  [[nodiscard]] double recall() const;  // As measured last; 1 without a graph.
+  [[nodiscard]] std::size_t bytes() const;
+
+  struct Work;
+  // What is due to be done, if anything: begin_work and end_work with the index locked for a
+  // change, run_work without any lock, one at a time.
+  [[nodiscard]] std::shared_ptr<Work> begin_work();
+  // Errors: unavailable if `stop` was requested; then it is due again.
+  [[nodiscard]] static Result<> run_work(Work& work, const std::stop_token& stop);
+  [[nodiscard]] std::vector<Moved> end_work(Work& work);
+
+ private:
+  struct Tier {
+    explicit Tier(std::size_t dimension) : rows(dimension) {}
+    [[nodiscard]] std::size_t live() const { return rows.size() - removed; }
+
+    VectorRows rows;
+    std::size_t removed = 0;  // Those of nobody. The tail has none.
+    std::optional<Graph> graph;
+    // The view of a walk is so many times as wide as what is wanted.
+    float effort = 1;
+    double recall = 1;
+  };
+  using TierNumber = std::uint8_t;
+  static constexpr TierNumber kNoTier = 4;
+
+  void offer_all(const Tier& tier, std::span<const float> unit, const QueryCode& code, bool by_code,
+                 bool filters, Sink& sink) const;
+  void offer_near(const Tier& tier, std::span<const float> unit, const QueryCode& code,
+                  std::size_t ef, bool filters, Sink& sink) const;
+  void remember(std::span<const float> unit) const;
+  [[nodiscard]] TierNumber free_tier() const;
+  [[nodiscard]] bool merge_is_due() const;
+  static void calibrate(const Tier& tier, Work& work);
+
+  const std::size_t dimension_;
+  const IndexOptions options_;
+  // By number; their roles change without their vectors' places.
+  std::array<std::shared_ptr<Tier>, kNoTier> tiers_;
+  TierNumber tail_ = 0;
+  TierNumber frozen_ = kNoTier;
+  TierNumber graph_ = kNoTier;
+
+  mutable std::mutex search_mutex_;  // Guards the rest: searches share the index's lock.
+  mutable std::vector<std::unique_ptr<Graph::Scratch>> scratches_;
+  // The last so many queries that a graph answered, to measure by.
+  mutable std::vector<std::vector<float>> queries_;
+  mutable std::uint64_t queries_seen_ = 0;
+  std::uint64_t queries_seen_at_calibration_ = 0;
+};
+
+}  // namespace samtale
