@@ -169,11 +169,10 @@ Sha256 sha256(std::string_view bytes) {
   thread_local const DigestContext context(EVP_MD_CTX_new());
   Sha256 digest;
   unsigned int size = 0;
-  const bool made =
-      EVP_DigestInit_ex2(context.get(), kAlgorithm, nullptr) == 1 &&
-      EVP_DigestUpdate(context.get(), bytes.data(), bytes.size()) == 1 &&
-      EVP_DigestFinal_ex(context.get(), reinterpret_cast<unsigned char*>(digest.data()), &size) ==
-          1;
+  const bool made = EVP_DigestInit_ex2(context.get(), kAlgorithm, nullptr) == 1 &&
+                    EVP_DigestUpdate(context.get(), bytes.data(), bytes.size()) == 1 &&
+                    EVP_DigestFinal_ex(context.get(),
+                                       reinterpret_cast<unsigned char*>(digest.data()), &size) == 1;
   SAMTALE_CHECK(made && size == digest.size(), "SHA-256 of bytes in memory cannot fail");
   return digest;
 }
