@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "index/company_index.h"
+#include "index/testing/vectors.h"
 #include "text/words.h"
 
 namespace samtale::index_conformance {
@@ -34,16 +35,8 @@ inline ConversationId conversation(int number) {
   return make_conversation_id(CompanyId{1}, "test", std::to_string(number));
 }
 
-inline std::vector<float> unit_vector(std::mt19937_64& random, std::size_t dimension = kDimension) {
-  std::normal_distribution<float> normal;
-  std::vector<float> vector(dimension);
-  double sum = 0;
-  for (auto& value : vector) {
-    value = normal(random);
-    sum += double{value} * value;
-  }
-  for (auto& value : vector) value = static_cast<float>(value / std::sqrt(sum));
-  return vector;
+inline std::vector<float> unit_vector(std::mt19937_64& random) {
+  return samtale::unit_vector(random, kDimension);
 }
 
 inline Attributes on_channel(std::string channel) {

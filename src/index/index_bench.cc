@@ -9,6 +9,7 @@
 #include <string>
 
 #include "index/company_index.h"
+#include "index/testing/vectors.h"
 
 namespace samtale {
 namespace {
@@ -26,18 +27,6 @@ std::string zipf_text(std::mt19937_64& random, int words) {
   return text;
 }
 
-std::vector<float> unit_vector(std::mt19937_64& random) {
-  std::normal_distribution<float> normal;
-  std::vector<float> vector(kDimension);
-  double sum = 0;
-  for (auto& value : vector) {
-    value = normal(random);
-    sum += double{value} * value;
-  }
-  for (auto& value : vector) value = static_cast<float>(value / std::sqrt(sum));
-  return vector;
-}
-
 const CompanyIndex& filled_index() {
   static const auto index = [] {
     std::mt19937_64 random(1);
@@ -48,7 +37,7 @@ const CompanyIndex& filled_index() {
       std::vector<IndexChunk> chunks;
       for (std::uint32_t i = 0; i < 10; ++i) {
         texts[i] = zipf_text(random, 80);
-        vectors[i] = unit_vector(random);
+        vectors[i] = unit_vector(random, kDimension);
         chunks.push_back({i, texts[i], vectors[i]});
       }
       Attributes attributes;
@@ -65,7 +54,8 @@ void nearest(benchmark::State& state, const ConversationFilter& filter, double s
              std::size_t limit = 10) {
   std::mt19937_64 random(2);
   const auto& index = filled_index();
-  for (auto _ : state) benchmark::DoNotOptimize(index.nearest(unit_vector(random), limit, filter));
+  for (auto _ : state)
+    benchmark::DoNotOptimize(index.nearest(unit_vector(random, kDimension), limit, filter));
   state.SetBytesProcessed(static_cast<std::int64_t>(static_cast<double>(state.iterations()) *
                                                     share * kChunks * kDimension *
                                                     (limit * 8 > kChunks ? sizeof(float) : 1)));

@@ -158,7 +158,9 @@ void TieredIndex::put_same_texts(ConversationId conversation, Attributes attribu
   slot.attributes = std::move(attributes);
   for (std::size_t i = 0; i < chunks.size(); ++i) {
     const auto r = static_cast<std::uint32_t>(slot.rows_begin + i);
-    if (rows_[r].vector != kNone) remove_vector(rows_[r].vector);
+    const bool has_vector = rows_[r].vector != kNone;
+    if (has_vector && vectors_.holds(rows_[r].vector, chunks[i].vector)) continue;
+    if (has_vector) remove_vector(rows_[r].vector);
     rows_[r].vector = chunks[i].vector.empty() ? kNone : vectors_.add(r, chunks[i].vector);
   }
 }

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cmath>
 #include <random>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -130,6 +131,7 @@ class LargeIndexTest : public testing::Test {
     const IndexChunk chunks[] = {{0, "", vector}};
     Attributes attributes;
     attributes.channel = number % 2 == 0 ? "chat" : number % 20 == 1 ? "mail" : "voice";
+    attributes.source = std::to_string(number);
     ASSERT_TRUE(index->put(conversation(number), std::move(attributes), chunks));
   }
 
@@ -168,6 +170,35 @@ TEST_F(LargeIndexTest, finds_as_much_behind_a_filter) {
   EXPECT_EQ(recall(on("mail"), false), 1) << "few are scanned";
   EXPECT_THAT(index->nearest(clustered(random, kDimension), 10, on("fax"))->hits,
               testing::IsEmpty());
+}
+
+TEST_F(LargeIndexTest, looks_elsewhere_if_a_filter_leaves_none_near_the_query) {
+  const auto query = clustered(random, kDimension);
+  std::set<ConversationId> near;
+  const auto half = index->nearest(query, kConversations / 2, {}, true).value();
+  for (const auto& hit : half.hits) near.insert(hit.conversation);
+  const auto far_away = [&near](const Attributes& attributes) {
+    return !near.contains(conversation(std::stoi(attributes.source)));
+  };
+
+  const auto found = index->nearest(query, 10, far_away).value();
+
+  EXPECT_TRUE(found.is_exact);
+  EXPECT_EQ(found.hits.size(), 10U);
+  EXPECT_EQ(found.hits[0].score, index->nearest(query, 10, far_away, true)->hits[0].score);
+}
+
+TEST_F(LargeIndexTest, leaves_a_vector_in_the_graph_when_only_its_conversation_changes) {
+  const auto vector = clustered(random, kDimension);
+  const IndexChunk chunks[] = {{0, "", vector}};
+  ASSERT_TRUE(index->put(conversation(kConversations), {}, chunks));
+  for (int i = kConversations; i < kConversations * 3 / 2; ++i) put(i + 1);
+  ASSERT_TRUE(index->maintain({}).value());
+  const auto in_graph = index->size().graph_vectors;
+
+  ASSERT_TRUE(index->put(conversation(kConversations), index_conformance::on_channel("x"), chunks));
+
+  EXPECT_EQ(index->size().graph_vectors, in_graph);
 }
 
 TEST_F(LargeIndexTest, shows_a_change_at_once_and_never_what_was_removed) {
@@ -274,7 +305,7 @@ TEST(TieredIndexTest, says_how_much_memory_it_holds_within_a_fifth) {
     std::string text;
     for (int word = 0; word < 60; ++word)
       text += " w" + std::to_string(random() % (random() % 20'000 + 1));
-    const auto vector = index_conformance::unit_vector(random, 64);
+    const auto vector = unit_vector(random, 64);
     const IndexChunk chunks[] = {{0, text, vector}};
     auto attributes = index_conformance::on_channel("a channel with a name that is long");
     attributes.tags = {"one tag", "another tag with a long name"};

@@ -102,6 +102,11 @@ VectorTiers::Place VectorTiers::add(Owner owner, std::span<const float> vector) 
   return static_cast<Place>(tail_) << kTierShift | place;
 }
 
+bool VectorTiers::holds(Place place, std::span<const float> vector) const {
+  const auto held = tiers_[place >> kTierShift]->rows.vector(place & kPlaceMask);
+  return std::ranges::equal(held, vector);
+}
+
 std::optional<VectorTiers::Moved> VectorTiers::remove(Place place) {
   const auto number = static_cast<TierNumber>(place >> kTierShift);
   auto& tier = *tiers_[number];
@@ -137,8 +142,11 @@ bool VectorTiers::nearest(std::span<const float> unit, std::size_t limit, double
     const auto all = tier->rows.size();
     const double live_share = static_cast<double>(tier->live()) / static_cast<double>(all);
     const auto ef = width(limit, tier->effort / std::max(share * live_share, 1e-3));
-    if (tier->graph && !must_be_exact && share >= kFilterShareMin && ef < all / kWalkShare) {
-      offer_near(*tier, unit, code, ef, filters, sink);
+    // Half of what is met where the wanted lie as everywhere.
+    const auto least = std::max(limit, width(limit, tier->effort) / 2);
+    const bool may_walk = tier->graph && !must_be_exact && share >= kFilterShareMin;
+    if (may_walk && ef < all / kWalkShare &&
+        offer_near(*tier, unit, code, ef, least, filters, sink)) {
       is_exact = false;
     } else {
       offer_all(*tier, unit, code, all / kCodesFrom >= limit, filters, sink);
@@ -189,8 +197,8 @@ void VectorTiers::offer_all(const Tier& tier, std::span<const float> unit, const
   }
 }
 
-void VectorTiers::offer_near(const Tier& tier, std::span<const float> unit, const QueryCode& code,
-                             std::size_t ef, bool filters, Sink& sink) const {
+bool VectorTiers::offer_near(const Tier& tier, std::span<const float> unit, const QueryCode& code,
+                             std::size_t ef, std::size_t least, bool filters, Sink& sink) const {
   std::unique_ptr<Graph::Scratch> scratch;
   {
     const std::lock_guard lock(search_mutex_);
@@ -202,15 +210,23 @@ void VectorTiers::offer_near(const Tier& tier, std::span<const float> unit, cons
   if (!scratch) scratch = std::make_unique<Graph::Scratch>();
   const auto& rows = tier.rows;
   tier.graph->search(rows.codes(), code.codes.data(), ef, *scratch);
-  for (const auto& near : scratch->pool) {
-    if (rows.bound(code, near.place, near.score) < sink.score_min()) continue;
-    const auto owner = rows.owner(near.place);
-    if (owner == kNobody || (filters && !sink.allows(owner))) continue;
-    const auto score = rows.dot(unit, near.place);
-    if (score >= sink.score_min()) sink.offer(owner, score);
+  if (filters || tier.removed > 0) {
+    std::erase_if(scratch->pool, [&](const Graph::Near& near) {
+      const auto owner = rows.owner(near.place);
+      return owner == kNobody || (filters && !sink.allows(owner));
+    });
+  }
+  const bool is_enough = scratch->pool.size() >= least;
+  if (is_enough) {
+    for (const auto& near : scratch->pool) {
+      if (rows.bound(code, near.place, near.score) < sink.score_min()) continue;
+      const auto score = rows.dot(unit, near.place);
+      if (score >= sink.score_min()) sink.offer(rows.owner(near.place), score);
+    }
   }
   const std::lock_guard lock(search_mutex_);
   scratches_.push_back(std::move(scratch));
+  return is_enough;
 }
 
 void VectorTiers::remember(std::span<const float> unit) const {
@@ -259,17 +275,18 @@ bool VectorTiers::merge_is_due() const {
 }
 
 std::shared_ptr<VectorTiers::Work> VectorTiers::begin_work() {
+  const bool merges = merge_is_due();
   auto work = std::make_shared<Work>();
   work->dimension = dimension_;
   work->options = options_;
   {
     const std::lock_guard lock(search_mutex_);
+    const bool measures = queries_seen_ >= queries_seen_at_calibration_ + kCalibrateAfter;
+    if (!merges && !(measures && graph_size() > 0)) return nullptr;
     for (const auto& query : queries_) work->queries.push_back({query, std::nullopt});
-    const bool is_due = queries_seen_ >= queries_seen_at_calibration_ + kCalibrateAfter;
-    if (!merge_is_due() && !(is_due && graph_size() > 0)) return nullptr;
     queries_seen_at_calibration_ = queries_seen_;
   }
-  if (!merge_is_due()) {
+  if (!merges) {
     work->graph = tiers_[graph_];
     return work;
   }
@@ -292,8 +309,7 @@ std::shared_ptr<VectorTiers::Work> VectorTiers::begin_work() {
 
 Result<> VectorTiers::run_work(Work& work, const std::stop_token& stop) {
   if (work.graph) {
-    calibrate(*work.graph, work);
-    return {};
+    return calibrate(*work.graph, work, stop);
   }
   const auto source = [&work](Place origin) -> const VectorRows& {
     return work.sources[origin >> kTierShift]->rows;
@@ -333,15 +349,19 @@ Result<> VectorTiers::run_work(Work& work, const std::stop_token& stop) {
         work.queries.push_back({rows.vector(place), place});
       }
     }
-    calibrate(*work.made, work);
+    SAMTALE_TRY_VOID(calibrate(*work.made, work, stop));
   }
   return {};
 }
 
-void VectorTiers::calibrate(const Tier& tier, Work& work) {
+Result<> VectorTiers::calibrate(const Tier& tier, Work& work, const std::stop_token& stop) {
   constexpr auto kLimitMax = kCalibratedLimits.back();
   std::vector<std::vector<Best>> truths;
+  const auto stopped = [] {
+    return fail(ErrorCode::unavailable, "the measuring of a graph was stopped");
+  };
   for (const auto& query : work.queries) {
+    if (stop.stop_requested()) return stopped();
     truths.push_back(scan(tier.rows, query.unit, kLimitMax, query.self));
   }
   Graph::Scratch scratch;
@@ -374,10 +394,12 @@ void VectorTiers::calibrate(const Tier& tier, Work& work) {
     work.effort = effort;
     work.recall = 1;
     for (const auto limit : kCalibratedLimits) {
+      if (stop.stop_requested()) return stopped();
       work.recall = std::min(work.recall, recall_at(limit, effort));
     }
-    if (work.recall >= work.options.recall_target) return;
+    if (work.recall >= work.options.recall_target) break;
   }
+  return {};
 }
 
 std::vector<VectorTiers::Moved> VectorTiers::end_work(Work& work) {

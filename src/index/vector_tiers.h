@@ -52,6 +52,7 @@ class VectorTiers {
   VectorTiers(std::size_t dimension, const IndexOptions& options);
 
   Place add(Owner owner, std::span<const float> vector);
+  [[nodiscard]] bool holds(Place place, std::span<const float> vector) const;
   // Tells whose vector has another place now, if one's has.
   std::optional<Moved> remove(Place place);
   // Owner o is new_owners[o] from now on.
@@ -93,12 +94,14 @@ class VectorTiers {
 
   void offer_all(const Tier& tier, std::span<const float> unit, const QueryCode& code, bool by_code,
                  bool filters, Sink& sink) const;
-  void offer_near(const Tier& tier, std::span<const float> unit, const QueryCode& code,
-                  std::size_t ef, bool filters, Sink& sink) const;
+  // False, and nothing is offered, if a walk with a view of `ef` meets fewer than `least` that are
+  // wanted: then what the filter leaves lies elsewhere.
+  bool offer_near(const Tier& tier, std::span<const float> unit, const QueryCode& code,
+                  std::size_t ef, std::size_t least, bool filters, Sink& sink) const;
   void remember(std::span<const float> unit) const;
   [[nodiscard]] TierNumber free_tier() const;
   [[nodiscard]] bool merge_is_due() const;
-  static void calibrate(const Tier& tier, Work& work);
+  static Result<> calibrate(const Tier& tier, Work& work, const std::stop_token& stop);
 
   const std::size_t dimension_;
   const IndexOptions options_;

@@ -27,6 +27,20 @@ inline void fetch(const std::int8_t* row, std::size_t dimension) {
   for (std::size_t i = 0; i < dimension; i += kCacheLine) __builtin_prefetch(row + i);
 }
 
+// Inlined, so that it is compiled for the instruction set of who calls it.
+template <class Visit>
+[[gnu::always_inline]] inline void for_some(const std::int8_t* rows, const std::uint32_t* places,
+                                            std::size_t count, std::size_t dimension,
+                                            const Visit& visit) {
+  for (std::size_t r = 0; r < std::min(kAhead, count); ++r) {
+    fetch(rows + places[r] * dimension, dimension);
+  }
+  for (std::size_t r = 0; r < count; ++r) {
+    if (r + kAhead < count) fetch(rows + places[r + kAhead] * dimension, dimension);
+    visit(r, rows + places[r] * dimension);
+  }
+}
+
 SAMTALE_AVX2 inline std::int32_t total(__m256i eight) {
   auto four = _mm_add_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
   four = _mm_add_epi32(four, _mm_unpackhi_epi64(four, four));
@@ -60,13 +74,9 @@ SAMTALE_AVX2 void dot_rows_avx2(const std::int16_t* query, const std::int8_t* ro
 SAMTALE_AVX2 void dot_some_avx2(const std::int16_t* query, const std::int8_t* rows,
                                 const std::uint32_t* places, std::size_t count,
                                 std::size_t dimension, std::int32_t* out) {
-  for (std::size_t r = 0; r < std::min(kAhead, count); ++r) {
-    fetch(rows + places[r] * dimension, dimension);
-  }
-  for (std::size_t r = 0; r < count; ++r) {
-    if (r + kAhead < count) fetch(rows + places[r + kAhead] * dimension, dimension);
-    out[r] = dot_avx2(query, rows + places[r] * dimension, dimension);
-  }
+  for_some(rows, places, count, dimension, [&](std::size_t r, const std::int8_t* row) SAMTALE_AVX2 {
+    out[r] = dot_avx2(query, row, dimension);
+  });
 }
 
 // Through memory: g++ 12 warns of the undefined halves in its own _mm512_reduce_add_epi32.
@@ -105,13 +115,9 @@ SAMTALE_AVX512 void dot_rows_avx512(const std::int16_t* query, const std::int8_t
 SAMTALE_AVX512 void dot_some_avx512(const std::int16_t* query, const std::int8_t* rows,
                                     const std::uint32_t* places, std::size_t count,
                                     std::size_t dimension, std::int32_t* out) {
-  for (std::size_t r = 0; r < std::min(kAhead, count); ++r) {
-    fetch(rows + places[r] * dimension, dimension);
-  }
-  for (std::size_t r = 0; r < count; ++r) {
-    if (r + kAhead < count) fetch(rows + places[r + kAhead] * dimension, dimension);
-    out[r] = dot_avx512(query, rows + places[r] * dimension, dimension);
-  }
+  for_some(rows, places, count, dimension,
+           [&](std::size_t r, const std::int8_t* row)
+               SAMTALE_AVX512 { out[r] = dot_avx512(query, row, dimension); });
 }
 
 constexpr CodeKernels kAvx2{.name = "avx2", .dot_rows = dot_rows_avx2, .dot_some = dot_some_avx2};

@@ -1,0 +1,24 @@
+// Vectors for the tests and benchmarks of indexes.
+#pragma once
+
+#include <cmath>
+#include <cstddef>
+#include <random>
+#include <vector>
+
+namespace samtale {
+
+// Of length 1, in any direction.
+inline std::vector<float> unit_vector(std::mt19937_64& random, std::size_t dimension) {
+  std::normal_distribution<float> normal;
+  std::vector<float> vector(dimension);
+  double sum = 0;
+  for (auto& value : vector) {
+    value = normal(random);
+    sum += double{value} * value;
+  }
+  for (auto& value : vector) value = static_cast<float>(value / std::sqrt(sum));
+  return vector;
+}
+
+}  // namespace samtale
