@@ -1,4 +1,4 @@
-// Dot products of vectors quantised to 8 bits, by the widest instructions this processor has.
+// Dot products of vectors quantised to 8 or 4 bits, by the widest instructions this processor has.
 #pragma once
 
 #include <cstddef>
@@ -17,7 +17,16 @@ struct CodeKernels {
   // The same for the rows at `places`, which may lie far apart: those to come are fetched ahead.
   void (*dot_some)(const std::int16_t* query, const std::int8_t* rows, const std::uint32_t* places,
                    std::size_t count, std::size_t dimension, std::int32_t* out);
+  // The same for rows of 4 bits a dimension, 0 to 15, in blocks of 64 bytes: byte i of a block
+  // holds dimension i of its 128 in the low half and dimension 64 + i in the high half. The query
+  // has 128 values a block, in order, within -127 and 127; at most 2^10 blocks a row.
+  void (*dot_some_half)(const std::int8_t* query, const std::uint8_t* rows,
+                        const std::uint32_t* places, std::size_t count, std::size_t blocks,
+                        std::int32_t* out);
 };
+
+inline constexpr std::size_t kHalfBlockDimensions = 128;
+inline constexpr std::size_t kHalfBlockBytes = 64;
 
 // Chosen once, at the first call: AVX-512 if the processor has it, else AVX2, else scalar. The
 // environment variable SAMTALE_SIMD=scalar|avx2|avx512 forces one, as for the distances.

@@ -65,6 +65,52 @@ TEST(CodesTest, every_kernel_gives_the_same_sums_at_every_dimension) {
   }
 }
 
+// By blocks, backwards, and one of them twice.
+std::vector<std::int32_t> half_sums(const CodeKernels& kernels,
+                                    const std::vector<std::int8_t>& query,
+                                    const std::vector<std::uint8_t>& rows) {
+  const std::vector<std::uint32_t> places{4, 3, 2, 1, 0, 3};
+  std::vector<std::int32_t> out(places.size());
+  kernels.dot_some_half(query.data(), rows.data(), places.data(), places.size(),
+                        query.size() / kHalfBlockDimensions, out.data());
+  return out;
+}
+
+TEST(CodesTest, sum_of_4_bits_by_hand) {
+  std::vector<std::int8_t> query(kHalfBlockDimensions);
+  query[0] = 2;
+  query[1] = -3;
+  query[64] = 5;
+  query[127] = -127;
+  std::vector<std::uint8_t> rows(kRows * kHalfBlockBytes);
+  rows[0] = 0x41;   // Dimension 0 is 1, dimension 64 is 4.
+  rows[1] = 0x02;   // Dimension 1 is 2.
+  rows[63] = 0xF0;  // Dimension 127 is 15.
+
+  EXPECT_EQ(half_sums(scalar_code_kernels(), query, rows),
+            (std::vector<std::int32_t>{0, 0, 0, 0, 2 - 6 + 20 - 127 * 15, 0}));
+}
+
+TEST(CodesTest, every_kernel_gives_the_same_sums_of_4_bits) {
+  for (const auto* kernels : wide_kernels()) {
+    std::mt19937 random(2);
+    std::uniform_int_distribution<int> code(-127, 127);
+    for (const bool is_greatest : {false, true}) {
+      for (std::size_t blocks = 1; blocks <= 40; ++blocks) {
+        std::vector<std::int8_t> query(blocks * kHalfBlockDimensions);
+        std::vector<std::uint8_t> rows(kRows * blocks * kHalfBlockBytes);
+        for (auto& value : query) {
+          value = static_cast<std::int8_t>(is_greatest ? -127 : code(random));
+        }
+        for (auto& value : rows) value = static_cast<std::uint8_t>(is_greatest ? 255 : random());
+
+        ASSERT_EQ(half_sums(*kernels, query, rows), half_sums(scalar_code_kernels(), query, rows))
+            << kernels->name << " " << blocks;
+      }
+    }
+  }
+}
+
 TEST(CodesTest, the_greatest_sum_fits) {
   constexpr std::size_t kDimension = std::size_t{1} << 17;
   const std::vector<std::int16_t> query(kDimension, 127);

@@ -23,21 +23,22 @@ inline std::int32_t add_tail(std::int32_t sum, const std::int16_t* query, const 
 constexpr std::size_t kAhead = 4;
 constexpr std::size_t kCacheLine = 64;
 
-inline void fetch(const std::int8_t* row, std::size_t dimension) {
-  for (std::size_t i = 0; i < dimension; i += kCacheLine) __builtin_prefetch(row + i);
+template <class Byte>
+inline void fetch(const Byte* row, std::size_t bytes) {
+  for (std::size_t i = 0; i < bytes; i += kCacheLine) __builtin_prefetch(row + i);
 }
 
-// Inlined, so that it is compiled for the instruction set of who calls it.
-template <class Visit>
-[[gnu::always_inline]] inline void for_some(const std::int8_t* rows, const std::uint32_t* places,
-                                            std::size_t count, std::size_t dimension,
+// Inlined, so that it is compiled for the instruction set of who calls it. `bytes` is a row's.
+template <class Byte, class Visit>
+[[gnu::always_inline]] inline void for_some(const Byte* rows, const std::uint32_t* places,
+                                            std::size_t count, std::size_t bytes,
                                             const Visit& visit) {
   for (std::size_t r = 0; r < std::min(kAhead, count); ++r) {
-    fetch(rows + places[r] * dimension, dimension);
+    fetch(rows + places[r] * bytes, bytes);
   }
   for (std::size_t r = 0; r < count; ++r) {
-    if (r + kAhead < count) fetch(rows + places[r + kAhead] * dimension, dimension);
-    visit(r, rows + places[r] * dimension);
+    if (r + kAhead < count) fetch(rows + places[r + kAhead] * bytes, bytes);
+    visit(r, rows + places[r] * bytes);
   }
 }
 
@@ -77,6 +78,38 @@ SAMTALE_AVX2 void dot_some_avx2(const std::int16_t* query, const std::int8_t* ro
   for_some(rows, places, count, dimension, [&](std::size_t r, const std::int8_t* row) SAMTALE_AVX2 {
     out[r] = dot_avx2(query, row, dimension);
   });
+}
+
+// Of 32 bytes of codes and the 32 values of each half. vpmaddubsw adds pairs of products, at most
+// 2 * 15 * 127 each, into 16 bits, which hold the two halves' together.
+SAMTALE_AVX2 inline __m256i half_step(__m256i sum, const std::int8_t* query,
+                                      const std::uint8_t* codes) {
+  const auto mask = _mm256_set1_epi8(0x0F);
+  const auto both = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(codes));
+  const auto low = _mm256_maddubs_epi16(
+      _mm256_and_si256(both, mask), _mm256_loadu_si256(reinterpret_cast<const __m256i*>(query)));
+  const auto high = _mm256_maddubs_epi16(
+      _mm256_and_si256(_mm256_srli_epi16(both, 4), mask),
+      _mm256_loadu_si256(reinterpret_cast<const __m256i*>(query + kHalfBlockBytes)));
+  return _mm256_add_epi32(sum,
+                          _mm256_madd_epi16(_mm256_add_epi16(low, high), _mm256_set1_epi16(1)));
+}
+
+SAMTALE_AVX2 void dot_some_half_avx2(const std::int8_t* query, const std::uint8_t* rows,
+                                     const std::uint32_t* places, std::size_t count,
+                                     std::size_t blocks, std::int32_t* out) {
+  for_some(rows, places, count, blocks * kHalfBlockBytes,
+           [&](std::size_t r, const std::uint8_t* row) SAMTALE_AVX2 {
+             auto even = _mm256_setzero_si256();
+             auto odd = _mm256_setzero_si256();
+             for (std::size_t b = 0; b < blocks; ++b) {
+               const auto* const values = query + b * kHalfBlockDimensions;
+               const auto* const codes = row + b * kHalfBlockBytes;
+               even = half_step(even, values, codes);
+               odd = half_step(odd, values + 32, codes + 32);
+             }
+             out[r] = total(_mm256_add_epi32(even, odd));
+           });
 }
 
 // Through memory: g++ 12 warns of the undefined halves in its own _mm512_reduce_add_epi32.
@@ -120,9 +153,36 @@ SAMTALE_AVX512 void dot_some_avx512(const std::int16_t* query, const std::int8_t
                SAMTALE_AVX512 { out[r] = dot_avx512(query, row, dimension); });
 }
 
-constexpr CodeKernels kAvx2{.name = "avx2", .dot_rows = dot_rows_avx2, .dot_some = dot_some_avx2};
-constexpr CodeKernels kAvx512{
-    .name = "avx512", .dot_rows = dot_rows_avx512, .dot_some = dot_some_avx512};
+SAMTALE_AVX512 void dot_some_half_avx512(const std::int8_t* query, const std::uint8_t* rows,
+                                         const std::uint32_t* places, std::size_t count,
+                                         std::size_t blocks, std::int32_t* out) {
+  const auto mask = _mm512_set1_epi8(0x0F);
+  const auto ones = _mm512_set1_epi16(1);
+  for_some(rows, places, count, blocks * kHalfBlockBytes,
+           [&](std::size_t r, const std::uint8_t* row) SAMTALE_AVX512 {
+             auto sum = _mm512_setzero_si512();
+             for (std::size_t b = 0; b < blocks; ++b) {
+               const auto* const values = query + b * kHalfBlockDimensions;
+               const auto both = _mm512_loadu_si512(row + b * kHalfBlockBytes);
+               const auto low =
+                   _mm512_maddubs_epi16(_mm512_and_si512(both, mask), _mm512_loadu_si512(values));
+               const auto high =
+                   _mm512_maddubs_epi16(_mm512_and_si512(_mm512_srli_epi16(both, 4), mask),
+                                        _mm512_loadu_si512(values + kHalfBlockBytes));
+               sum = _mm512_add_epi32(sum, _mm512_madd_epi16(_mm512_add_epi16(low, high), ones));
+             }
+             out[r] = total(sum);
+           });
+}
+
+constexpr CodeKernels kAvx2{.name = "avx2",
+                            .dot_rows = dot_rows_avx2,
+                            .dot_some = dot_some_avx2,
+                            .dot_some_half = dot_some_half_avx2};
+constexpr CodeKernels kAvx512{.name = "avx512",
+                              .dot_rows = dot_rows_avx512,
+                              .dot_some = dot_some_avx512,
+                              .dot_some_half = dot_some_half_avx512};
 
 }  // namespace
 
