@@ -1,9 +1,9 @@
 // Graph: which of many vectors lie near a query, approximately, by walking from near to nearer.
 //
 // Source: Subramanya et al., "DiskANN" (NeurIPS 2019), algorithms 1 to 3 (greedy search, robust
-// prune, Vamana), over 8-bit codes; the nodes in the order of a breadth-first walk, so that
-// neighbours often share a page; and many entry points instead of one, because the data of a
-// company lies in clusters.
+// prune, Vamana), made over 8-bit codes and walked over these or 4-bit ones; the nodes in the order
+// of a breadth-first walk, so that neighbours often share a page; and many entry points instead of
+// one, because the data of a company lies in clusters.
 #pragma once
 
 #include <cstddef>
@@ -12,7 +12,9 @@
 #include <stop_token>
 #include <vector>
 
+#include "base/huge_pages.h"
 #include "base/result.h"
+#include "graph/compact_rows.h"
 
 namespace samtale {
 
@@ -48,11 +50,13 @@ class Graph {
     std::vector<Near> pool;
     std::vector<std::uint32_t> places;
     std::vector<std::int32_t> sums;
+    std::vector<float> scores;
   };
 
-  // The graph, and `order`: its node n stands for row order[n]. The caller puts its rows into that
-  // order and hands them to `search` so. Takes 0.3 to 0.5 ms of one core a row of 384 dimensions.
-  // Lent rows are read only during the calls; any number of dimensions that fits codes.h.
+  // The graph, and `order`: its node n stands for row order[n]. The caller puts its vectors into
+  // that order and hands them to `search` so. Takes 0.3 to 0.5 ms of one core a row of 384
+  // dimensions. Lent rows are read only during the calls; any number of dimensions that fits
+  // codes.h.
   struct Built;
   // Errors: unavailable if `stop` is requested before the end.
   [[nodiscard]] static Result<Built> build(const CodeRows& rows, const GraphOptions& options,
@@ -63,6 +67,8 @@ class Graph {
   // Threads: any.
   void search(const CodeRows& rows, const std::int16_t* query, std::size_t ef,
               Scratch& scratch) const;
+  void search(const CompactRows& rows, const CompactRows::Query& query, std::size_t ef,
+              Scratch& scratch) const;
 
   [[nodiscard]] std::size_t size() const { return neighbours_.size() / degree_; }
   [[nodiscard]] std::size_t bytes() const { return neighbours_.capacity() * sizeof(std::uint32_t); }
@@ -70,9 +76,12 @@ class Graph {
  private:
   friend class GraphBuilder;
 
+  template <class Score>
+  void search_by(const Score& score, std::size_t ef, Scratch& scratch) const;
+
   std::size_t degree_ = 1;
-  std::size_t entries_ = 0;                // The first so many nodes.
-  std::vector<std::uint32_t> neighbours_;  // degree_ a node; kNoNode after the last.
+  std::size_t entries_ = 0;               // The first so many nodes.
+  HugeVector<std::uint32_t> neighbours_;  // degree_ a node; kNoNode after the last.
 };
 
 struct Graph::Built {

@@ -59,10 +59,9 @@ class GraphBuilder {
     scratch_.places = entries_;
     aim_at(node);
     candidates_.clear();
-    walk(
-        rows_, query_.data(), options_.beam_width,
-        [this](std::uint32_t from) { return std::span<const std::uint32_t>(edges(from)); },
-        scratch_);
+    walk([this] { score_places(rows_, query_.data(), scratch_); }, options_.beam_width,
+         [this](std::uint32_t from) { return std::span<const std::uint32_t>(edges(from)); },
+         scratch_);
     for (const auto& near : scratch_.pool) {
       candidates_.push_back({near.score * rows_.scales[node], near.place});
     }
@@ -84,10 +83,7 @@ class GraphBuilder {
     score_places(rows_, query_.data(), scratch_);
     candidates_.clear();
     for (std::size_t i = 0; i < old.size(); ++i) {
-      const auto place = scratch_.places[i];
-      const auto score =
-          static_cast<float>(scratch_.sums[i]) * rows_.scales[place] * rows_.scales[node];
-      candidates_.push_back({score, place});
+      candidates_.push_back({scratch_.scores[i] * rows_.scales[node], scratch_.places[i]});
     }
     std::ranges::sort(candidates_, std::greater(), &Graph::Near::score);
     set_edges(node);
@@ -111,8 +107,7 @@ class GraphBuilder {
       std::size_t kept = 0;
       for (std::size_t i = 1; i < candidates_.size(); ++i) {
         const auto candidate = candidates_[i];
-        const auto between = static_cast<float>(scratch_.sums[i - 1]) *
-                             rows_.scales[candidate.place] * rows_.scales[chosen];
+        const auto between = scratch_.scores[i - 1] * rows_.scales[chosen];
         if (options_.alpha * (1 - between) <= 1 - candidate.score) {
           passed_over_.push_back(candidate.place);
         } else {

@@ -1,5 +1,5 @@
 // Goal:   a walk finds nearly all of the nearest, in any kind of data, and every row can be found.
-// Method: seeded vectors, against brute force over the same codes.
+// Method: seeded vectors, against brute force.
 #include "graph/graph.h"
 
 #include <gmock/gmock.h>
@@ -7,41 +7,51 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <random>
 #include <set>
-
-#include "simd/codes.h"
 
 namespace samtale {
 namespace {
 
-// What CodeRows lends.
+// What CodeRows lends, and what a search reads.
 struct Rows {
-  std::size_t dimension = 0;
+  explicit Rows(std::size_t the_dimension) : dimension(the_dimension), compact(the_dimension) {}
+
+  std::size_t dimension;
+  std::vector<std::vector<float>> vectors;
   std::vector<std::int8_t> codes;
   std::vector<float> scales;
+  CompactRows compact;
 
-  void add(const std::vector<float>& vector) {
+  void add(std::vector<float> vector) {
     double sum = 0;
     float greatest = 0;
-    for (const float value : vector) {
-      sum += double{value} * value;
+    for (const float value : vector) sum += double{value} * value;
+    for (auto& value : vector) {
+      value = static_cast<float>(value / std::sqrt(sum));
       greatest = std::max(greatest, std::abs(value));
     }
     for (const float value : vector) {
       codes.push_back(static_cast<std::int8_t>(std::lround(value / greatest * 127)));
     }
-    scales.push_back(greatest / 127 / static_cast<float>(std::sqrt(sum)));
+    scales.push_back(greatest / 127);
+    compact.add(vector);
+    vectors.push_back(std::move(vector));
   }
   [[nodiscard]] CodeRows lent() const { return {codes, scales, dimension}; }
   [[nodiscard]] Rows in_order(const std::vector<std::uint32_t>& order) const {
-    Rows rows{.dimension = dimension, .codes = {}, .scales = {}};
-    for (const auto from : order) {
-      const auto* const row = codes.data() + from * dimension;
-      rows.codes.insert(rows.codes.end(), row, row + dimension);
-      rows.scales.push_back(scales[from]);
-    }
+    Rows rows(dimension);
+    for (const auto from : order) rows.add(vectors[from]);
     return rows;
+  }
+  [[nodiscard]] std::vector<float> all_scores(const CompactRows::Query& query) const {
+    std::vector<std::uint32_t> places(vectors.size());
+    std::iota(places.begin(), places.end(), 0U);
+    std::vector<std::int32_t> sums;
+    std::vector<float> scores;
+    compact.score(query, places, sums, scores);
+    return scores;
   }
 };
 
@@ -62,53 +72,53 @@ std::vector<float> near_a_centre(std::mt19937_64& random, std::size_t dimension,
   return vector;
 }
 
-std::vector<std::int16_t> wide(const Rows& rows, std::size_t place) {
-  const auto* const row = rows.codes.data() + place * rows.dimension;
-  return {row, row + rows.dimension};
-}
-
-std::vector<float> all_scores(const Rows& rows, const std::vector<std::int16_t>& query) {
-  std::vector<std::int32_t> sums(rows.scales.size());
-  code_kernels().dot_rows(query.data(), rows.codes.data(), sums.size(), rows.dimension,
-                          sums.data());
-  std::vector<float> scores;
-  for (std::size_t i = 0; i < sums.size(); ++i) {
-    scores.push_back(static_cast<float>(sums[i]) * rows.scales[i]);
-  }
-  return scores;
-}
-
 TEST(GraphTest, finds_nearly_all_of_the_nearest_in_clusters_and_without) {
   for (const std::size_t clusters : {3, 200, 6'000}) {
     std::mt19937_64 random(clusters);
-    Rows given{.dimension = 40, .codes = {}, .scales = {}};
+    Rows given(40);
     for (int i = 0; i < 6'000; ++i) given.add(near_a_centre(random, 40, clusters));
     const auto built = Graph::build(given.lent(), {}, {}).value();
     const auto rows = given.in_order(built.order);
     Graph::Scratch scratch;
-    std::size_t found = 0;
+    std::ptrdiff_t found = 0;
+    std::ptrdiff_t found_by_8_bits = 0;
 
     for (int q = 0; q < 100; ++q) {
-      Rows query{.dimension = 40, .codes = {}, .scales = {}};
-      query.add(near_a_centre(random, 40, clusters));
-      auto scores = all_scores(rows, wide(query, 0));
-      built.graph.search(rows.lent(), wide(query, 0).data(), 64, scratch);
+      const auto vector = near_a_centre(random, 40, clusters);
+      const auto query = rows.compact.encode(vector);
+      const auto scores = rows.all_scores(query);
+      built.graph.search(rows.compact, query, 64, scratch);
       ASSERT_EQ(scratch.pool.size(), 64U);
       for (std::size_t i = 0; i < 64; ++i) {
         ASSERT_EQ(scratch.pool[i].score, scores[scratch.pool[i].place]);
         ASSERT_TRUE(i == 0 || scratch.pool[i - 1].score >= scratch.pool[i].score);
       }
-      std::ranges::sort(scores, std::greater());
-      for (std::size_t i = 0; i < 10; ++i) found += scratch.pool[i].score >= scores[9] ? 1 : 0;
+      std::vector<float> truths;
+      for (const auto& row : rows.vectors) {
+        truths.push_back(std::inner_product(row.begin(), row.end(), vector.begin(), 0.0F));
+      }
+      auto sorted = truths;
+      std::ranges::sort(sorted, std::greater());
+      const auto finds = [&] {
+        return std::ranges::count_if(
+            scratch.pool, [&](const Graph::Near& near) { return truths[near.place] >= sorted[9]; });
+      };
+      found += finds();
+      Rows wide(40);
+      wide.add(vector);
+      const std::vector<std::int16_t> code(wide.codes.begin(), wide.codes.end());
+      built.graph.search(rows.lent(), code.data(), 64, scratch);
+      found_by_8_bits += finds();
     }
 
-    EXPECT_GE(found, 980U) << clusters;
+    EXPECT_GE(found, 980) << clusters;
+    EXPECT_GE(found_by_8_bits, 980) << clusters;
   }
 }
 
 TEST(GraphTest, every_row_is_found_also_those_that_are_many_times_there) {
   std::mt19937_64 random(1);
-  Rows given{.dimension = 16, .codes = {}, .scales = {}};
+  Rows given(16);
   const auto common = random_vector(random, 16);
   for (int i = 0; i < 3'000; ++i) given.add(i % 3 == 0 ? common : random_vector(random, 16));
   const auto built = Graph::build(given.lent(), {}, {}).value();
@@ -116,7 +126,7 @@ TEST(GraphTest, every_row_is_found_also_those_that_are_many_times_there) {
   Graph::Scratch scratch;
 
   EXPECT_EQ(std::set(built.order.begin(), built.order.end()).size(), 3'000U);
-  built.graph.search(rows.lent(), wide(rows, 0).data(), 3'000, scratch);
+  built.graph.search(rows.compact, rows.compact.encode(rows.vectors[0]), 3'000, scratch);
   std::set<std::uint32_t> met;
   for (const auto& near : scratch.pool) met.insert(near.place);
   EXPECT_EQ(met.size(), 3'000U) << "a walk with a view of everything meets everything";
@@ -125,13 +135,13 @@ TEST(GraphTest, every_row_is_found_also_those_that_are_many_times_there) {
 TEST(GraphTest, small_graphs_are_whole) {
   for (const std::size_t count : {0, 1, 2, 33, 257}) {
     std::mt19937_64 random(count);
-    Rows given{.dimension = 5, .codes = {}, .scales = {}};
+    Rows given(5);
     for (std::size_t i = 0; i < count; ++i) given.add(random_vector(random, 5));
     const auto built = Graph::build(given.lent(), {}, {}).value();
     const auto rows = given.in_order(built.order);
     Graph::Scratch scratch;
 
-    built.graph.search(rows.lent(), std::vector<std::int16_t>(5, 1).data(), 300, scratch);
+    built.graph.search(rows.compact, rows.compact.encode(std::vector<float>(5, 1)), 300, scratch);
 
     EXPECT_EQ(built.graph.size(), count);
     EXPECT_EQ(scratch.pool.size(), count);
@@ -140,7 +150,7 @@ TEST(GraphTest, small_graphs_are_whole) {
 
 TEST(GraphTest, the_same_rows_make_the_same_graph) {
   std::mt19937_64 random(9);
-  Rows given{.dimension = 24, .codes = {}, .scales = {}};
+  Rows given(24);
   for (int i = 0; i < 1'000; ++i) given.add(random_vector(random, 24));
 
   EXPECT_EQ(Graph::build(given.lent(), {}, {})->order, Graph::build(given.lent(), {}, {})->order);
@@ -148,7 +158,7 @@ TEST(GraphTest, the_same_rows_make_the_same_graph) {
 
 TEST(GraphTest, a_scratch_serves_graphs_of_any_size_and_more_searches_than_it_can_number) {
   std::mt19937_64 random(4);
-  Rows small{.dimension = 8, .codes = {}, .scales = {}};
+  Rows small(8);
   Rows large = small;
   for (int i = 0; i < 400; ++i) small.add(random_vector(random, 8));
   for (int i = 0; i < 500; ++i) large.add(random_vector(random, 8));
@@ -156,19 +166,21 @@ TEST(GraphTest, a_scratch_serves_graphs_of_any_size_and_more_searches_than_it_ca
   const auto of_large = Graph::build(large.lent(), {}, {}).value();
   small = small.in_order(of_small.order);
   large = large.in_order(of_large.order);
+  const auto of_7_small = small.compact.encode(small.vectors[7]);
+  const auto of_7_large = large.compact.encode(large.vectors[7]);
   Graph::Scratch scratch;
 
   for (int i = 0; i < 70'000; ++i) {
     const bool is_small = i % 2 == 0;
     const auto& rows = is_small ? small : large;
     const auto& graph = is_small ? of_small.graph : of_large.graph;
-    graph.search(rows.lent(), wide(rows, 7).data(), 4, scratch);
-    ASSERT_EQ(scratch.pool[0].place, 7U) << i;
+    graph.search(rows.compact, is_small ? of_7_small : of_7_large, 4, scratch);
+    ASSERT_EQ(std::ranges::count(scratch.pool, 7U, &Graph::Near::place), 1) << i;
   }
 }
 
 TEST(GraphTest, its_making_can_be_stopped) {
-  Rows given{.dimension = 2, .codes = {}, .scales = {}};
+  Rows given(2);
   given.add({1, 2});
   std::stop_source stop;
   stop.request_stop();

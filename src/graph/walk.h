@@ -48,6 +48,14 @@ class Pool {
     return kNoNode;
   }
 
+  // The one that take() would give.
+  [[nodiscard]] std::uint32_t peek() const {
+    for (auto at = next_; at < entries_.size(); ++at) {
+      if ((entries_[at].place & kWalked) == 0) return entries_[at].place;
+    }
+    return kNoNode;
+  }
+
   void unmark() {
     for (auto& entry : entries_) entry.place &= ~kWalked;
   }
@@ -58,11 +66,15 @@ class Pool {
   std::size_t next_ = 0;  // All before have been walked from.
 };
 
-// Scores of the places in scratch.places go into scratch.sums.
+// Scores of the places in scratch.places go into scratch.scores; the query's scale is left out.
 inline void score_places(const CodeRows& rows, const std::int16_t* query, Graph::Scratch& scratch) {
   scratch.sums.resize(scratch.places.size());
   code_kernels().dot_some(query, rows.codes.data(), scratch.places.data(), scratch.places.size(),
                           rows.dimension, scratch.sums.data());
+  scratch.scores.resize(scratch.places.size());
+  for (std::size_t i = 0; i < scratch.places.size(); ++i) {
+    scratch.scores[i] = static_cast<float>(scratch.sums[i]) * rows.scales[scratch.places[i]];
+  }
 }
 
 inline void begin_search(std::size_t nodes, Graph::Scratch& scratch) {
@@ -73,17 +85,17 @@ inline void begin_search(std::size_t nodes, Graph::Scratch& scratch) {
   ++scratch.search;
 }
 
-// neighbours(node) gives a span that ends early at kNoNode. The entries are in scratch.places.
-template <class Neighbours>
-void walk(const CodeRows& rows, const std::int16_t* query, std::size_t width,
-          const Neighbours& neighbours, Graph::Scratch& scratch) {
+// score() gives scratch.places their scratch.scores; neighbours(node) is a span that ends early at
+// kNoNode. The entries are in scratch.places.
+template <class Score, class Neighbours>
+void walk(const Score& score, std::size_t width, const Neighbours& neighbours,
+          Graph::Scratch& scratch) {
   Pool pool(scratch.pool, width);
   auto* const seen = scratch.seen.data();
   const auto take_in = [&] {
-    score_places(rows, query, scratch);
+    score();
     for (std::size_t i = 0; i < scratch.places.size(); ++i) {
-      const auto place = scratch.places[i];
-      pool.insert(static_cast<float>(scratch.sums[i]) * rows.scales[place], place);
+      pool.insert(scratch.scores[i], scratch.places[i]);
     }
   };
   for (const auto place : scratch.places) seen[place] = scratch.search;
@@ -96,6 +108,8 @@ void walk(const CodeRows& rows, const std::int16_t* query, std::size_t width,
       seen[near] = scratch.search;
       scratch.places.push_back(near);
     }
+    // Next, unless one of these is better.
+    if (const auto next = pool.peek(); next != kNoNode) __builtin_prefetch(neighbours(next).data());
     take_in();
   }
   pool.unmark();

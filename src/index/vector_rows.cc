@@ -134,9 +134,18 @@ void VectorRows::bounds(const QueryCode& query, Place first, std::size_t count,
                             dimension_, sums.data());
     for (std::size_t i = 0; i < some; ++i) {
       const auto place = static_cast<Place>(begin + i);
-      bounds[done + i] = bound(query, place, scales_[place] * static_cast<float>(sums[i]));
+      bounds[done + i] = bound(query, place, sums[i]);
     }
   }
+}
+
+void VectorRows::bounds(const QueryCode& query, std::span<const Place> places,
+                        std::vector<std::int32_t>& sums, std::vector<float>& bounds) const {
+  sums.resize(places.size());
+  bounds.resize(places.size());
+  code_kernels().dot_some(query.codes.data(), codes_.data(), places.data(), places.size(),
+                          dimension_, sums.data());
+  for (std::size_t i = 0; i < places.size(); ++i) bounds[i] = bound(query, places[i], sums[i]);
 }
 
 void VectorRows::shrink() {

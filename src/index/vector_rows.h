@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "base/huge_pages.h"
 #include "base/result.h"
 #include "graph/graph.h"
 
@@ -64,11 +65,9 @@ class VectorRows {
   [[nodiscard]] float dot(std::span<const float> query, Place place) const;
   // For each of `count` vectors from `first` on, a number that its score is not above.
   void bounds(const QueryCode& query, Place first, std::size_t count, float* bounds) const;
-  // The same for one, of which the sum of its code's and the query's products, scaled by the code's
-  // scale alone, is known.
-  [[nodiscard]] float bound(const QueryCode& query, Place place, float product) const {
-    return query.scale * product + (query.length * errors_[place] + query.slack);
-  }
+  // The same for those at `places`; `sums` is for its own use.
+  void bounds(const QueryCode& query, std::span<const Place> places,
+              std::vector<std::int32_t>& sums, std::vector<float>& bounds) const;
 
   [[nodiscard]] CodeRows codes() const {
     return {.codes = codes_, .scales = scales_, .dimension = dimension_};
@@ -78,9 +77,14 @@ class VectorRows {
   [[nodiscard]] std::size_t bytes() const;
 
  private:
+  [[nodiscard]] float bound(const QueryCode& query, Place place, std::int32_t sum) const {
+    const auto product = scales_[place] * static_cast<float>(sum);
+    return query.scale * product + (query.length * errors_[place] + query.slack);
+  }
+
   std::size_t dimension_;
-  std::vector<float> floats_;
-  std::vector<std::int8_t> codes_;
+  HugeVector<float> floats_;
+  HugeVector<std::int8_t> codes_;
   std::vector<float> scales_;
   std::vector<float> errors_;  // Rounded up.
   std::vector<Owner> owners_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <ctime>
 #include <utility>
 
 #include "base/check.h"
@@ -23,18 +24,22 @@ constexpr std::size_t kCodesFrom = 8;
 constexpr std::size_t kTailShare = 2;
 constexpr std::size_t kRemovedShare = 4;
 
-// A walk sees at least so many: with fewer it goes astray.
+// With an effort of 1 a walk sees at least so many.
 constexpr std::size_t kWidthMin = 32;
-// A walk that would see so large a part of all is slower than the scan.
+// A walk that would see so large a part of all is slower than the scan; one over 4-bit codes, twice
+// as large a part.
 constexpr std::size_t kWalkShare = 16;
 // Below, a scan of what the filter allows is cheaper than a walk through what it does not.
 constexpr double kFilterShareMin = 0.3;
 
 constexpr std::size_t kQueries = 128;
 constexpr std::uint64_t kCalibrateAfter = 1024;
-constexpr std::array<float, 10> kEfforts{1, 1.25, 1.5, 2, 3, 4, 6, 8, 12, 16};
+constexpr std::array<float, 15> kEfforts{.5, .625, .75, 1, 1.25, 1.5, 2, 2.5,
+                                         3,  4,    5,   6, 8,    12,  16};
 // For the first results and for a long list, which hybrid search asks for.
 constexpr std::array<std::size_t, 2> kCalibratedLimits{10, 200};
+// A walk over 4-bit codes that must look so many times as wide as one over 8-bit codes is slower.
+constexpr float kCompactEffortMax = 2;
 constexpr double kConfidence = 1.645;  // One-sided, 95 %.
 
 struct Best {
@@ -42,8 +47,15 @@ struct Best {
   VectorRows::Place place;
 };
 
+double thread_seconds() {
+  timespec time{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
+}
+
 std::size_t width(std::size_t limit, double effort) {
-  return static_cast<std::size_t>(static_cast<double>(std::max(limit, kWidthMin)) * effort);
+  const auto wide = static_cast<double>(std::max(limit, kWidthMin)) * effort;
+  return std::max(limit, static_cast<std::size_t>(wide));
 }
 
 // The `limit` nearest rows but `self`, best first, by brute force over the codes.
@@ -88,7 +100,7 @@ struct VectorTiers::Work {
   IndexOptions options;
   std::vector<Query> queries;
   // The result, for a tier that is being searched.
-  float effort = 1;
+  Walk walk;
   double recall = 1;
 };
 
@@ -140,13 +152,15 @@ bool VectorTiers::nearest(std::span<const float> unit, std::size_t limit, double
   for (const auto& tier : tiers_) {
     if (!tier || tier->live() == 0) continue;
     const auto all = tier->rows.size();
-    const double live_share = static_cast<double>(tier->live()) / static_cast<double>(all);
-    const auto ef = width(limit, tier->effort / std::max(share * live_share, 1e-3));
+    const double wanted = share * static_cast<double>(tier->live()) / static_cast<double>(all);
+    // Where not all that is met is wanted, chance needs room.
+    const auto effort = wanted < 1 ? std::max(tier->walk.effort, 1.0F) : tier->walk.effort;
+    const auto ef = width(limit, effort / std::max(wanted, 1e-3));
     // Half of what is met where the wanted lie as everywhere.
-    const auto least = std::max(limit, width(limit, tier->effort) / 2);
-    const bool may_walk = tier->graph && !must_be_exact && share >= kFilterShareMin;
-    if (may_walk && ef < all / kWalkShare &&
-        offer_near(*tier, unit, code, ef, least, filters, sink)) {
+    const auto least = std::max(limit, width(limit, effort) / 2);
+    const auto ef_max = all / (tier->walk.is_compact ? kWalkShare / 2 : kWalkShare);
+    const bool may_walk = tier->graph && !must_be_exact && share >= kFilterShareMin && ef < ef_max;
+    if (may_walk && offer_near(*tier, unit, code, ef, least, filters, sink)) {
       is_exact = false;
     } else {
       offer_all(*tier, unit, code, all / kCodesFrom >= limit, filters, sink);
@@ -209,7 +223,7 @@ bool VectorTiers::offer_near(const Tier& tier, std::span<const float> unit, cons
   }
   if (!scratch) scratch = std::make_unique<Graph::Scratch>();
   const auto& rows = tier.rows;
-  tier.graph->search(rows.codes(), code.codes.data(), ef, *scratch);
+  search(tier, unit, code, tier.walk.is_compact, ef, *scratch);
   if (filters || tier.removed > 0) {
     std::erase_if(scratch->pool, [&](const Graph::Near& near) {
       const auto owner = rows.owner(near.place);
@@ -218,15 +232,28 @@ bool VectorTiers::offer_near(const Tier& tier, std::span<const float> unit, cons
   }
   const bool is_enough = scratch->pool.size() >= least;
   if (is_enough) {
-    for (const auto& near : scratch->pool) {
-      if (rows.bound(code, near.place, near.score) < sink.score_min()) continue;
-      const auto score = rows.dot(unit, near.place);
-      if (score >= sink.score_min()) sink.offer(rows.owner(near.place), score);
+    auto& [seen, search, pool, places, sums, scores] = *scratch;
+    places.clear();
+    for (const auto& near : pool) places.push_back(near.place);
+    rows.bounds(code, places, sums, scores);
+    for (std::size_t i = 0; i < places.size(); ++i) {
+      if (scores[i] < sink.score_min()) continue;
+      const auto score = rows.dot(unit, places[i]);
+      if (score >= sink.score_min()) sink.offer(rows.owner(places[i]), score);
     }
   }
   const std::lock_guard lock(search_mutex_);
   scratches_.push_back(std::move(scratch));
   return is_enough;
+}
+
+void VectorTiers::search(const Tier& tier, std::span<const float> unit, const QueryCode& code,
+                         bool is_compact, std::size_t ef, Graph::Scratch& scratch) {
+  if (is_compact) {
+    tier.graph->search(tier.compact, tier.compact.encode(unit), ef, scratch);
+  } else {
+    tier.graph->search(tier.rows.codes(), code.codes.data(), ef, scratch);
+  }
 }
 
 void VectorTiers::remember(std::span<const float> unit) const {
@@ -250,7 +277,8 @@ double VectorTiers::recall() const { return graph_ == kNoTier ? 1 : tiers_[graph
 std::size_t VectorTiers::bytes() const {
   std::size_t sum = 0;
   for (const auto& tier : tiers_) {
-    if (tier) sum += tier->rows.bytes() + (tier->graph ? tier->graph->bytes() : 0);
+    if (tier)
+      sum += tier->rows.bytes() + tier->compact.bytes() + (tier->graph ? tier->graph->bytes() : 0);
   }
   const std::lock_guard lock(search_mutex_);
   for (const auto& scratch : scratches_) sum += scratch->seen.capacity() * sizeof(std::uint16_t);
@@ -338,6 +366,10 @@ Result<> VectorTiers::run_work(Work& work, const std::stop_token& stop) {
   }
   work.made->graph = std::move(graph);
   if (work.made->graph) {
+    work.made->compact.reserve(work.origins.size());
+    for (VectorRows::Place p = 0; p < work.origins.size(); ++p) {
+      work.made->compact.add(work.made->rows.vector(p));
+    }
     if (work.queries.size() < kQueries) {
       // Its own vectors, spread over all of it, until there are real ones; they are easier to find
       // the neighbours of, so half as many may be missing.
@@ -367,13 +399,13 @@ Result<> VectorTiers::calibrate(const Tier& tier, Work& work, const std::stop_to
   Graph::Scratch scratch;
   // What is found of the nearest `limit`, with 95 % confidence at least: all that a walk meets is
   // scored exactly afterwards, so a vector it met is not lost.
-  const auto recall_at = [&](std::size_t limit, float effort) {
+  const auto recall_at = [&](std::size_t limit, Walk walk) {
     double sum = 0;
     double squares = 0;
     for (std::size_t q = 0; q < work.queries.size(); ++q) {
       const auto& query = work.queries[q];
-      const auto code = encode_query(query.unit);
-      tier.graph->search(tier.rows.codes(), code.codes.data(), width(limit, effort), scratch);
+      search(tier, query.unit, encode_query(query.unit), walk.is_compact, width(limit, walk.effort),
+             scratch);
       const auto wanted = std::min(limit, truths[q].size());
       // Of vectors that are many times there any will do.
       const auto score_min = truths[q][wanted - 1].score;
@@ -390,22 +422,49 @@ Result<> VectorTiers::calibrate(const Tier& tier, Work& work, const std::stop_to
     const auto variance = std::max(0.0, squares / count - mean * mean);
     return mean - kConfidence * std::sqrt(variance / count);
   };
-  for (const auto effort : kEfforts) {
-    work.effort = effort;
-    work.recall = 1;
+  struct Tried {
+    double recall = 1;  // The least of all limits.
+    double seconds = 0;
+  };
+  const auto attempt = [&](Walk walk) {
+    Tried tried;
+    const auto begin = thread_seconds();
     for (const auto limit : kCalibratedLimits) {
-      if (stop.stop_requested()) return stopped();
-      work.recall = std::min(work.recall, recall_at(limit, effort));
+      tried.recall = std::min(tried.recall, recall_at(limit, walk));
     }
-    if (work.recall >= work.options.recall_target) break;
+    tried.seconds = thread_seconds() - begin;
+    return tried;
+  };
+  const auto target = work.options.recall_target;
+  Tried best;
+  for (const auto effort : kEfforts) {
+    if (stop.stop_requested()) return stopped();
+    work.walk = {.effort = effort, .is_compact = false};
+    best = attempt(work.walk);
+    if (best.recall >= target) break;
   }
+  // Fewer bits cost a wider view and less for each that is met: which is less depends on the data.
+  const auto effort_max = work.walk.effort * kCompactEffortMax;
+  for (const auto effort : kEfforts) {
+    if (effort > effort_max) break;
+    if (stop.stop_requested()) return stopped();
+    const Walk compact{.effort = effort, .is_compact = true};
+    const auto tried = attempt(compact);
+    if (tried.recall < std::min(best.recall, target)) continue;
+    if (tried.seconds < best.seconds) {
+      work.walk = compact;
+      best = tried;
+    }
+    break;
+  }
+  work.recall = best.recall;
   return {};
 }
 
 std::vector<VectorTiers::Moved> VectorTiers::end_work(Work& work) {
   std::vector<Moved> moved;
   if (work.graph) {
-    work.graph->effort = work.effort;
+    work.graph->walk = work.walk;
     work.graph->recall = work.recall;
     return moved;
   }
@@ -421,7 +480,7 @@ std::vector<VectorTiers::Moved> VectorTiers::end_work(Work& work) {
       moved.push_back({owner, static_cast<Place>(number) << kTierShift | p});
     }
   }
-  made.effort = work.effort;
+  made.walk = work.walk;
   made.recall = work.recall;
   if (graph_ != kNoTier) tiers_[graph_] = nullptr;
   tiers_[std::exchange(frozen_, kNoTier)] = nullptr;

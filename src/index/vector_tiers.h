@@ -78,15 +78,20 @@ class VectorTiers {
   [[nodiscard]] std::vector<Moved> end_work(Work& work);
 
  private:
+  // How a graph is searched.
+  struct Walk {
+    float effort = 1;  // The view is so many times as wide as what is wanted.
+    bool is_compact = false;
+  };
   struct Tier {
-    explicit Tier(std::size_t dimension) : rows(dimension) {}
+    explicit Tier(std::size_t dimension) : rows(dimension), compact(dimension) {}
     [[nodiscard]] std::size_t live() const { return rows.size() - removed; }
 
     VectorRows rows;
     std::size_t removed = 0;  // Those of nobody. The tail has none.
     std::optional<Graph> graph;
-    // The view of a walk is so many times as wide as what is wanted.
-    float effort = 1;
+    CompactRows compact;  // With a graph, as many as rows.
+    Walk walk;
     double recall = 1;
   };
   using TierNumber = std::uint8_t;
@@ -98,6 +103,8 @@ class VectorTiers {
   // wanted: then what the filter leaves lies elsewhere.
   bool offer_near(const Tier& tier, std::span<const float> unit, const QueryCode& code,
                   std::size_t ef, std::size_t least, bool filters, Sink& sink) const;
+  static void search(const Tier& tier, std::span<const float> unit, const QueryCode& code,
+                     bool is_compact, std::size_t ef, Graph::Scratch& scratch);
   void remember(std::span<const float> unit) const;
   [[nodiscard]] TierNumber free_tier() const;
   [[nodiscard]] bool merge_is_due() const;

@@ -1,0 +1,54 @@
+// CompactRows: vectors in 4 bits a dimension, for comparing where a small error only costs a detour.
+//
+// Each vector is turned by the same random rotation (signs and Hadamard transforms, as in Ailon and
+// Chazelle, "The Fast Johnson-Lindenstrauss Transform", 2009), after which no dimension is larger
+// than others by nature, and rounded to 16 levels. A scale makes the score of a vector with itself
+// right (as in Gao and Long, "RaBitQ", SIGMOD 2024), so that scores err to both sides alike.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/huge_pages.h"
+
+namespace samtale {
+
+// Shapes:  64 bytes for each 128 dimensions of a vector or part of them.
+// Threads: any, while nothing is added.
+class CompactRows {
+ public:
+  struct Query {
+    std::vector<std::int8_t> codes;
+    float offset = 0;  // What the sums of products are too large by.
+  };
+
+  // dimension: at most 2^17.
+  explicit CompactRows(std::size_t dimension);
+
+  void reserve(std::size_t rows);
+  // Of about unit length.
+  void add(std::span<const float> vector);
+
+  [[nodiscard]] Query encode(std::span<const float> query) const;
+  // What to multiply `query` with the rows at `places` gives, up to a factor of the query's own.
+  // `sums` is for its own use.
+  void score(const Query& query, std::span<const std::uint32_t> places,
+             std::vector<std::int32_t>& sums, std::vector<float>& scores) const;
+
+  [[nodiscard]] std::size_t size() const { return scales_.size(); }
+  [[nodiscard]] std::size_t bytes() const {
+    return codes_.capacity() + scales_.capacity() * sizeof(float);
+  }
+
+ private:
+  [[nodiscard]] std::vector<float> rotated(std::span<const float> vector) const;
+
+  std::size_t dimension_;
+  std::size_t blocks_;
+  HugeVector<std::uint8_t> codes_;
+  std::vector<float> scales_;
+};
+
+}  // namespace samtale
