@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::size_t kBlock = kHalfBlockDimensions;
 constexpr std::size_t kPoints = 8;  // Of a transform; divides a block.
-constexpr float kMiddle = 7.5F;  // Level u stands for u - 7.5 steps.
+constexpr float kMiddle = 7.5F;     // Level u stands for u - 7.5 steps.
 // Of the step at which nothing is cut off. The rare large values may be, for the others' sake.
 constexpr std::array<float, 6> kSteps{0.5F, 0.6F, 0.7F, 0.8F, 0.9F, 1.0F};
 
@@ -30,8 +30,8 @@ std::vector<float> make_signs(std::size_t count) {
   return signs;
 }
 
-// The Walsh-Hadamard transform of each eight values that lie an eighth of all apart, in place, their
-// length kept.
+// The Walsh-Hadamard transform of each eight values that lie an eighth of all apart, in place,
+// their length kept.
 void transform(std::vector<float>& values) {
   const auto size = values.size();
   for (std::size_t half = size / kPoints; half < size; half *= 2) {

@@ -1,4 +1,5 @@
-// CompactRows: vectors in 4 bits a dimension, for comparing where a small error only costs a detour.
+// CompactRows: vectors in 4 bits a dimension, for comparing where a small error only costs a
+// detour.
 //
 // Each vector is turned by the same random rotation (signs and Hadamard transforms, as in Ailon and
 // Chazelle, "The Fast Johnson-Lindenstrauss Transform", 2009), after which no dimension is larger
