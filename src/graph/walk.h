@@ -29,8 +29,8 @@ class Pool {
                                    : entries_.back().score;
   }
 
+  // score: above score_min().
   void insert(float score, std::uint32_t place) {
-    if (score <= score_min()) return;
     if (entries_.size() == size_) entries_.pop_back();
     const auto at = std::ranges::upper_bound(entries_, score, std::greater(), &Graph::Near::score);
     next_ = std::min(next_, static_cast<std::size_t>(at - entries_.begin()));
@@ -94,20 +94,27 @@ void walk(const Score& score, std::size_t width, const Neighbours& neighbours,
   auto* const seen = scratch.seen.data();
   const auto take_in = [&] {
     score();
+    auto least = pool.score_min();
     for (std::size_t i = 0; i < scratch.places.size(); ++i) {
+      if (scratch.scores[i] <= least) continue;
       pool.insert(scratch.scores[i], scratch.places[i]);
+      least = pool.score_min();
     }
   };
   for (const auto place : scratch.places) seen[place] = scratch.search;
   take_in();
   for (auto node = pool.take(); node != kNoNode; node = pool.take()) {
-    scratch.places.clear();
-    for (const auto near : neighbours(node)) {
+    // Without a branch on what was seen, which nobody can predict.
+    const auto list = neighbours(node);
+    scratch.places.resize(list.size());
+    std::size_t count = 0;
+    for (const auto near : list) {
       if (near == kNoNode) break;
-      if (seen[near] == scratch.search) continue;
+      scratch.places[count] = near;
+      count += seen[near] != scratch.search ? 1 : 0;
       seen[near] = scratch.search;
-      scratch.places.push_back(near);
     }
+    scratch.places.resize(count);
     // Next, unless one of these is better.
     if (const auto next = pool.peek(); next != kNoNode) __builtin_prefetch(neighbours(next).data());
     take_in();
