@@ -32,7 +32,7 @@ struct CodeRows {
 };
 
 struct GraphOptions {
-  std::size_t degree = 32;       // Neighbours of a node.
+  std::size_t degree = 48;       // Neighbours of a node.
   std::size_t beam_width = 128;  // Of the search that finds a node's neighbours.
   float alpha = 1.2F;            // How much shorter a way around must be to save an edge.
 };
@@ -54,7 +54,7 @@ class Graph {
   };
 
   // The graph, and `order`: its node n stands for row order[n]. The caller puts its vectors into
-  // that order and hands them to `search` so. Takes 0.3 to 0.5 ms of one core a row of 384
+  // that order and hands them to `search` so. Takes 0.4 to 0.6 ms of one core a row of 384
   // dimensions. Lent rows are read only during the calls; any number of dimensions that fits
   // codes.h.
   struct Built;
