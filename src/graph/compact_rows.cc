@@ -83,8 +83,7 @@ float best_step(std::span<const float> vector) {
 
 }  // namespace
 
-CompactRows::CompactRows(std::size_t dimension)
-    : dimension_(dimension), blocks_((dimension + kBlock - 1) / kBlock) {}
+CompactRows::CompactRows(std::size_t dimension) : blocks_((dimension + kBlock - 1) / kBlock) {}
 
 void CompactRows::reserve(std::size_t rows) {
   codes_.reserve(rows * blocks_ * kHalfBlockBytes);

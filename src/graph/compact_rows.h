@@ -38,7 +38,6 @@ class CompactRows {
   void score(const Query& query, std::span<const std::uint32_t> places,
              std::vector<std::int32_t>& sums, std::vector<float>& scores) const;
 
-  [[nodiscard]] std::size_t size() const { return scales_.size(); }
   [[nodiscard]] std::size_t bytes() const {
     return codes_.capacity() + scales_.capacity() * sizeof(float);
   }
@@ -46,7 +45,6 @@ class CompactRows {
  private:
   [[nodiscard]] std::vector<float> rotated(std::span<const float> vector) const;
 
-  std::size_t dimension_;
   std::size_t blocks_;
   HugeVector<std::uint8_t> codes_;
   std::vector<float> scales_;

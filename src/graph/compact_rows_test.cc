@@ -1,5 +1,6 @@
-// Goal:   scores from 4 bits lie near the exact ones, and to both sides alike, whatever the
-// vectors. Method: seeded vectors, against dot products in doubles.
+// Goal: scores from 4 bits lie near the exact ones, and to both sides alike, whatever the vectors.
+//
+// Method: seeded vectors, against dot products in doubles.
 #include "graph/compact_rows.h"
 
 #include <gtest/gtest.h>

@@ -232,7 +232,7 @@ bool VectorTiers::offer_near(const Tier& tier, std::span<const float> unit, cons
   }
   const bool is_enough = scratch->pool.size() >= least;
   if (is_enough) {
-    auto& [seen, search, pool, places, sums, scores] = *scratch;
+    auto& [seen, graph_search, pool, places, sums, scores] = *scratch;
     places.clear();
     for (const auto& near : pool) places.push_back(near.place);
     rows.bounds(code, places, sums, scores);

@@ -25,7 +25,7 @@ namespace samtale {
 // on over the old graph, the frozen tail and the new one. What is removed meanwhile is gone from
 // every answer at once, and from memory with the next graph.
 //
-// Threads: none of its own; the index locks. Only run() works without its lock.
+// Threads: none of its own; the index locks. Only run_work() works without its lock.
 class VectorTiers {
  public:
   // Where a vector lies: the tier in the upper two bits. Another's may change when one is removed.
