@@ -1,22 +1,15 @@
 #include "server/app.h"
 
-#include <sys/resource.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <utility>
 
 #include "server/options.h"
+#include "sys/thread_priority.h"
 #include "text/chunker.h"
 #include "version.h"
 
 namespace samtale {
 namespace {
-
-// Workers give way to whatever a person or a sender waits for.
-constexpr int kWorkerNice = 10;
-
-void be_nice() { ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kWorkerNice); }
 
 Result<DataFolder> open_folder(const std::string& path, Files& files) {
   auto folder = DataFolder::open(path);
@@ -122,13 +115,16 @@ std::string App::not_ready() const {
 void App::start_worker(std::string name, Step step, WorkerOptions options) {
   workers_.emplace_back(
       [this, name = std::move(name), step = std::move(step), options](const std::stop_token& stop) {
-        be_nice();
+        become_background_thread();
         run_worker(name, step, options, clock_, log_, stop);
       });
 }
 
 Result<> App::start() {
-  committer_ = std::jthread([this](const std::stop_token& stop) { accept_log_->run(stop); });
+  committer_ = std::jthread([this](const std::stop_token& stop) {
+    become_prompt_thread();
+    accept_log_->run(stop);
+  });
   if (embedder_.watch) embedder_watch_ = std::jthread(embedder_.watch);
 
   const auto begin = clock_.now();
@@ -191,12 +187,12 @@ Result<> App::start() {
       },
       upkeep);
   workers_.emplace_back([this, upkeep](const std::stop_token& stop) {
-    be_nice();
+    become_background_thread();
     const auto maintain = [this, &stop] { return indexes_->maintain(stop); };
     run_worker("graph", maintain, upkeep, clock_, log_, stop);
   });
   workers_.emplace_back([this] {
-    be_nice();
+    become_background_thread();
     const auto asked = enqueue_missing_embeddings(*store_, embedder_.embedder->model_id());
     if (!asked) return log_.warn("embed.backfill_failed", asked.error());
     if (*asked > 0) {

@@ -14,6 +14,7 @@
 #include "server/options.h"
 #include "server/ready_file.h"
 #include "sys/http_client.h"
+#include "sys/thread_priority.h"
 
 namespace samtale {
 namespace {
@@ -41,6 +42,7 @@ Result<> serve_until_told(const Config& given, const ServeOptions& serve, Log& l
                         [&app](const http::Exchange& exchange) { app->observe(exchange); });
   app->watch(*server);
   SAMTALE_TRY_VOID(app->start());
+  become_prompt_thread();  // For the server's threads: what they do, somebody waits for.
   SAMTALE_TRY_VOID(server->start());
   const auto url = server_url(given, server->port());
   SAMTALE_TRY_VOID(write_ready_file(serve.ready_file, url));
