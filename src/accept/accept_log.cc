@@ -27,6 +27,15 @@ struct Waiting {
   AcceptLog::Done done;
 };
 
+// A group from the moment it is written until it is answered.
+struct Flight {
+  std::vector<Waiting> group;
+  std::uint64_t begin = 0;
+  std::uint64_t end = 0;
+  std::unique_ptr<File> writer;
+  std::optional<Result<>> outcome;  // Of the write if it failed, else of the sync.
+};
+
 class SegmentedLog final : public AcceptLog {
  public:
   SegmentedLog(Files& files, const std::string& folder, AcceptLogOptions options,
@@ -36,8 +45,9 @@ class SegmentedLog final : public AcceptLog {
         log_(log),
         sequence_(recovered.sequence),
         is_full_(recovered.is_full),
-        pacer_(options.group_records_max, options.group_wait_max),
-        table_(files, folder, options, clock, log, std::move(recovered)) {}
+        written_end_(recovered.end),
+        table_(files, folder, options, clock, log, std::move(recovered)),
+        pacer_(options.group_records_max, options.group_wait_max, kSyncsMax) {}
 
   ~SegmentedLog() override;
 
@@ -45,6 +55,7 @@ class SegmentedLog final : public AcceptLog {
   Result<> begin_first_segment() {
     SAMTALE_TRY_VOID(table_.ensure_next({}));
     table_.rotate();
+    written_end_ = table_.end();
     return {};
   }
 
@@ -61,14 +72,24 @@ class SegmentedLog final : public AcceptLog {
   AcceptLogStats stats() const override;
 
  private:
+  // Keeps groups from being written as long as it lives.
+  class Alone;
+
   // False once there is nothing to commit and `stop` was requested.
   bool wait_for_group(const std::stop_token& stop);
-  std::size_t commit_group();
+  // Commits groups, taking turns with the other threads that do, until `stop`.
+  void commit(const std::stop_token& stop);
+  // Writes the next group. Null if none is waiting or it was refused; unless it may wait, also if
+  // that cannot be done before others have been answered. Then finish() must follow.
+  Flight* begin_group(bool may_wait);
+  std::vector<Waiting> next_group(bool may_wait);
   // Those that go into one write at `room` bytes; none if the first is larger than that.
   std::vector<Waiting> take_group(std::uint64_t room);
-  Result<> write_group(const std::vector<Waiting>& group);
+  Flight* write_group(std::vector<Waiting> group);
+  // Syncs it, and answers all that are next in order. Returns how many records became durable.
+  std::size_t finish(Flight& flight);
+  std::size_t answer(Flight& flight);
   Result<> end_segment();
-  Result<> write_durably(Segment& segment, std::uint64_t position, std::string_view bytes);
   void refuse(std::vector<Waiting> group, const Error& error);
   void stop_taking(const Error& cause);
   bool has_waiting() const;
@@ -80,27 +101,61 @@ class SegmentedLog final : public AcceptLog {
   const Clock& clock_;
   Log& log_;
 
-  // Of the committing thread.
+  std::mutex turn_mutex_;  // Held while a group is gathered and written; guards the next ones.
   std::uint64_t sequence_;
   bool is_full_;  // The active segment has its end mark.
+  std::uint64_t written_end_;
   std::string buffer_;
-  GroupPacer pacer_;
 
   SegmentTable table_;
+
+  std::mutex answer_mutex_;  // Held while groups are answered, in their order.
+  bool is_broken_ = false;   // Guarded by it: one was refused, and so are those after it.
+
+  std::mutex flights_mutex_;  // Guards the next ones, and the writers of the active segment.
+  std::condition_variable flights_changed_;
+  std::deque<Flight> flights_;  // In the order of the log.
+  std::size_t begun_ = 0;       // Those, and one that is being gathered.
+  std::size_t erasing_ = 0;     // Erasures that wait for begun_ to be 0, or run.
+  bool is_held_up_ = false;     // A group waits for their end.
 
   mutable std::mutex waiting_mutex_;  // Guards the rest.
   std::condition_variable_any enough_;
   std::deque<Waiting> waiting_;
-  std::uint64_t waiting_bytes_ = 0;  // Also of the group that is being written.
+  std::uint64_t waiting_bytes_ = 0;  // Also of the groups that are being written.
+  std::size_t taken_ = 0;            // Records in those groups.
   std::size_t wake_at_ = kNever;     // So many waiting wake the committing thread.
   std::optional<Error> failure_;
   AcceptLogStats stats_;
+  GroupPacer pacer_;
+};
+
+class SegmentedLog::Alone {
+ public:
+  explicit Alone(SegmentedLog& log) : log_(log) {
+    std::unique_lock lock(log_.flights_mutex_);
+    // A group that an erasure kept waiting goes before the next one.
+    log_.flights_changed_.wait(lock, [this] { return !log_.is_held_up_; });
+    ++log_.erasing_;
+    log_.flights_changed_.wait(lock, [this] { return log_.begun_ == 0; });
+  }
+  ~Alone() {
+    const std::lock_guard lock(log_.flights_mutex_);
+    --log_.erasing_;
+    log_.flights_changed_.notify_all();
+  }
+  Alone(const Alone&) = delete;
+  Alone& operator=(const Alone&) = delete;
+
+ private:
+  SegmentedLog& log_;
 };
 
 SegmentedLog::~SegmentedLog() {
-  refuse(std::vector<Waiting>(std::move_iterator(waiting_.begin()),
-                              std::move_iterator(waiting_.end())),
-         {ErrorCode::unavailable, "the accept log is closed"});
+  while (has_waiting()) {
+    refuse(take_group(std::numeric_limits<std::uint64_t>::max()),
+           {ErrorCode::unavailable, "the accept log is closed"});
+  }
 }
 
 void SegmentedLog::append(std::string payload, Done done) {
@@ -134,15 +189,30 @@ void SegmentedLog::append(std::string payload, Done done) {
 }
 
 std::size_t SegmentedLog::step() {
-  const auto committed = commit_group();
+  auto* const flight = begin_group(false);
+  const auto durable = flight != nullptr ? finish(*flight) : 0;
   // What it failed on is logged there, and answered to the group that needs the segment.
   if (table_.wants_next()) static_cast<void>(table_.ensure_next({}));
-  return committed;
+  return durable;
 }
 
 void SegmentedLog::run(const std::stop_token& stop) {
   const std::jthread ahead([this](const std::stop_token& end) { table_.keep_next_ready(end); });
-  while (wait_for_group(stop)) commit_group();
+  std::vector<std::jthread> others;
+  while (others.size() + 1 < kSyncsMax) others.emplace_back([this, &stop] { commit(stop); });
+  commit(stop);
+}
+
+void SegmentedLog::commit(const std::stop_token& stop) {
+  for (;;) {
+    Flight* flight = nullptr;
+    {
+      const std::lock_guard turn(turn_mutex_);
+      if (!wait_for_group(stop)) return;
+      flight = begin_group(true);
+    }
+    if (flight != nullptr) finish(*flight);
+  }
 }
 
 bool SegmentedLog::wait_for_group(const std::stop_token& stop) {
@@ -167,49 +237,57 @@ std::vector<Waiting> SegmentedLog::take_group(std::uint64_t room) {
     group.push_back(std::move(waiting_.front()));
     waiting_.pop_front();
   }
+  taken_ += group.size();
   return group;
 }
 
-std::size_t SegmentedLog::commit_group() {
+Flight* SegmentedLog::begin_group(bool may_wait) {
+  {
+    std::unique_lock lock(flights_mutex_);
+    const auto may_begin = [this] {
+      const bool is_being_gathered = begun_ > flights_.size();
+      return erasing_ == 0 && !is_being_gathered && !table_.active().writers.empty();
+    };
+    if (!may_wait && !may_begin()) return nullptr;
+    is_held_up_ = true;
+    flights_changed_.wait(lock, may_begin);
+    is_held_up_ = false;
+    ++begun_;
+  }
+  auto group = next_group(may_wait);
+  if (!group.empty()) return write_group(std::move(group));
+  const std::lock_guard lock(flights_mutex_);
+  --begun_;
+  flights_changed_.notify_all();
+  return nullptr;
+}
+
+std::vector<Waiting> SegmentedLog::next_group(bool may_wait) {
   // The end mark must always fit.
   const auto room = [this] {
-    return is_full_ ? 0 : table_.active().end() - table_.end() - kRecordHeaderBytes;
+    return is_full_ ? 0 : table_.active().end() - written_end_ - kRecordHeaderBytes;
   };
   auto group = take_group(room());
-  while (group.empty()) {
-    if (!has_waiting()) return 0;
+  while (group.empty() && has_waiting()) {
+    {
+      // The end mark says that all before it is durable.
+      std::unique_lock lock(flights_mutex_);
+      const auto is_last = [this] { return flights_.empty(); };
+      if (!may_wait && !is_last()) return group;
+      flights_changed_.wait(lock, is_last);
+    }
     if (const auto ended = end_segment(); !ended) {
       refuse(take_group(std::numeric_limits<std::uint64_t>::max()), ended.error());
-      return 0;
+      return group;
     }
     group = take_group(room());
   }
-  if (const auto written = write_group(group); !written) {
-    refuse(std::move(group), written.error());
-    return 0;
-  }
-  auto position = table_.end();
-  std::uint64_t bytes = 0;
-  for (const auto& one : group) bytes += record_bytes(one.payload.size());
-  table_.set_end(position + bytes);
-  {
-    const std::lock_guard lock(waiting_mutex_);
-    waiting_bytes_ -= bytes;
-    stats_.appended += group.size();
-    ++stats_.commits;
-    pacer_.note(group.size(), waiting_.size(), stats_.last_sync);
-  }
-  for (auto& one : group) {
-    one.done(LogPosition{position});
-    position += record_bytes(one.payload.size());
-  }
-  return group.size();
+  return group;
 }
 
-Result<> SegmentedLog::write_group(const std::vector<Waiting>& group) {
+Flight* SegmentedLog::write_group(std::vector<Waiting> group) {
   buffer_.clear();
   auto& segment = table_.active();
-  const auto begin = table_.end();
   std::uint32_t index = 0;
   for (const auto& one : group) {
     const RecordHeader header{.payload_bytes = static_cast<std::uint32_t>(one.payload.size()),
@@ -217,44 +295,104 @@ Result<> SegmentedLog::write_group(const std::vector<Waiting>& group) {
                               .sequence = sequence_ + index,
                               .group_index = index};
     const auto start = buffer_.size();
-    samtale::append(header, segment.header.salt, begin + start, buffer_);
+    samtale::append(header, segment.header.salt, written_end_ + start, buffer_);
     buffer_.append(one.payload);
     buffer_.resize(start + record_bytes(one.payload.size()), '\0');
     ++index;
   }
-  SAMTALE_TRY_VOID(write_durably(segment, begin, buffer_));
+  Flight flight{.group = std::move(group),
+                .begin = written_end_,
+                .end = written_end_ + buffer_.size(),
+                .writer = nullptr,
+                .outcome = {}};
+  {
+    const std::lock_guard lock(flights_mutex_);
+    flight.writer = std::move(segment.writers.back());
+    segment.writers.pop_back();
+  }
+  auto written = [&]() -> Result<> {
+    if (auto failed = failure()) return std::unexpected(*std::move(failed));
+    return flight.writer->write_at(flight.begin - segment.header.base, buffer_);
+  }();
+  if (!written) flight.outcome = std::move(written);
   sequence_ += index;
-  return {};
+  written_end_ = flight.end;
+  const std::lock_guard lock(flights_mutex_);
+  return &flights_.emplace_back(std::move(flight));
+}
+
+std::size_t SegmentedLog::finish(Flight& flight) {
+  const auto started = clock_.now();
+  auto outcome = flight.outcome ? *std::move(flight.outcome) : flight.writer->sync();
+  if (!outcome) stop_taking(outcome.error());
+  {
+    const std::lock_guard lock(waiting_mutex_);
+    stats_.last_sync = clock_.now() - started;
+  }
+  std::size_t durable = 0;
+  const std::lock_guard in_order(answer_mutex_);
+  std::unique_lock lock(flights_mutex_);
+  // None before it is answered, so the segment it was written to is the active one.
+  table_.active().writers.push_back(std::move(flight.writer));
+  flight.outcome = std::move(outcome);
+  while (!flights_.empty() && !flights_.front().writer) {
+    auto& first = flights_.front();
+    lock.unlock();
+    durable += answer(first);
+    lock.lock();
+    flights_.pop_front();
+    --begun_;
+  }
+  flights_changed_.notify_all();
+  return durable;
+}
+
+std::size_t SegmentedLog::answer(Flight& flight) {
+  is_broken_ = is_broken_ || !*flight.outcome;
+  if (is_broken_) {
+    refuse(std::move(flight.group), *failure());
+    return 0;
+  }
+  table_.set_end(flight.end);
+  {
+    const std::lock_guard lock(waiting_mutex_);
+    waiting_bytes_ -= flight.end - flight.begin;
+    taken_ -= flight.group.size();
+    stats_.appended += flight.group.size();
+    ++stats_.commits;
+    pacer_.note(flight.group.size(), waiting_.size() + taken_, stats_.last_sync);
+  }
+  auto position = flight.begin;
+  for (auto& one : flight.group) {
+    one.done(LogPosition{position});
+    position += record_bytes(one.payload.size());
+  }
+  return flight.group.size();
 }
 
 Result<> SegmentedLog::end_segment() {
   SAMTALE_TRY_VOID(table_.ensure_next({}));
+  auto& segment = table_.active();
   if (!is_full_) {
+    if (auto failed = failure()) return std::unexpected(*std::move(failed));
     std::string mark;
-    const auto position = table_.end();
-    samtale::append({.is_segment_end = true, .sequence = sequence_}, table_.active().header.salt,
-                    position, mark);
-    SAMTALE_TRY_VOID(write_durably(table_.active(), position, mark));
+    samtale::append({.is_segment_end = true, .sequence = sequence_}, segment.header.salt,
+                    written_end_, mark);
+    auto marked = segment.write(written_end_, mark);
+    if (marked) marked = segment.file->sync();
+    if (!marked) {
+      stop_taking(marked.error());
+      return std::unexpected(*failure());
+    }
     ++sequence_;
   }
-  table_.rotate();
-  is_full_ = false;
-  return {};
-}
-
-Result<> SegmentedLog::write_durably(Segment& segment, std::uint64_t position,
-                                     std::string_view bytes) {
-  const std::lock_guard lock(segment.write_mutex);
-  if (auto failed = failure()) return std::unexpected(*std::move(failed));
-  auto written = segment.write(position, bytes);
-  const auto started = clock_.now();
-  if (written) written = segment.file->sync();
-  if (!written) {
-    stop_taking(written.error());
-    return std::unexpected(*failure());
+  {
+    const std::lock_guard lock(flights_mutex_);
+    segment.writers.clear();
+    table_.rotate();
   }
-  const std::lock_guard waiting_lock(waiting_mutex_);
-  stats_.last_sync = clock_.now() - started;
+  written_end_ = table_.end();
+  is_full_ = false;
   return {};
 }
 
@@ -262,6 +400,7 @@ void SegmentedLog::refuse(std::vector<Waiting> group, const Error& error) {
   {
     const std::lock_guard lock(waiting_mutex_);
     for (const auto& one : group) waiting_bytes_ -= record_bytes(one.payload.size());
+    taken_ -= group.size();
   }
   for (auto& one : group) one.done(std::unexpected(error));
 }
@@ -324,7 +463,7 @@ Result<> SegmentedLog::read_segment(const SegmentTable::Place& place, std::size_
     // It may be in the middle of being erased: look again when it is not.
     RecordReader again(segment, position, place.end, kReadBytesMin);
     if (found.kind != RecordReader::Kind::record) {
-      const std::lock_guard lock(segment.write_mutex);
+      const std::lock_guard lock(segment.erase_mutex);
       SAMTALE_TRY(found, again.next());
     }
     if (found.kind != RecordReader::Kind::record) {
@@ -348,7 +487,10 @@ Result<> SegmentedLog::erase(LogPosition position) {
   if (at < table_.begin()) return {};
   const auto place = table_.find(at);
   auto& segment = *place.segment;
-  const std::lock_guard lock(segment.write_mutex);
+  const std::lock_guard lock(segment.erase_mutex);
+  // Not while a group is on its way to the disk: a page that changes meanwhile can land torn, and
+  // this record has been answered.
+  const Alone alone(*this);
   if (auto failed = failure()) return std::unexpected(*std::move(failed));
   std::optional<RecordHeader> header;
   if (at >= segment.begin() && at < place.end) {

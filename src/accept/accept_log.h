@@ -1,5 +1,5 @@
 // AcceptLog: an append-only segmented log of accepted events. An append is answered when it is on
-// disk; many share one fdatasync (group commit).
+// disk; many share one fdatasync (group commit), and a few of those run at once.
 //
 // Source: docs/formats/accept-log-v1.md.
 #pragma once
@@ -43,7 +43,7 @@ struct AcceptLogStats {
   std::uint64_t commits = 0;   // fdatasync calls for them.
   std::uint64_t bytes = 0;     // On disk.
   std::uint64_t segments = 0;  // With the next one, made in advance.
-  Duration last_sync{};        // How long the last fdatasync took.
+  Duration last_sync{};        // How long the fdatasync that ended last took.
 };
 
 // Threads: append, read, erase, trim, end and stats from any thread; step and run from one.
@@ -52,7 +52,8 @@ struct AcceptLogStats {
 //          opened anew: what had not been answered is unknown, what had been is safe.
 class AcceptLog {
  public:
-  // Called once per append, on the committing thread: the position once it is durable, or why not.
+  // Called once per append, on a committing thread and in the order of the log: the position once
+  // it is durable, or why not.
   using Done = std::move_only_function<void(Result<LogPosition>)>;
 
   virtual ~AcceptLog() = default;
@@ -63,7 +64,8 @@ class AcceptLog {
   // Commits one group if any is waiting; returns how many records became durable. Makes the next
   // segment when it is time. A simulation calls this; production calls run.
   virtual std::size_t step() = 0;
-  virtual void run(const std::stop_token& stop) = 0;  // Ends with nothing waiting.
+  // With threads of its own beside this one. Ends with nothing waiting.
+  virtual void run(const std::stop_token& stop) = 0;
 
   // Durable entries from `from` on, up to about `bytes_max` of payload (at least one if there is
   // any). `from` is a position or a `next` this log gave out, or LogPosition{} for the beginning;

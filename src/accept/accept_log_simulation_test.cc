@@ -1,13 +1,15 @@
 // Goal: whatever fails and whenever the power goes, every answered event is there afterwards, once,
 // in order, as sent; what was erased is gone; and what was never accepted never appears.
 // Method: one thread drives the real log over SimFiles through random appends, reads, erases,
-// trims, faults, deaths of the process and losses of power, some in the middle of a write, and
-// compares what each opening finds with a model. A failure prints its seed;
+// trims, faults, deaths of the process and losses of power, some in the middle of a write, with
+// groups begun while others are being synced, and compares what each opening finds with a model. A
+// failure prints its seed;
 //   SAMTALE_SEED=N accept_test --gtest_filter='AcceptLogSimulation.*'
 // repeats it. The same run on a disk that lies about syncs must find losses: the test of the test.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <deque>
 #include <map>
 #include <memory>
 #include <vector>
@@ -38,7 +40,12 @@ struct Event {
 
 class World {
  public:
-  explicit World(std::uint64_t seed) : random(seed) {}
+  explicit World(std::uint64_t seed) : random(seed) {
+    files.during_syncs([this](const std::string& path) {
+      const bool is_filling = path.ends_with(".tmp");
+      if (log && !is_filling && syncs_under_way < 6 && random.one_in(2)) commit_beside();
+    });
+  }
 
   // Empty if all went well, else the first thing that was wrong.
   std::string run(int lives) {
@@ -133,6 +140,14 @@ class World {
       last_position = event.position = *position;
       by_position[*position] = id;
     });
+  }
+
+  // As another committing thread would.
+  void commit_beside() {
+    ++syncs_under_way;
+    for (auto count = random.below(3); count > 0; --count) append();
+    log->step();
+    --syncs_under_way;
   }
 
   void erase() {
@@ -240,9 +255,10 @@ class World {
 
   SimClock clock;
   MemoryLog log_lines;
-  std::vector<Event> events;
+  std::deque<Event> events;  // Appends may come while one of them is being erased.
   std::map<LogPosition, std::size_t> by_position;  // Those known to be accepted and not trimmed.
   LogPosition last_position{};
+  int syncs_under_way = 0;
   std::string wrong;
   std::unique_ptr<AcceptLog> log;  // Answers into the rest when it is closed.
 };

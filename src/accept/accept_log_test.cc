@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "accept/segment.h"
 #include "sim/memory_log.h"
 #include "sim/sim_clock.h"
 #include "sim/sim_files.h"
@@ -191,6 +192,77 @@ TEST_F(AcceptLogTest, takes_nothing_after_a_failed_sync_until_opened_anew) {
   EXPECT_TRUE(lines.has("accept.stopped"));
   open();
   EXPECT_GT(accept("again"), LogPosition{});
+}
+
+TEST_F(AcceptLogTest, begins_a_group_while_another_is_synced_and_answers_in_their_order) {
+  std::size_t answered_meanwhile = 9;
+  files.during_syncs([&](const std::string&) {
+    files.during_syncs({});
+    append("beside");
+    EXPECT_EQ(log->step(), 0U) << "durable, but the one before it has not been answered";
+    answered_meanwhile = answers.size();
+  });
+  append("first");
+
+  EXPECT_EQ(log->step(), 2U);
+
+  EXPECT_EQ(answered_meanwhile, 0U);
+  EXPECT_LT(answers[0].value(), answers[1].value());
+  EXPECT_THAT(payloads(), ElementsAre("first", "beside"));
+  EXPECT_EQ(log->stats().commits, 2U);
+}
+
+TEST_F(AcceptLogTest, begins_no_more_groups_at_once_than_an_opening_makes_durable) {
+  std::size_t under_way = 0;
+  std::size_t most = 0;
+  files.during_syncs([&](const std::string& path) {
+    if (path.ends_with(".tmp")) return;
+    most = std::max(most, ++under_way);
+    append("beside");
+    log->step();
+    --under_way;
+  });
+  append("first");
+
+  log->step();
+
+  EXPECT_EQ(most, kSyncsMax);
+  files.during_syncs({});
+}
+
+TEST_F(AcceptLogTest, a_failed_sync_refuses_the_groups_under_way_with_it) {
+  for (const auto failing : {1U, 2U}) {
+    answers.clear();
+    open();
+    files.fail_sync(failing, SimFault::io_error);
+    files.during_syncs([&](const std::string&) {
+      files.during_syncs({});
+      append("beside");
+      log->step();
+    });
+    append("first");
+
+    log->step();
+
+    ASSERT_EQ(answers.size(), 2U);
+    EXPECT_FALSE(answers[0]) << "sync " << failing << " failed";
+    EXPECT_FALSE(answers[1]) << "sync " << failing << " failed";
+    EXPECT_TRUE(log->failure());
+  }
+}
+
+TEST_F(AcceptLogTest, begins_no_group_while_a_record_is_erased) {
+  const auto position = accept("a secret");
+  files.during_syncs([&](const std::string&) {
+    files.during_syncs({});
+    append("beside");
+    EXPECT_EQ(log->step(), 0U);
+  });
+
+  ASSERT_TRUE(log->erase(position));
+
+  EXPECT_EQ(log->step(), 1U);
+  EXPECT_THAT(payloads(), ElementsAre("", "beside"));
 }
 
 TEST_F(AcceptLogTest, a_full_disk_refuses_appends_but_not_reads_and_passes) {

@@ -129,6 +129,30 @@ TEST_F(AcceptLogThreadsTest, a_reader_meets_erasures_whole) {
   }
 }
 
+TEST_F(AcceptLogThreadsTest, an_append_gets_its_turn_between_erasures) {
+  LogPosition position{};
+  std::latch first(1);
+  log->append("a secret", [&](const Result<LogPosition>& at) {
+    position = at.value();
+    first.count_down();
+  });
+  first.wait();
+
+  std::vector<std::jthread> erasers;
+  for (int i = 0; i < 2; ++i) {
+    erasers.emplace_back([&](const std::stop_token& stop) {
+      while (!stop.stop_requested()) EXPECT_TRUE(log->erase(position));
+    });
+  }
+  for (int i = 0; i < 20; ++i) {
+    std::latch done(1);
+    log->append("beside", [&](const Result<LogPosition>&) { done.count_down(); });
+    done.wait();
+  }
+
+  EXPECT_EQ(log->stats().appended, 21U);
+}
+
 TEST_F(AcceptLogThreadsTest, ends_with_nothing_waiting) {
   std::atomic<int> answered = 0;
   for (int i = 0; i < 1000; ++i) {

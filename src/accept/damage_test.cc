@@ -145,9 +145,68 @@ TEST_F(DamageTest, damage_in_the_middle_names_segment_and_offset) {
   EXPECT_THAT(reopen().error, HasSubstr(kSecond + ", offset " + std::to_string(offset)));
 }
 
-TEST_F(DamageTest, a_lost_sector_before_the_last_group_is_damage_not_a_torn_tail) {
+// Writes groups of one record, with lengths that leave every sector one of its own.
+class LostSectorTest : public DamageTest {
+ protected:
+  void SetUp() override {
+    auto log = open_accept_log(files, "log", kRoomy, clock, lines).value();
+    for (int i = 0; i < 8; ++i) {
+      sent.push_back(std::string(480 - (i == 0 ? 64 : 0), static_cast<char>('a' + i)));
+      log->append(sent.back(), [](const auto&) {});
+      log->step();
+    }
+  }
+
+  // That of the n-th group from the end, which is not the first.
+  void lose_sector(std::size_t n) {
+    auto bytes = files.contents(kFirst);
+    bytes.replace((8 - n) * kSectorBytes, kSectorBytes, kSectorBytes, '\0');
+    files.replace(kFirst, bytes);
+  }
+
+  Reading reopen_roomy() {
+    auto log = open_accept_log(files, "log", kRoomy, clock, lines);
+    if (!log) return {{}, log.error().message};
+    Reading out;
+    const auto entries = (*log)->read({}, 1 << 20).value();
+    for (const auto& entry : entries) out.payloads.push_back(entry.payload);
+    return out;
+  }
+
+  static constexpr AcceptLogOptions kRoomy{.segment_bytes = 8192, .record_bytes_max = 512};
+};
+
+TEST_F(LostSectorTest, in_a_group_that_may_have_been_under_way_with_the_last_is_a_torn_tail) {
+  lose_sector(4);
+
+  const auto reading = reopen_roomy();
+
+  EXPECT_EQ(reading.error, "");
+  EXPECT_EQ(reading.payloads, std::vector<std::string>(sent.begin(), sent.begin() + 4));
+  EXPECT_TRUE(lines.has("accept.tail_cut"));
+}
+
+TEST_F(LostSectorTest, before_those_is_damage) {
+  lose_sector(5);
+
+  EXPECT_THAT(reopen_roomy().error, HasSubstr("a record is damaged, and later ones are not"));
+}
+
+TEST_F(DamageTest, a_lost_sector_before_the_end_mark_is_damage) {
+  auto bytes = files.contents(kFirst);
+  const auto last =
+      std::ranges::find_if(positions, [](LogPosition at) { return number(at) > kSecondBase; });
+  bytes.replace(static_cast<std::size_t>(number(*std::prev(last))), 32, 32, '\0');
+  files.replace(kFirst, bytes);
+
+  EXPECT_THAT(reopen().error, HasSubstr("a record is damaged, and later ones are not"));
+}
+
+TEST_F(DamageTest, a_lost_sector_before_an_erased_record_is_damage) {
+  ASSERT_TRUE(
+      open_accept_log(files, "log", kOptions, clock, lines).value()->erase(positions.back()));
   auto bytes = files.contents(kSecond);
-  bytes.replace(offset_from_end(4), 32, 32, '\0');
+  bytes.replace(offset_from_end(2), 32, 32, '\0');
   files.replace(kSecond, bytes);
 
   EXPECT_THAT(reopen().error, HasSubstr("a record is damaged, and later ones are not"));

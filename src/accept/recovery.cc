@@ -1,6 +1,7 @@
 #include "accept/recovery.h"
 
 #include <algorithm>
+#include <deque>
 #include <optional>
 #include <vector>
 
@@ -10,21 +11,25 @@ namespace {
 constexpr std::size_t kBlockBytes = std::size_t{1} << 20;
 
 struct Scan {
-  std::uint64_t end = 0;                    // After the last valid record.
-  std::optional<std::uint64_t> sequence;    // Of the record that would come next, if known.
-  std::optional<std::uint64_t> last_group;  // Where the last group begins.
+  std::uint64_t end = 0;                  // After the last valid record.
+  std::optional<std::uint64_t> sequence;  // Of the record that would come next, if known.
+  std::deque<std::uint64_t> last_groups;  // Where the last kSyncsMax groups begin.
   bool is_full = false;
 };
 
 // What lies after the last valid record.
 struct Rest {
   std::uint64_t written_end = 0;  // After the last byte that is not zero; 0 if there is none.
-  // Of the valid headers in it, the highest number of a record that begins a group.
-  std::uint64_t group_sequence = 0;
+  // A valid header in it was written when all before it was durable.
+  bool is_after_durable = false;
 };
 
-Result<Rest> survey(const Segment& segment, std::uint64_t position) {
+// `sequence` is that of the record at `position`, if known.
+Result<Rest> survey(const Segment& segment, std::uint64_t position,
+                    std::optional<std::uint64_t> sequence) {
   Rest rest;
+  std::size_t later_groups = 0;
+  auto group = sequence;
   while (position < segment.end()) {
     SAMTALE_TRY(
         const auto block,
@@ -36,8 +41,15 @@ Result<Rest> survey(const Segment& segment, std::uint64_t position) {
       for (std::size_t at = 0; at <= last; at += kRecordAlignment) {
         const auto header =
             decode_record_header(bytes.substr(at), segment.header.salt, position + at);
-        if (!header) continue;
-        rest.group_sequence = std::max(rest.group_sequence, header->sequence - header->group_index);
+        if (!header || !sequence) continue;
+        const auto begins = header->sequence - header->group_index;
+        if (begins > *group) {
+          group = begins;
+          ++later_groups;
+        }
+        rest.is_after_durable |=
+            later_groups >= kSyncsMax ||
+            (header->sequence > *sequence && (header->is_segment_end || header->is_erased));
       }
     }
     position += block.size();
@@ -45,9 +57,9 @@ Result<Rest> survey(const Segment& segment, std::uint64_t position) {
   return rest;
 }
 
-// Whether power lost while its group was being written can have left the record at `found` so:
-// some sector of it never written, or the write cut short at some byte. The ground was zero before.
-// Anything else is damage to bytes that may have been acknowledged.
+// Whether power lost while its group was being written can have left the record at `found` so: some
+// sector of it never written, or up to some byte only. The ground was zero before. Anything else is
+// damage to bytes that may have been acknowledged.
 Result<bool> is_torn(const Segment& segment, const RecordReader::Found& found,
                      std::uint64_t written_end) {
   const auto sector_end = [](std::uint64_t position, std::uint64_t base) {
@@ -56,29 +68,28 @@ Result<bool> is_torn(const Segment& segment, const RecordReader::Found& found,
   const auto begin = found.position;
   const auto base = segment.header.base;
   const bool has_header = found.next > begin;
-  if (found.kind == RecordReader::Kind::damaged && !has_header) {
-    return written_end <= begin + kRecordHeaderBytes;
-  }
   const auto end = has_header ? begin + kRecordHeaderBytes + found.header.payload_bytes
                               : std::min(sector_end(begin, base), segment.end());
   if (end > segment.end()) return false;
   SAMTALE_TRY(const auto bytes, segment.read(begin, end - begin));
+  if (!has_header) {
+    const auto header = std::string_view(bytes).substr(0, kRecordHeaderBytes);
+    return header.ends_with('\0') && is_blank(std::string_view(bytes).substr(header.size()));
+  }
   for (auto at = begin; at < end;) {
     const auto stop = std::min(sector_end(at, base), end);
-    const auto piece = std::string_view(bytes).substr(static_cast<std::size_t>(at - begin),
-                                                      static_cast<std::size_t>(stop - at));
-    if (is_blank(piece)) return true;
+    if (bytes[static_cast<std::size_t>(stop - begin - 1)] == '\0') return true;
     at = stop;
   }
-  return has_header && written_end < end;
+  return written_end < end;
 }
 
 // Makes the ground after the last valid record blank, or says that more than a crash happened.
 Result<> cut_tail(Segment& segment, const RecordReader::Found& found,
                   std::optional<std::uint64_t> sequence, Log& log) {
-  SAMTALE_TRY(const auto rest, survey(segment, found.position));
+  SAMTALE_TRY(const auto rest, survey(segment, found.position, sequence));
   if (rest.written_end == 0) return {};
-  if (sequence && rest.group_sequence > *sequence) {
+  if (rest.is_after_durable) {
     return segment.damaged(found.position, "a record is damaged, and later ones are not");
   }
   SAMTALE_TRY(const bool torn, is_torn(segment, found, rest.written_end));
@@ -86,11 +97,14 @@ Result<> cut_tail(Segment& segment, const RecordReader::Found& found,
   log.warn("accept.tail_cut", {{"segment", segment.path},
                                {"offset", std::to_string(found.position - segment.header.base)},
                                {"bytes", std::to_string(rest.written_end - found.position)}});
+  // First whatever a dead process wrote to these pages: a sector that is on its way while zeros are
+  // written to it could land as neither.
+  SAMTALE_TRY_VOID(segment.file->sync());
   return segment.blank(found.position, rest.written_end);
 }
 
 Result<Scan> scan(Segment& segment, std::optional<std::uint64_t> sequence, Log& log) {
-  Scan result{.end = segment.begin(), .sequence = sequence, .last_group = {}, .is_full = false};
+  Scan result{.end = segment.begin(), .sequence = sequence, .last_groups = {}, .is_full = false};
   RecordReader reader(segment, segment.begin(), segment.end(), kBlockBytes);
   for (;;) {
     SAMTALE_TRY(const auto found, reader.next());
@@ -108,7 +122,10 @@ Result<Scan> scan(Segment& segment, std::optional<std::uint64_t> sequence, Log& 
                                                  " where " + std::to_string(*result.sequence) +
                                                  " belongs");
     }
-    if (found.header.group_index == 0) result.last_group = found.position;
+    if (found.header.group_index == 0) {
+      result.last_groups.push_back(found.position);
+      if (result.last_groups.size() > kSyncsMax) result.last_groups.pop_front();
+    }
     result.end = found.next;
     result.sequence = found.header.sequence + 1;
     result.is_full = found.header.is_segment_end;
@@ -116,12 +133,13 @@ Result<Scan> scan(Segment& segment, std::optional<std::uint64_t> sequence, Log& 
   }
 }
 
-// Only the last group can have been written by a dead process and not synced, or be clean in the
-// system's memory after a sync that failed. Writing it again makes it dirty, and durable.
+// Only the last groups can have been written by a dead process and not synced, or be clean in the
+// system's memory after a sync that failed. Writing them again makes them dirty, and durable.
 Result<> make_durable(Segment& segment, const Scan& scan) {
-  if (!scan.last_group) return {};
-  SAMTALE_TRY(const auto bytes, segment.read(*scan.last_group, scan.end - *scan.last_group));
-  SAMTALE_TRY_VOID(segment.write(*scan.last_group, bytes));
+  if (scan.last_groups.empty()) return {};
+  const auto begin = scan.last_groups.front();
+  SAMTALE_TRY(const auto bytes, segment.read(begin, scan.end - begin));
+  SAMTALE_TRY_VOID(segment.write(begin, bytes));
   return segment.file->sync();
 }
 
@@ -160,9 +178,10 @@ Result<RecoveredLog> recover_log(Files& files, const std::string& folder, Log& l
     auto& segment = *at->second;
     if (result.end != 0 && !result.is_full) {
       SAMTALE_TRY(const auto unbegun, scan(segment, sequence, log));
-      if (unbegun.last_group) {
+      if (!unbegun.last_groups.empty()) {
         return segment.damaged(segment.begin(), "has records, but the one before it has no end");
       }
+      SAMTALE_TRY_VOID(open_writers(files, segment));
       result.next = at->second;
       result.segments.erase(at);
       break;
@@ -173,6 +192,7 @@ Result<RecoveredLog> recover_log(Files& files, const std::string& folder, Log& l
     result.is_full = scanned.is_full;
     sequence = scanned.sequence;
   }
+  SAMTALE_TRY_VOID(open_writers(files, *result.segments.rbegin()->second));
   result.sequence = sequence.value_or(1);
   return result;
 }

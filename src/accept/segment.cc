@@ -54,6 +54,14 @@ std::unexpected<Error> Segment::damaged(std::uint64_t position, std::string_view
                                       "; restore the segment from a backup");
 }
 
+Result<> open_writers(Files& files, Segment& segment) {
+  while (segment.writers.size() < kSyncsMax) {
+    SAMTALE_TRY(auto writer, files.open(segment.path, false));
+    segment.writers.push_back(std::move(writer));
+  }
+  return {};
+}
+
 Result<std::shared_ptr<Segment>> make_segment(Files& files, const std::string& folder,
                                               const SegmentHeader& header,
                                               const std::stop_token& stop) {
@@ -68,6 +76,7 @@ Result<std::shared_ptr<Segment>> make_segment(Files& files, const std::string& f
     SAMTALE_TRY_VOID(files.rename(unfinished, segment->path));
     // Opened anew so that its errors name the file as an operator finds it.
     SAMTALE_TRY(segment->file, files.open(segment->path, false));
+    SAMTALE_TRY_VOID(open_writers(files, *segment));
     return files.sync_folder(folder);
   }();
   if (made) return segment;

@@ -8,6 +8,7 @@
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "accept/record.h"
 #include "base/result.h"
@@ -15,14 +16,20 @@
 
 namespace samtale {
 
+// So many groups are written and synced at once. What may lie after a torn record, and how much an
+// opening makes durable again, follows from it: docs/formats/accept-log-v1.md.
+inline constexpr std::size_t kSyncsMax = 4;
+
 // Positions are global: header.base + the offset in the file.
 struct Segment {
   std::string path;
   SegmentHeader header;
   std::unique_ptr<File> file;
-  // Held from a write to the end of its sync: whoever syncs meanwhile could take the error that
-  // belongs to that write, and leave it to look like a success.
-  std::mutex write_mutex;
+  // One for each sync under way, if the segment is being filled or next. Opened one by one, since
+  // the system reports a failed write once to each opening of a file (Linux 4.13, errseq_t): a sync
+  // beside another could take the error that belongs to that one, and leave it to look a success.
+  std::vector<std::unique_ptr<File>> writers;
+  std::mutex erase_mutex;  // Held while a record is being erased.
 
   [[nodiscard]] std::uint64_t begin() const { return header.base + kSegmentHeaderBytes; }
   [[nodiscard]] std::uint64_t end() const { return header.base + header.bytes; }
@@ -35,7 +42,11 @@ struct Segment {
   [[nodiscard]] std::unexpected<Error> damaged(std::uint64_t position, std::string_view how) const;
 };
 
-// Makes a segment full of zeros; it and its name are durable on return. Leaves nothing on error.
+// Errors: unavailable.
+Result<> open_writers(Files& files, Segment& segment);
+
+// Makes a segment full of zeros, with its writers; it and its name are durable on return. Leaves
+// nothing on error.
 // Errors: unavailable (the disk is full or failed; `stop` was requested).
 [[nodiscard]] Result<std::shared_ptr<Segment>> make_segment(Files& files, const std::string& folder,
                                                             const SegmentHeader& header,

@@ -6,6 +6,7 @@ namespace samtale {
 namespace {
 
 constexpr std::uint64_t kSectorBytes = 512;
+constexpr std::uint64_t kPageBytes = 4096;
 
 std::string folder_of(const std::string& path) {
   const auto slash = path.rfind('/');
@@ -31,7 +32,11 @@ std::string_view cause_of(SimFault fault) {
 class SimFile final : public File {
  public:
   SimFile(SimFiles& files, std::string path, std::shared_ptr<SimFiles::Inode> inode)
-      : files_(files), path_(std::move(path)), inode_(std::move(inode)), life_(files.life_) {}
+      : files_(files),
+        path_(std::move(path)),
+        inode_(std::move(inode)),
+        life_(files.life_),
+        failures_seen_(inode_->failed_syncs) {}
 
   Result<std::string> read_at(std::uint64_t offset, std::size_t size) const override {
     const std::lock_guard lock(files_.disk_mutex_);
@@ -47,9 +52,16 @@ class SimFile final : public File {
   }
 
   Result<> sync() override {
+    // A copy: it may set another.
+    if (const auto act = files_.during_sync_) act(path_);
     const std::lock_guard lock(files_.disk_mutex_);
     SAMTALE_TRY_VOID(check_alive("fdatasync"));
-    return files_.sync(path_, *inode_);
+    auto synced = files_.sync(path_, *inode_);
+    if (failures_seen_ != inode_->failed_syncs) {
+      failures_seen_ = inode_->failed_syncs;
+      return failed("fdatasync", path_, cause_of(SimFault::io_error));
+    }
+    return synced;
   }
 
   Result<> truncate(std::uint64_t size) override {
@@ -77,6 +89,7 @@ class SimFile final : public File {
   const std::string path_;
   const std::shared_ptr<SimFiles::Inode> inode_;
   const std::uint64_t life_;
+  std::uint64_t failures_seen_;
 };
 
 std::optional<SimFault> SimFiles::Countdown::tick() {
@@ -92,6 +105,17 @@ void SimFiles::apply(const Change& change, std::string& bytes) {
   const auto end = change.offset + change.bytes.size();
   if (bytes.size() < end) bytes.resize(end, '\0');
   std::ranges::copy(change.bytes, bytes.begin() + static_cast<std::ptrdiff_t>(change.offset));
+}
+
+void SimFiles::apply(const Change& change, std::uint64_t begin, std::uint64_t end,
+                     std::string& bytes) {
+  begin = std::max(begin, change.offset);
+  end = std::min(end, change.offset + change.bytes.size());
+  if (change.is_truncate || begin >= end) return;
+  apply({.is_truncate = false,
+         .offset = begin,
+         .bytes = change.bytes.substr(begin - change.offset, end - begin)},
+        bytes);
 }
 
 void SimFiles::apply(const NameChange& change, Names& names) {
@@ -162,6 +186,7 @@ Result<> SimFiles::sync(const std::string& path, Inode& inode) {
   SAMTALE_TRY_VOID(begin_change("fdatasync", path));
   if (const auto fault = sync_fault_.tick()) {
     settle(inode);  // Some of it is on the disk; the rest never will be, and counts as clean.
+    ++inode.failed_syncs;
     return failed("fdatasync", path, cause_of(*fault));
   }
   if (lies_) return {};
@@ -186,17 +211,28 @@ void SimFiles::settle(Inode& inode) {
     const auto stop =
         mode == prefix && i == last ? change.offset + random_.below(end - change.offset) : end;
     for (auto at = change.offset; at < stop;) {
-      const auto next = std::min(end, (at / kSectorBytes + 1) * kSectorBytes);
+      const auto sector = at / kSectorBytes * kSectorBytes;
+      const auto next = std::min(end, sector + kSectorBytes);
+      const bool is_torn = shares_page(inode, i, at) && random_.one_in(4);
       if (mode == prefix || random_.one_in(2)) {
-        apply({.is_truncate = false,
-               .offset = at,
-               .bytes = change.bytes.substr(at - change.offset, next - at)},
-              inode.durable);
+        // With what was written to it before.
+        for (std::size_t j = 0; j < i; ++j) apply(inode.unsynced[j], sector, next, inode.durable);
+        apply(change, at, is_torn ? at + random_.below(next - at) : next, inode.durable);
       }
       at = next;
     }
   }
   inode.unsynced.clear();
+}
+
+bool SimFiles::shares_page(const Inode& inode, std::size_t index, std::uint64_t position) {
+  const auto page = position / kPageBytes * kPageBytes;
+  return std::any_of(inode.unsynced.begin(),
+                     inode.unsynced.begin() + static_cast<std::ptrdiff_t>(index),
+                     [page](const Change& before) {
+                       return !before.is_truncate && before.offset < page + kPageBytes &&
+                              before.offset + before.bytes.size() > page;
+                     });
 }
 
 void SimFiles::drop_orphans() {
@@ -322,6 +358,10 @@ void SimFiles::fail_write(std::uint64_t n, SimFault fault) {
 void SimFiles::fail_sync(std::uint64_t n, SimFault fault) {
   const std::lock_guard lock(disk_mutex_);
   sync_fault_ = {n, fault};
+}
+
+void SimFiles::during_syncs(std::function<void(const std::string& path)> act) {
+  during_sync_ = std::move(act);
 }
 
 void SimFiles::set_capacity(std::uint64_t bytes) {

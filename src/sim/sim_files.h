@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <map>
 #include <memory>
@@ -21,7 +22,10 @@ enum class SimFault : std::uint8_t { io_error, disk_full };
 // power keeps only what was synced and, of the rest, nothing, a prefix or any subset, torn at
 // 512-byte sectors. A name created, renamed or removed survives if its folder was synced, and
 // perhaps if not (in order, as a journal does). After a failed sync the unsynced part counts as
-// clean although it may not be on the disk: syncing again does not help ("fsyncgate").
+// clean although it may not be on the disk: syncing again does not help ("fsyncgate"); each opening
+// of the file that was there before is told of it once, by its next sync (Linux's errseq_t). A
+// sector written while another write to its page is not synced may be torn at any byte: the page
+// can change on its way to the disk.
 //
 // A run goes: use it; crash() or kill(); destroy what used it, while every call fails; start().
 // Files opened before stay dead. "/" and "." always exist.
@@ -50,6 +54,8 @@ class SimFiles final : public Files {
   // The n-th write (sync) from now fails, once; 1 is the next. A failed write may leave a part.
   void fail_write(std::uint64_t n, SimFault fault);
   void fail_sync(std::uint64_t n, SimFault fault);
+  // Called at the begin of each sync, before it does anything, as another thread would run then.
+  void during_syncs(std::function<void(const std::string& path)> act);
   // Room for all files together; a write that makes a file grow past it fails.
   void set_capacity(std::uint64_t bytes);
   // From now on sync and sync_folder do nothing and say they did: for testing tests.
@@ -75,6 +81,7 @@ class SimFiles final : public Files {
     std::string current;
     std::string durable;
     std::vector<Change> unsynced;
+    std::uint64_t failed_syncs = 0;
   };
   using Names = std::map<std::string, std::shared_ptr<Inode>>;  // Null for a folder.
   struct NameChange {
@@ -89,10 +96,15 @@ class SimFiles final : public Files {
   };
 
   static void apply(const Change& change, std::string& bytes);
+  // The part of a write between the two positions.
+  static void apply(const Change& change, std::uint64_t begin, std::uint64_t end,
+                    std::string& bytes);
   static void apply(const NameChange& change, Names& names);
   [[nodiscard]] bool has_folder(const Names& names, const std::string& path) const;
   // What a loss of power leaves of `inode`.
   void settle(Inode& inode);
+  // Whether the unsynced change of that index wrote to a page that another before it had changed.
+  static bool shares_page(const Inode& inode, std::size_t index, std::uint64_t position);
   void drop_orphans();
   // Counts a change; an error if the machine is off, or goes off with it.
   Result<> begin_change(std::string_view call, const std::string& path);
@@ -114,6 +126,7 @@ class SimFiles final : public Files {
   std::uint64_t changes_left_ = std::numeric_limits<std::uint64_t>::max();
   Countdown write_fault_;
   Countdown sync_fault_;
+  std::function<void(const std::string&)> during_sync_;
   std::uint64_t capacity_ = std::numeric_limits<std::uint64_t>::max();
 };
 
