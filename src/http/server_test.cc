@@ -396,7 +396,7 @@ TEST(DrainTest, says_so_when_the_time_is_over) {
 }
 
 TEST(DrainTest, still_answers_the_request_an_idle_connection_was_about_to_send) {
-  RunningServer server(echo_routes());
+  RunningServer server(echo_routes(), {}, {}, std::make_unique<StoppedClock>());
   auto client = server.connect();
   client.send(get("/echo"));
   client.read_answer();

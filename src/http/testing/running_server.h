@@ -55,12 +55,26 @@ class ReplyBox {
   std::vector<Reply> replies_;
 };
 
+// At which no time limit ever ends.
+class StoppedClock final : public Clock {
+ public:
+  [[nodiscard]] WallTime wall_now() const override { return start_wall_; }
+  [[nodiscard]] Instant now() const override { return start_; }
+  void sleep_for(Duration, std::stop_token) override {}
+
+ private:
+  const WallTime start_wall_ = SystemClock().wall_now();
+  const Instant start_ = SystemClock().now();
+};
+
 class RunningServer {
  public:
   explicit RunningServer(std::vector<Route> routes, ServerOptions options = {},
-                         Observer observer = {}) {
+                         Observer observer = {},
+                         std::unique_ptr<Clock> clock = std::make_unique<SystemClock>())
+      : clock_(std::move(clock)) {
     options.port = 0;
-    server_ = make_server(std::move(routes), std::move(options), clock_, random_, log_,
+    server_ = make_server(std::move(routes), std::move(options), *clock_, random_, log_,
                           std::move(observer));
     started_ = server_->start();
   }
@@ -86,7 +100,7 @@ class RunningServer {
   }
 
  private:
-  SystemClock clock_;
+  std::unique_ptr<Clock> clock_;
   SystemRandom random_;
   MemoryLog log_;
   std::unique_ptr<Server> server_;
