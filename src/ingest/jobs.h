@@ -7,6 +7,7 @@
 
 #include "base/result.h"
 #include "model/ids.h"
+#include "queue/conversation_job.h"
 #include "queue/queue.h"
 
 namespace samtale {
@@ -18,11 +19,9 @@ inline constexpr std::string_view kEraseJob = "erase";  // Make deleted bytes le
 // Never taken by a worker; in the dead letters only: an event that could not take effect.
 inline constexpr std::string_view kEventJob = "event";
 
-// Payloads are JSON with "v":1. Of a job about one conversation:
-[[nodiscard]] NewJob make_conversation_job(std::string_view kind, CompanyId company,
-                                           const ConversationId& conversation);
-// Errors: invalid_argument for another version (a newer node's: park it), corrupt otherwise.
-[[nodiscard]] Result<ConversationId> conversation_of(const Job& job);
+// Whoever searches waits for chunks and vectors, nobody for this: it lets them go first, and what
+// comes in a burst is analysed once.
+[[nodiscard]] NewJob make_analyze_job(CompanyId company, const ConversationId& conversation);
 
 // Where the raw events of a deleted conversation lie.
 [[nodiscard]] NewJob make_erase_job(CompanyId company, const std::vector<LogPosition>& positions);

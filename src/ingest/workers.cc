@@ -1,7 +1,6 @@
 #include "ingest/workers.h"
 
 #include <algorithm>
-#include <exception>
 #include <limits>
 
 #include "ingest/jobs.h"
@@ -9,37 +8,6 @@
 #include "providers/provider.h"
 
 namespace samtale {
-
-void run_worker(const std::string& name, const Step& step, const WorkerOptions& options,
-                Clock& clock, Log& log, const std::stop_token& stop) {
-  while (!stop.stop_requested()) {
-    auto taken = [&]() -> Result<std::size_t> {
-      try {
-        return step();
-      } catch (const std::exception& error) {
-        return fail(ErrorCode::unavailable, std::string("exception: ") + error.what());
-      }
-    }();
-    if (!taken) {
-      log.warn(name + ".step_failed", taken.error());
-      clock.sleep_for(options.error_pause, stop);
-    } else if (*taken == 0) {
-      clock.sleep_for(options.idle_pause, stop);
-    }
-  }
-}
-
-Result<> settle_failure(Queue& queue, const Job& job, const Error& error, const RetryPolicy& policy,
-                        Random& random) {
-  const bool may_pass = retryable(error.code) || error.code == ErrorCode::conflict;
-  auto settled =
-      may_pass && job.attempt < policy.attempts
-          ? queue.retry_after(job, backoff(policy, job.attempt, random.fraction()), error.message)
-          : queue.give_up(job, error.message);
-  // A lost lease means that another worker has the job: not our failure to settle.
-  if (!settled && settled.error().code == ErrorCode::conflict) return {};
-  return settled;
-}
 
 ChunkWorker::ChunkWorker(Queue& queue, Store& store, const ChunkPolicy& policy, Random& random,
                          WorkerOptions options)
@@ -53,6 +21,7 @@ Result<std::size_t> ChunkWorker::step() {
     Job job;
     ConversationId conversation;
     std::vector<Chunk> chunks;
+    bool has_ended = false;
   };
   std::vector<Cut> ready;
   for (const auto& job : jobs) {
@@ -60,7 +29,8 @@ Result<std::size_t> ChunkWorker::step() {
       SAMTALE_TRY(const auto id, conversation_of(job));
       SAMTALE_TRY(const auto found, store_.find_conversation(job.company, id));
       // Deleted since it was queued: nothing left to cut, the job is done.
-      ready.push_back({job, id, found ? cut(found->conversation, policy_) : std::vector<Chunk>{}});
+      ready.push_back({job, id, found ? cut(found->conversation, policy_) : std::vector<Chunk>{},
+                       found && found->conversation.status == "ended"});
       return {};
     }();
     if (!one) {
@@ -74,6 +44,9 @@ Result<std::size_t> ChunkWorker::step() {
     for (const auto& item : ready) {
       done.push_back(item.job);
       SAMTALE_TRY_VOID(writer.put_chunks(item.job.company, item.conversation, item.chunks));
+      if (item.has_ended) {
+        SAMTALE_TRY_VOID(writer.enqueue(make_analyze_job(item.job.company, item.conversation)));
+      }
       if (item.chunks.empty()) continue;
       SAMTALE_TRY_VOID(
           writer.enqueue(make_conversation_job(kEmbedJob, item.job.company, item.conversation)));
@@ -224,6 +197,7 @@ Result<std::size_t> IdleWorker::step() {
       conversation = state.build(job.company, conversation.source, conversation.external_id);
       found->state = state.serialise();
       SAMTALE_TRY_VOID(writer.put_conversation(job.company, *found));
+      SAMTALE_TRY_VOID(writer.enqueue(make_analyze_job(job.company, *id)));
     }
     return writer.finish(jobs);
   });

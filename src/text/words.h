@@ -2,6 +2,7 @@
 // languages work, without stemming).
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,5 +24,16 @@ struct TextRange {
 };
 [[nodiscard]] std::vector<TextRange> find_words(std::string_view text,
                                                 const std::vector<std::string>& terms);
+
+// One word as it stands in a text. The parts of a code are words of their own.
+struct WordPlace {
+  TextRange range;
+  std::string folded;  // Whole: NFKC_Casefold, without accents, æ, ø and å as "ae", "oe" and "aa".
+  std::string term;    // As words() gives it.
+};
+[[nodiscard]] std::vector<WordPlace> word_places(std::string_view text);
+
+// Where the sentences lie (UAX #29), without the white space around them; none is empty.
+[[nodiscard]] std::vector<TextRange> sentences(std::string_view text);
 
 }  // namespace samtale

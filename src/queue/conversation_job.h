@@ -1,0 +1,24 @@
+// Jobs about one conversation: by these the stages of the pipeline meet.
+#pragma once
+
+#include <string_view>
+
+#include "base/result.h"
+#include "json/json.h"
+#include "model/ids.h"
+#include "queue/queue.h"
+
+namespace samtale {
+
+// Conclude from the conversation, once it has ended, what the company wants to know of it.
+inline constexpr std::string_view kAnalyzeJob = "analyze";
+
+// Payloads are JSON with "v":1.
+[[nodiscard]] NewJob make_conversation_job(std::string_view kind, CompanyId company,
+                                           const ConversationId& conversation);
+// Errors: invalid_argument for another version (a newer node's: park it), corrupt otherwise.
+[[nodiscard]] Result<ConversationId> conversation_of(const Job& job);
+// The payload of any job, once its version is one that this binary reads. The same errors.
+[[nodiscard]] Result<json::Value> read_payload(const Job& job);
+
+}  // namespace samtale

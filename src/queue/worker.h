@@ -1,0 +1,39 @@
+// The loop of a worker behind the queue, and how it settles what failed.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <stop_token>
+#include <string>
+
+#include "base/result.h"
+#include "queue/queue.h"
+#include "sys/clock.h"
+#include "sys/log.h"
+#include "sys/random.h"
+
+namespace samtale {
+
+struct WorkerOptions {
+  std::size_t batch = 64;                    // Jobs a step.
+  Duration lease = std::chrono::minutes(2);  // Longer than any step.
+  Duration idle_pause = std::chrono::milliseconds(10);
+  Duration error_pause = std::chrono::seconds(1);
+  RetryPolicy retry;
+};
+
+// A worker's step(): one bounded piece of work; returns how many jobs it took, 0 means idle. Safe
+// to repeat after any crash or error. A simulation calls it; production calls run_worker.
+using Step = std::function<Result<std::size_t>()>;
+
+// Calls step until asked to stop, and pauses when there is nothing to do or it fails (which is
+// logged under `name`). An exception is logged like a failure.
+void run_worker(const std::string& name, const Step& step, const WorkerOptions& options,
+                Clock& clock, Log& log, const std::stop_token& stop);
+
+// Puts a failed job back or gives it up, as the error and the policy say.
+Result<> settle_failure(Queue& queue, const Job& job, const Error& error, const RetryPolicy& policy,
+                        Random& random);
+
+}  // namespace samtale
