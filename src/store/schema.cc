@@ -93,6 +93,38 @@ constexpr sqlite::Migration kStoreSchema2 = R"sql(
 ALTER TABLE conversations ADD COLUMN summary BLOB NOT NULL DEFAULT x'';
 )sql";
 
+// Labels lie twice: by label, newest first, to find conversations; by time, to count them.
+constexpr sqlite::Migration kStoreSchema3 = R"sql(
+CREATE TABLE analyses(
+  row INTEGER PRIMARY KEY,
+  company INTEGER NOT NULL,
+  conversation BLOB NOT NULL,
+  analyzer TEXT NOT NULL,
+  version INTEGER NOT NULL,
+  method TEXT NOT NULL,
+  revision INTEGER NOT NULL,
+  sort_us INTEGER NOT NULL,
+  created_us INTEGER NOT NULL,
+  score REAL,
+  labels TEXT NOT NULL,
+  result BLOB NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX analyses_by_conversation ON analyses(company, conversation, analyzer);
+CREATE INDEX analyses_by_time ON analyses(company, analyzer, sort_us, conversation);
+
+CREATE TABLE analysis_labels(
+  company INTEGER NOT NULL,
+  analyzer TEXT NOT NULL,
+  label TEXT NOT NULL,
+  sort_us INTEGER NOT NULL,
+  conversation BLOB NOT NULL,
+  score REAL,
+  PRIMARY KEY(company, analyzer, label, sort_us, conversation)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX analysis_labels_by_time ON analysis_labels(company, analyzer, sort_us, label, score);
+CREATE INDEX analysis_labels_by_conversation ON analysis_labels(company, conversation, analyzer);
+)sql";
+
 constexpr sqlite::Migration kRegistrySchema1 = R"sql(
 CREATE TABLE companies(
   id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -138,7 +170,8 @@ constexpr std::array kRegistrySchema = {kRegistrySchema1};
 }  // namespace
 
 std::span<const sqlite::Migration> partition_schema() {
-  static const std::array kPartitionSchema = {kQueueSchema1, kStoreSchema1, kStoreSchema2};
+  static const std::array kPartitionSchema = {kQueueSchema1, kStoreSchema1, kStoreSchema2,
+                                              kStoreSchema3};
   return kPartitionSchema;
 }
 

@@ -56,6 +56,14 @@ class SqliteStore final : public Store {
                                                               std::uint32_t ordinal) const override;
   [[nodiscard]] Result<std::optional<StoredEvent>> find_event(CompanyId company,
                                                               std::string_view key) const override;
+  [[nodiscard]] Result<std::vector<StoredAnalysis>> analyses(CompanyId company,
+                                                             ConversationId id) const override;
+  [[nodiscard]] Result<std::vector<AnalysisLabel>> analysis_labels(
+      CompanyId company, ConversationId id) const override;
+  [[nodiscard]] Result<AnalysisPage> list_analyses(CompanyId company,
+                                                   const AnalysisQuery& query) const override;
+  [[nodiscard]] Result<std::vector<AnalysisCount>> count_analyses(
+      CompanyId company, const AnalysisQuery& query) const override;
   [[nodiscard]] Result<CompanyStats> company_stats(CompanyId company) const override;
   [[nodiscard]] Result<std::vector<Change>> changes(Partition partition, std::uint64_t after,
                                                     std::size_t limit) const override;

@@ -16,14 +16,6 @@ std::int64_t sort_us(const StoredConversation& stored) {
 
 }  // namespace
 
-struct SqliteWriter::Row {
-  std::int64_t row = 0;
-  std::int64_t revision = 0;
-  std::int64_t turns = 0;
-  std::int64_t sort_us = 0;
-  std::string channel;
-};
-
 SqliteWriter::SqliteWriter(sqlite::Transaction& transaction, SqliteQueue& queue,
                            Partition partition, std::size_t partitions)
     : connection_(transaction.connection()),
@@ -147,6 +139,7 @@ Result<std::vector<LogPosition>> SqliteWriter::erase_conversation(CompanyId comp
     counts_[company].turns -= old->turns;
   }
   SAMTALE_TRY_VOID(put_chunks(company, id, {}));
+  SAMTALE_TRY_VOID(erase_analyses(company, id));
   SAMTALE_TRY_VOID(connection_.run(
       "INSERT OR IGNORE INTO tombstones(company, conversation) VALUES(?1, ?2)", company, blob(id)));
   SAMTALE_TRY_VOID(queue_.erase_key(company, text(id)));

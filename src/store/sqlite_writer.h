@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <set>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -34,6 +35,8 @@ class SqliteWriter final : public StoreWriter {
                          const Embedding& embedding) override;
   Result<> put_embed_error(CompanyId company, ConversationId conversation, const Chunk& chunk,
                            std::string_view why) override;
+  Result<> put_analysis(CompanyId company, ConversationId conversation,
+                        const StoredAnalysis& analysis) override;
   [[nodiscard]] Result<std::vector<LogPosition>> erase_conversation(CompanyId company,
                                                                     ConversationId id) override;
   Result<> enqueue(const NewJob& job) override;
@@ -54,7 +57,13 @@ class SqliteWriter final : public StoreWriter {
     std::int64_t chunks_with_vector = 0;
     std::int64_t events = 0;
   };
-  struct Row;       // What is known of a stored conversation.
+  struct Row {  // What is known of a stored conversation.
+    std::int64_t row = 0;
+    std::int64_t revision = 0;
+    std::int64_t turns = 0;
+    std::int64_t sort_us = 0;
+    std::string channel;
+  };
   struct ChunkRow;  // What is known of a stored chunk.
 
   void check_company(CompanyId company) const;
@@ -70,6 +79,8 @@ class SqliteWriter final : public StoreWriter {
   Result<> insert_chunk(CompanyId company, ConversationId conversation, const Chunk& chunk,
                         std::string_view digest);
   Result<> move_chunk(const ChunkRow& row, const Chunk& chunk);
+  Result<> erase_analyses(CompanyId company, ConversationId conversation);
+  Result<> erase_labels(CompanyId company, ConversationId conversation, std::string_view analyzer);
   Result<> erase_chunk(CompanyId company, const ChunkRow& row);
 
   sqlite::Connection& connection_;

@@ -52,6 +52,47 @@ struct StoredEvent {
   ConversationId conversation;
 };
 
+// What was concluded from a conversation (analyze/).
+struct StoredAnalysis {
+  std::string analyzer;       // "summary", "sentiment", …: one of a name a conversation.
+  std::int64_t version = 1;   // Of the analyzer.
+  std::string method;         // "extractive": without a language model.
+  std::int64_t revision = 0;  // Of the conversation it was made from.
+  WallTime created_at{};
+  std::string result;               // JSON; the analyzer says its shape.
+  std::vector<std::string> labels;  // What it is found and counted by; no doubles.
+  std::optional<double> score;
+};
+
+struct AnalysisQuery {
+  std::string analyzer;
+  std::string label;             // Empty: any.
+  std::size_t limit = 50;        // 1 to 200.
+  std::string cursor;            // As in ConversationQuery.
+  std::optional<WallTime> from;  // Of the conversation, as in ConversationQuery.
+  std::optional<WallTime> to;
+};
+
+struct AnalysisPage {
+  std::vector<std::pair<ConversationId, StoredAnalysis>> analyses;  // Newest conversation first.
+  std::string next_cursor;
+};
+
+struct AnalysisLabel {
+  std::string analyzer;
+  std::string label;
+  std::optional<double> score;  // The analysis's.
+};
+
+// How often a label was given to the conversations of one day (UTC).
+struct AnalysisCount {
+  WallTime day{};
+  std::string label;
+  std::int64_t count = 0;
+  std::int64_t scored = 0;  // Those of them that have a score, which add up to …
+  double score_sum = 0;
+};
+
 // Something about this conversation changed (also: it was deleted).
 struct Change {
   std::uint64_t sequence = 0;  // Grows within the partition.
@@ -113,9 +154,14 @@ class StoreWriter {
   virtual Result<> put_embed_error(CompanyId company, ConversationId conversation,
                                    const Chunk& chunk, std::string_view why) = 0;
 
-  // Removes the conversation, its chunks, vectors, waiting jobs and dead letters with its id as
-  // key, and leaves a tombstone. Returns where its raw events lie, for the log to erase. Adds a
-  // Change. Fine if it was never there: the tombstone then stops what is still on its way.
+  // Replaces what this analyzer concluded before, but not what it concluded from a later revision.
+  // Adds a Change. Nothing if the conversation is not there (any more).
+  virtual Result<> put_analysis(CompanyId company, ConversationId conversation,
+                                const StoredAnalysis& analysis) = 0;
+
+  // Removes the conversation, its chunks, vectors, analyses, waiting jobs and dead letters with its
+  // id as key, and leaves a tombstone. Returns where its raw events lie, for the log to erase. Adds
+  // a Change. Fine if it was never there: the tombstone then stops what is still on its way.
   [[nodiscard]] virtual Result<std::vector<LogPosition>> erase_conversation(CompanyId company,
                                                                             ConversationId id) = 0;
 
@@ -161,6 +207,18 @@ class Store {
       CompanyId company, ConversationId id, std::uint32_t ordinal) const = 0;
   [[nodiscard]] virtual Result<std::optional<StoredEvent>> find_event(
       CompanyId company, std::string_view key) const = 0;
+  // By name of the analyzer.
+  [[nodiscard]] virtual Result<std::vector<StoredAnalysis>> analyses(CompanyId company,
+                                                                     ConversationId id) const = 0;
+  // Of all of them, without reading the results.
+  [[nodiscard]] virtual Result<std::vector<AnalysisLabel>> analysis_labels(
+      CompanyId company, ConversationId id) const = 0;
+  // invalid_argument for a cursor that is not ours or not this company's.
+  [[nodiscard]] virtual Result<AnalysisPage> list_analyses(CompanyId company,
+                                                           const AnalysisQuery& query) const = 0;
+  // By day, then label; `limit` and `cursor` of the query are not looked at.
+  [[nodiscard]] virtual Result<std::vector<AnalysisCount>> count_analyses(
+      CompanyId company, const AnalysisQuery& query) const = 0;
   [[nodiscard]] virtual Result<CompanyStats> company_stats(CompanyId company) const = 0;
 
   // The change feed of a partition: changes with a greater sequence, in order, at most `limit`.

@@ -52,6 +52,20 @@ class StoreConformance : public ::testing::Test {
             .text = std::move(text),
             .policy = "turns-v1"};
   }
+  static StoredAnalysis analysis(const std::string& analyzer, std::vector<std::string> labels,
+                                 std::optional<double> score = {}, std::int64_t revision = 1) {
+    return {.analyzer = analyzer,
+            .version = 1,
+            .method = "extractive",
+            .revision = revision,
+            .created_at = from_us(7),
+            .result = R"({"of":")" + analyzer + R"("})",
+            .labels = std::move(labels),
+            .score = score};
+  }
+  void analyse(CompanyId company, ConversationId id, const StoredAnalysis& analysis) {
+    write(company, [&](StoreWriter& writer) { return writer.put_analysis(company, id, analysis); });
+  }
   static StoredEvent event(CompanyId company, std::string key, std::string hash,
                            std::uint64_t position = 0) {
     return {.key = std::move(key),
@@ -478,6 +492,118 @@ TYPED_TEST_P(StoreConformance, scans_every_conversation_of_a_partition_once) {
   EXPECT_EQ(seen, expected);
 }
 
+TYPED_TEST_P(StoreConformance, keeps_the_last_conclusion_of_each_analyzer) {
+  const auto stored = this->conversation(this->kOne, "c");
+  const auto id = stored.conversation.id;
+  this->put(this->kOne, stored);
+  this->analyse(this->kOne, id, this->analysis("topics", {"refund", "invoice"}));
+  this->analyse(this->kOne, id, this->analysis("sentiment", {"negative"}, -0.5, 2));
+
+  this->analyse(this->kOne, id, this->analysis("topics", {"parcel"}));
+  this->analyse(this->kOne, id, this->analysis("sentiment", {"positive"}, 0.5, 1));  // Late.
+
+  const auto found = this->store().analyses(this->kOne, id).value();
+  ASSERT_EQ(found.size(), 2u);
+  EXPECT_EQ(found[0].analyzer, "sentiment");
+  EXPECT_EQ(found[0].revision, 2);
+  EXPECT_EQ(found[0].score, -0.5);
+  EXPECT_EQ(found[0].method, "extractive");
+  EXPECT_EQ(found[1].result, R"({"of":"topics"})");
+  EXPECT_EQ(found[1].labels, std::vector<std::string>{"parcel"});
+  EXPECT_EQ(found[1].score, std::nullopt);
+  const auto labels = this->store().analysis_labels(this->kOne, id).value();
+  ASSERT_EQ(labels.size(), 2u);
+  EXPECT_EQ(labels[0].label, "negative");
+  EXPECT_EQ(labels[0].score, -0.5);
+  EXPECT_EQ(labels[1].analyzer, "topics");
+  EXPECT_EQ(labels[1].label, "parcel");
+}
+
+TYPED_TEST_P(StoreConformance, leaves_no_analysis_of_an_erased_conversation) {
+  const auto stored = this->conversation(this->kOne, "c");
+  const auto id = stored.conversation.id;
+  this->put(this->kOne, stored);
+  this->analyse(this->kOne, id, this->analysis("sentiment", {"negative"}));
+
+  this->erase(this->kOne, id);
+  this->analyse(this->kOne, id, this->analysis("topics", {"late"}));
+
+  EXPECT_TRUE(this->store().analyses(this->kOne, id)->empty());
+  EXPECT_TRUE(this->store().analysis_labels(this->kOne, id)->empty());
+  for (const auto* analyzer : {"sentiment", "topics"}) {
+    AnalysisQuery query;
+    query.analyzer = analyzer;
+    EXPECT_TRUE(this->store().list_analyses(this->kOne, query)->analyses.empty());
+    EXPECT_TRUE(this->store().count_analyses(this->kOne, query)->empty());
+  }
+}
+
+TYPED_TEST_P(StoreConformance, lists_analyses_by_label_and_time_page_by_page) {
+  std::vector<ConversationId> negative;  // Newest first.
+  for (std::int64_t i = 9; i >= 0; --i) {
+    const auto stored = this->conversation(this->kOne, "c" + std::to_string(i), 1000 + i);
+    const auto id = stored.conversation.id;
+    this->put(this->kOne, stored);
+    const bool is_negative = i % 2 == 0;
+    if (is_negative) negative.push_back(id);
+    this->analyse(this->kOne, id,
+                  this->analysis("sentiment", {is_negative ? "negative" : "positive"}));
+  }
+
+  AnalysisQuery query;
+  query.analyzer = "sentiment";
+  query.label = "negative";
+  query.limit = 2;
+  std::vector<ConversationId> listed;
+  do {
+    const auto page = this->store().list_analyses(this->kOne, query).value();
+    EXPECT_LE(page.analyses.size(), 2u);
+    for (const auto& [id, analysis] : page.analyses) listed.push_back(id);
+    query.cursor = page.next_cursor;
+  } while (!query.cursor.empty());
+
+  EXPECT_EQ(listed, negative);
+  query.label.clear();
+  query.limit = 50;
+  query.from = from_us(1'003'000'000);
+  query.to = from_us(1'007'000'000);
+  EXPECT_EQ(this->store().list_analyses(this->kOne, query)->analyses.size(), 4u);
+  query.cursor = "forged";
+  EXPECT_EQ(this->store().list_analyses(this->kOne, query).error().code,
+            ErrorCode::invalid_argument);
+}
+
+TYPED_TEST_P(StoreConformance, counts_labels_by_day) {
+  constexpr std::int64_t kDay = 86'400;
+  const auto add = [&](const std::string& name, std::int64_t at_s, const char* label,
+                       double score) {
+    const auto stored = this->conversation(this->kOne, name, at_s);
+    this->put(this->kOne, stored);
+    this->analyse(this->kOne, stored.conversation.id, this->analysis("sentiment", {label}, score));
+  };
+  add("a", 3 * kDay, "negative", -0.5);
+  add("b", 4 * kDay - 1, "negative", -0.25);
+  add("c", 3 * kDay + 5, "positive", 0.5);
+  add("d", 4 * kDay, "positive", 1);
+  add("e", -1, "positive", 1);  // The last day of 1969.
+
+  AnalysisQuery query;
+  query.analyzer = "sentiment";
+  const auto counts = this->store().count_analyses(this->kOne, query).value();
+
+  ASSERT_EQ(counts.size(), 4u);
+  EXPECT_EQ(to_us(counts[0].day), -kDay * 1'000'000);
+  EXPECT_EQ(to_us(counts[1].day), 3 * kDay * 1'000'000);
+  EXPECT_EQ(counts[1].label, "negative");
+  EXPECT_EQ(counts[1].count, 2);
+  EXPECT_EQ(counts[1].scored, 2);
+  EXPECT_EQ(counts[1].score_sum, -0.75);
+  EXPECT_EQ(counts[2].count, 1);
+  EXPECT_EQ(to_us(counts[3].day), 4 * kDay * 1'000'000);
+  query.from = from_us(4 * kDay * 1'000'000);
+  EXPECT_EQ(this->store().count_analyses(this->kOne, query)->size(), 1u);
+}
+
 TYPED_TEST_P(StoreConformance, shows_no_company_anything_of_another) {
   const auto stored = this->conversation(this->kOne, "c");
   const auto id = stored.conversation.id;
@@ -486,6 +612,7 @@ TYPED_TEST_P(StoreConformance, shows_no_company_anything_of_another) {
     SAMTALE_TRY_VOID(writer.put_conversation(this->kOne, stored));
     return writer.put_chunks(this->kOne, id, std::vector{this->chunk(0, "a")});
   });
+  this->analyse(this->kOne, id, this->analysis("sentiment", {"negative"}));
 
   // The other company names exactly what belongs to the first.
   this->embed(this->kTwo, id, this->chunk(0, "a"), 9);
@@ -495,6 +622,14 @@ TYPED_TEST_P(StoreConformance, shows_no_company_anything_of_another) {
     return writer.put_embed_error(this->kTwo, id, this->chunk(0, "a"), "bad");
   });
   EXPECT_TRUE(this->erase(this->kTwo, make_conversation_id(this->kOne, "api", "c")).size() <= 1);
+  this->analyse(this->kTwo, id, this->analysis("sentiment", {"positive"}));
+  AnalysisQuery sentiment;
+  sentiment.analyzer = "sentiment";
+  EXPECT_TRUE(this->store().analyses(this->kTwo, id)->empty());
+  EXPECT_TRUE(this->store().analysis_labels(this->kTwo, id)->empty());
+  EXPECT_TRUE(this->store().list_analyses(this->kTwo, sentiment)->analyses.empty());
+  EXPECT_TRUE(this->store().count_analyses(this->kTwo, sentiment)->empty());
+  EXPECT_EQ(this->store().analyses(this->kOne, id)->at(0).labels.at(0), "negative");
 
   EXPECT_FALSE(this->store().find_conversation(this->kTwo, id)->has_value());
   EXPECT_FALSE(this->store().find_summary(this->kTwo, id)->has_value());
@@ -524,6 +659,8 @@ REGISTER_TYPED_TEST_SUITE_P(
     lists_by_time_channel_source_and_external_id, lists_a_conversation_where_it_now_belongs,
     refuses_a_cursor_that_is_forged_or_of_another_company,
     tells_changes_in_order_and_forgets_them_when_told, scans_every_conversation_of_a_partition_once,
+    keeps_the_last_conclusion_of_each_analyzer, leaves_no_analysis_of_an_erased_conversation,
+    lists_analyses_by_label_and_time_page_by_page, counts_labels_by_day,
     shows_no_company_anything_of_another);
 
 }  // namespace samtale
