@@ -171,6 +171,10 @@ Result<> App::start() {
   }
   auto slow = options;
   slow.idle_pause = std::chrono::milliseconds(200);
+  const auto words = [this](CompanyId company) { return indexes_->find(company); };
+  analyze_worker_ = std::make_unique<AnalyzeWorker>(queue, *store_, words, clock_, random_, slow);
+  start_worker(
+      "analyze", [it = analyze_worker_.get()] { return it->step(); }, slow);
   idle_worker_ = std::make_unique<IdleWorker>(queue, *store_, random_, slow);
   start_worker(
       "idle", [it = idle_worker_.get()] { return it->step(); }, slow);

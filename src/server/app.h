@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "accept/accept_log.h"
+#include "analyze/worker.h"
 #include "api/api.h"
 #include "base/result.h"
 #include "config/config.h"
@@ -100,6 +101,7 @@ class App {
   std::vector<std::unique_ptr<IndexFollower>> followers_;
   std::vector<std::unique_ptr<ChunkWorker>> chunk_workers_;
   std::vector<std::unique_ptr<EmbedWorker>> embed_workers_;
+  std::unique_ptr<AnalyzeWorker> analyze_worker_;
   std::unique_ptr<IdleWorker> idle_worker_;
   std::unique_ptr<EraseWorker> erase_worker_;
   std::vector<http::Route> routes_;

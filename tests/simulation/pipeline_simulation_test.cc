@@ -1,4 +1,4 @@
-// Rooms: accept embed index ingest search sim store tenants
+// Rooms: analyze accept embed index ingest search sim store tenants
 //
 // Goal: laws 1 to 4 of the design hold whatever fails and whenever the process dies. Every event
 // that was answered takes effect exactly once and becomes searchable; no answer holds another
@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "accept/accept_log.h"
+#include "analyze/worker.h"
 #include "base/bytes.h"
 #include "ingest/normaliser.h"
 #include "ingest/receiver.h"
@@ -94,6 +95,7 @@ struct Process {
   std::optional<ChunkWorker> chunk;
   std::optional<EmbedWorker> embed;
   std::optional<EraseWorker> erase;
+  std::optional<AnalyzeWorker> analyze;
 };
 
 struct Sent {
@@ -167,6 +169,10 @@ class World {
     process->chunk.emplace(queue, *process->store, policy_, random_, workers);
     process->embed.emplace(queue, *process->store, embedder_, clock_, random_, workers);
     process->erase.emplace(queue, *process->store, *process->log, random_, workers);
+    process->analyze.emplace(
+        queue, *process->store,
+        [indexes = &*process->indexes](CompanyId company) { return indexes->find(company); },
+        clock_, random_, workers);
     process_ = std::move(process);
     return true;
   }
@@ -236,8 +242,9 @@ class World {
     sent.conversation = "c" + std::to_string(random_.below(kConversations));
     sent.turn = "t" + std::to_string(n);
     sent.word = "canary" + std::to_string(n) + "x" + std::to_string(number(sent.company));
-    const auto body = R"({"id":")" + sent.conversation +
-                      R"(","append":true,"turns":[{"speaker":"customer","id":")" + sent.turn +
+    const std::string status = random_.one_in(4) ? R"("status":"ended",)" : "";
+    const auto body = R"({"id":")" + sent.conversation + R"(",)" + status +
+                      R"("append":true,"turns":[{"speaker":"customer","id":")" + sent.turn +
                       R"(","text":"hello )" + sent.word + R"("}]})";
     sent.event = {.company = sent.company,
                   .source = "api",
@@ -261,7 +268,7 @@ class World {
   }
 
   void work() {
-    switch (random_.below(4)) {
+    switch (random_.below(5)) {
       case 0:
         normalise();
         break;
@@ -270,6 +277,9 @@ class World {
         break;
       case 2:
         ignore(process_->embed->step());
+        break;
+      case 3:
+        ignore(process_->analyze->step());
         break;
       default:
         ignore(process_->erase->step());
@@ -308,7 +318,7 @@ class World {
       std::size_t done = process_->log->step();
       for (auto& it : process_->normalisers) done += count(it->step());
       done += count(process_->chunk->step()) + count(process_->embed->step()) +
-              count(process_->erase->step());
+              count(process_->erase->step()) + count(process_->analyze->step());
       for (auto& it : process_->followers) done += count(it->step());
       clock_.advance(std::chrono::minutes(2));  // Past every lease and pause.
       idle = done == 0 ? idle + 1 : 0;
@@ -332,6 +342,7 @@ class World {
     }
     check_answers();
     check_bytes();
+    EXPECT_TRUE(analysed_ > 0 || std::ranges::none_of(sent_, &Sent::is_answered));
     const auto answered = std::ranges::count_if(sent_, &Sent::is_answered);
     EXPECT_GT(answered, 10) << "too little happened for this to be a test";
   }
@@ -340,10 +351,14 @@ class World {
     const auto id = make_conversation_id(company, "api", name);
     const auto stored = process_->store->find_conversation(company, id);
     ASSERT_TRUE(stored);
+    const auto analyses = process_->store->analyses(company, id);
+    ASSERT_TRUE(analyses);
     if (erased_.contains({company, name})) {
       EXPECT_FALSE(stored->has_value()) << name << " came back";
+      EXPECT_TRUE(analyses->empty()) << name << " left an analysis";
       return;
     }
+    if (*stored) check_analyses(**stored, *analyses, company);
     std::multiset<std::string> turns;
     if (*stored) {
       for (const auto& turn : (*stored)->conversation.turns) turns.insert(turn.id);
@@ -356,6 +371,23 @@ class World {
         if (sent.is_answered) {
           EXPECT_EQ(turns.count(sent.turn), 1U) << sent.turn << " was lost";
         }
+      }
+    }
+  }
+
+  // What has ended is analysed, as it is now, and by nothing that was said elsewhere.
+  void check_analyses(const StoredConversation& stored, const std::vector<StoredAnalysis>& analyses,
+                      CompanyId company) {
+    if (stored.conversation.status != "ended") return;
+    EXPECT_EQ(analyses.size(), 3U) << stored.conversation.external_id;
+    for (const auto& analysis : analyses) {
+      ++analysed_;
+      EXPECT_EQ(analysis.revision, stored.revision) << analysis.analyzer << " is of the past";
+      for (const auto& sent : sent_) {
+        if (sent.company == company && sent.conversation == stored.conversation.external_id)
+          continue;
+        EXPECT_EQ(analysis.result.find(sent.word), std::string::npos)
+            << sent.word << " in a foreign " << analysis.analyzer;
       }
     }
   }
@@ -408,6 +440,7 @@ class World {
   std::vector<Sent> sent_;
   std::set<std::pair<CompanyId, std::string>> erased_;  // Answered deletions.
   std::set<std::pair<CompanyId, std::string>> unsure_;  // Deletions tried.
+  int analysed_ = 0;
   std::unique_ptr<Process> process_;
 };
 
