@@ -39,7 +39,10 @@ constexpr std::string_view kSchemas = R"({
     "from":{"type":"string","format":"date-time"},"to":{"type":"string","format":"date-time"},
     "channel":{"$ref":"#/components/schemas/any_of"},"source":{"$ref":"#/components/schemas/any_of"},
     "language":{"$ref":"#/components/schemas/any_of"},"party":{"$ref":"#/components/schemas/any_of"},
-    "tag":{"$ref":"#/components/schemas/any_of"},
+    "tag":{"$ref":"#/components/schemas/any_of"},"sentiment":{"$ref":"#/components/schemas/any_of"},
+    "topic":{"$ref":"#/components/schemas/any_of"},
+    "sentiment_score":{"type":"object","additionalProperties":false,"properties":{
+      "min":{"type":"number","minimum":-1,"maximum":1},"max":{"type":"number","minimum":-1,"maximum":1}}},
     "metadata":{"type":"object","additionalProperties":{"$ref":"#/components/schemas/any_of"}}}}}},
 "redrive":{"type":"object","additionalProperties":false,"properties":{"ids":{"type":"array","items":{"type":"string"}}}},
 "key":{"type":"object","required":["scopes"],"additionalProperties":false,"properties":{
@@ -53,6 +56,7 @@ constexpr std::string_view kSchemas = R"({
 "company":{"type":"object","required":["name"],"additionalProperties":false,"properties":{
   "name":{"type":"string","pattern":"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"},"weight":{"type":"number"},
   "events_per_second_max":{"type":"integer","minimum":0},"conversations_max":{"type":"integer","minimum":0}}},
+"backfill":{"type":"object","additionalProperties":false,"properties":{"cursor":{"type":"string"}}},
 "replay":{"type":"object","additionalProperties":false,"properties":{
   "from":{"type":"string","format":"date-time"},"to":{"type":"string","format":"date-time"}}}
 })";

@@ -39,6 +39,17 @@ bool wants_vcon(const http::Request& request) {
          (accept != nullptr && accept->find("application/vcon+json") != std::string::npos);
 }
 
+// Source: draft-ietf-vcon-vcon-core-04, section 4.5 (analysis object).
+json::Value to_vcon_analysis(const StoredAnalysis& analysis) {
+  auto result = json::parse(analysis.result);
+  return json::Object{{"type", analysis.analyzer},
+                      {"vendor", "samtale"},
+                      {"product", analysis.method},
+                      {"schema", analysis.analyzer + "-v" + std::to_string(analysis.version)},
+                      {"encoding", "json"},
+                      {"body", result ? std::move(*result) : json::Value()}};
+}
+
 }  // namespace
 
 void get_conversations(const Context& context, const Call& call, http::Reply reply) {
@@ -62,8 +73,15 @@ void get_conversations(const Context& context, const Call& call, http::Reply rep
 void get_conversation(const Context& context, const Call& call, http::Reply reply) {
   const auto stored = find_named(context, call);
   if (!stored) return refuse(context, call, stored.error(), std::move(reply));
+  const auto analyses =
+      context.parts.store.analyses(call.caller->company(), stored->conversation.id);
+  if (!analyses) return refuse(context, call, analyses.error(), std::move(reply));
   if (wants_vcon(call.request)) {
-    auto response = ok(to_vcon(stored->conversation, stored->received_at, stored->updated_at));
+    auto vcon = to_vcon(stored->conversation, stored->received_at, stored->updated_at);
+    json::Array list;
+    for (const auto& analysis : *analyses) list.push_back(to_vcon_analysis(analysis));
+    if (!list.empty()) vcon.set("analysis", std::move(list));
+    auto response = ok(vcon);
     response.content_type = "application/vcon+json";
     return reply(std::move(response));
   }
@@ -71,6 +89,9 @@ void get_conversation(const Context& context, const Call& call, http::Reply repl
   object.set("revision", stored->revision);
   object.set("received_at", format_time(stored->received_at));
   object.set("updated_at", format_time(stored->updated_at));
+  json::Array list;
+  for (const auto& analysis : *analyses) list.push_back(to_json(analysis));
+  object.set("analyses", std::move(list));
   reply(ok(object));
 }
 

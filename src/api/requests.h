@@ -30,6 +30,9 @@ void refuse(const Context& context, const Call& call, const Error& error, http::
 // What lists show of a conversation.
 [[nodiscard]] json::Value summary_of(const ConversationSummary& summary);
 
+// An analysis, but for the conversation it is of.
+[[nodiscard]] json::Value to_json(const StoredAnalysis& analysis);
+
 // The address of the peer, without its port.
 [[nodiscard]] std::string address_of(const http::Request& request);
 

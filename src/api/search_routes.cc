@@ -48,6 +48,15 @@ Result<SearchRequest> read_search(const json::Value& body) {
       }
       filters.add_mistakes(members);
     }
+    wanted.sentiments = filters.any_of("sentiment");
+    wanted.topics = filters.any_of("topic");
+    if (const auto* score = filters.object("sentiment_score")) {
+      Fields bounds(*score, "/filters/sentiment_score");
+      wanted.sentiment_min = bounds.number("min");
+      wanted.sentiment_max = bounds.number("max");
+      [[maybe_unused]] const auto read = bounds.done();
+      filters.add_mistakes(bounds);
+    }
     [[maybe_unused]] const auto noted = filters.done();
     fields.add_mistakes(filters);
   }

@@ -32,6 +32,8 @@ struct Attributes {
   std::vector<std::string> parties;  // Ids, names and addresses.
   std::vector<std::string> tags;
   std::vector<std::pair<std::string, std::string>> metadata;  // Values as text.
+  std::vector<std::pair<std::string, std::string>> labels;    // Analyzer and what it concluded.
+  std::optional<double> sentiment;                            // -1 to 1.
 };
 
 struct IndexChunk {

@@ -44,6 +44,10 @@ std::size_t attribute_bytes(const Attributes& attributes) {
   for (const auto& [key, value] : attributes.metadata) {
     bytes += string_bytes(key) + string_bytes(value);
   }
+  bytes += attributes.labels.capacity() * sizeof(std::pair<std::string, std::string>);
+  for (const auto& [analyzer, label] : attributes.labels) {
+    bytes += string_bytes(analyzer) + string_bytes(label);
+  }
   return bytes;
 }
 

@@ -17,7 +17,7 @@ std::string as_text(const json::Value& value) {
   return text != nullptr ? *text : json::dump(value);
 }
 
-Attributes attributes_of(const StoredConversation& stored) {
+Attributes attributes_of(const StoredConversation& stored, std::vector<AnalysisLabel> labels) {
   const auto& conversation = stored.conversation;
   Attributes attributes{.time = conversation.started_at.value_or(stored.received_at),
                         .channel = conversation.channel,
@@ -25,7 +25,9 @@ Attributes attributes_of(const StoredConversation& stored) {
                         .language = conversation.language,
                         .parties = {},
                         .tags = conversation.tags,
-                        .metadata = {}};
+                        .metadata = {},
+                        .labels = {},
+                        .sentiment = {}};
   std::set<std::string> parties;
   for (const auto& party : conversation.parties) {
     parties.insert({party.id, party.name, party.address});
@@ -35,6 +37,10 @@ Attributes attributes_of(const StoredConversation& stored) {
   attributes.parties.assign(parties.begin(), parties.end());
   for (const auto& [key, value] : conversation.metadata) {
     attributes.metadata.emplace_back(key, as_text(value));
+  }
+  for (auto& [analyzer, label, score] : labels) {
+    if (analyzer == "sentiment") attributes.sentiment = score;
+    attributes.labels.emplace_back(std::move(analyzer), std::move(label));
   }
   return attributes;
 }
@@ -76,7 +82,8 @@ Result<> IndexSet::refresh(const Store& store, CompanyId company, ConversationId
                        .vector = has_vector ? std::span<const float>(item.embedding->vector)
                                             : std::span<const float>()});
   }
-  return of(company)->put(conversation, attributes_of(*stored), entries);
+  SAMTALE_TRY(auto labels, store.analysis_labels(company, conversation));
+  return of(company)->put(conversation, attributes_of(*stored, std::move(labels)), entries);
 }
 
 Result<std::size_t> IndexSet::maintain(const std::stop_token& stop) {

@@ -30,6 +30,11 @@ struct SearchFilters {
   std::vector<std::string> parties;
   std::vector<std::string> tags;
   std::vector<std::pair<std::string, std::vector<std::string>>> metadata;
+  // By what was concluded from the conversation: one without an analysis passes none of them.
+  std::vector<std::string> sentiments;  // "negative", "neutral", "positive", "mixed".
+  std::vector<std::string> topics;
+  std::optional<double> sentiment_min;  // -1 to 1, both included.
+  std::optional<double> sentiment_max;
 
   friend bool operator==(const SearchFilters&, const SearchFilters&) = default;
 };

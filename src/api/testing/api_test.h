@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "analyze/worker.h"
 #include "api/api.h"
 #include "base/bytes.h"
 #include "embed/testing/fake_embedder.h"
@@ -117,6 +118,15 @@ class ApiTest : public testing::Test {
     while (*normaliser.step() > 0) continue;
     while (*chunk.step() > 0) continue;
     while (*embed.step() > 0) continue;
+    while (*follower_->step() > 0) continue;
+  }
+
+  // Lets what has ended be analysed, and the index know of it.
+  void settle_analyses() {
+    clock.advance(std::chrono::seconds(2));
+    const auto words = [this](CompanyId company) { return indexes.find(company); };
+    AnalyzeWorker analyze(store->queue(), *store, words, clock, random);
+    while (*analyze.step() > 0) continue;
     while (*follower_->step() > 0) continue;
   }
 
