@@ -54,8 +54,9 @@ class Sender(threading.Thread):
     def run(self):
         while (line := self.work.get()) is not None:
             try:
-                document = json.loads(line)
-                self.tally.add(*self.send(document, line.strip()))
+                # A file of whole conversations: each has ended, unless it says otherwise.
+                document = {"status": "ended"} | json.loads(line)
+                self.tally.add(*self.send(document, json.dumps(document).encode()))
             except (ValueError, KeyError, TypeError) as error:
                 self.tally.add(False, f"{line[:60]!r}: {error!r}")
 

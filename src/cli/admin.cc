@@ -1,4 +1,5 @@
-// Companies, keys, endpoints, dead letters and replay: each a request and a few lines about it.
+// Companies, keys, endpoints, dead letters, analyses and replay: each a request and a few lines
+// about it.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -263,6 +264,32 @@ Result<int> dead_letter_redrive(Context& context, const Arguments& arguments) {
     context.print(answer);
   } else {
     context.screen().out << int_at(answer, "redriven") << " put back\n";
+  }
+  return 0;
+}
+
+Result<int> analyze(Context& context, const Arguments& arguments) {
+  if (!arguments.has("--backfill")) {
+    return usage(
+        "samtale analyze needs --backfill: what ends from now on is analysed without being asked");
+  }
+  SAMTALE_TRY(const auto* const api, context.api());
+  SAMTALE_TRY(const auto company, context.company());
+  Progress progress(context.screen(), "asking", 0);
+  std::int64_t queued = 0;
+  std::string cursor;
+  do {
+    json::Object body;
+    if (!cursor.empty()) body.emplace_back("cursor", cursor);
+    SAMTALE_TRY(const auto answer, api->post("/v1/analyses/backfill", company, std::move(body)));
+    queued += int_at(answer, "queued");
+    cursor = text_at(answer, "next_cursor");
+    progress.update(static_cast<std::uint64_t>(queued), std::to_string(queued) + " conversations");
+  } while (!cursor.empty());
+  if (context.wants_json()) {
+    context.print(json::Object{{"queued", queued}});
+  } else {
+    context.screen().out << queued << " conversations will be analysed; see samtale status\n";
   }
   return 0;
 }

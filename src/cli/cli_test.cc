@@ -309,6 +309,26 @@ TEST_F(CliTest, export_goes_through_every_page_and_escapes_formulas) {
   EXPECT_THAT(out_.str(), HasSubstr("cnv_2,,,,,\"a,b\",,,3,,,\r\n"));
 }
 
+TEST_F(CliTest, analyze_asks_page_by_page_and_says_how_many) {
+  answer_ = [](const http::Request& request) {
+    http::Response response;
+    const bool is_last = request.body.find("page-2") != std::string::npos;
+    response.body = is_last ? R"({"queued":2,"next_cursor":null})"
+                            : R"({"queued":5000,"next_cursor":"page-2"})";
+    return response;
+  };
+
+  const int status = run_words({"analyze", "--backfill", "--company", "acme"});
+
+  EXPECT_EQ(status, 0) << err_.str();
+  ASSERT_EQ(requests_.size(), 2u);
+  EXPECT_EQ(requests_[0].target, "/v1/analyses/backfill");
+  EXPECT_EQ(requests_[1].body, R"({"cursor":"page-2"})");
+  EXPECT_THAT(out_.str(), testing::HasSubstr("5002 conversations"));
+  EXPECT_EQ(run_words({"analyze", "--company", "acme"}), 2);
+  EXPECT_EQ(requests_.size(), 2u);
+}
+
 TEST_F(CliTest, eval_asks_each_query_as_its_company_and_prints_the_means) {
   answer_ = [](const http::Request& request) {
     http::Response response;

@@ -17,6 +17,9 @@ constexpr OptionInfo kCommon[] = {
   {"--key-file", "FILE", "File with the API key for --url, mode 0600 (or SAMTALE_KEY_FILE)"},
 };
 
+constexpr OptionInfo kAnalyze[] = {
+  {"--backfill", "", "Ask for all conversations the company has"},
+};
 constexpr OptionInfo kServe[] = {
   {"--port", "N", "The port to listen on (http.port)", "", 0, 65535},
   {"--address", "ADDRESS", "The address to listen on (http.address)"},
@@ -153,6 +156,10 @@ constexpr CommandInfo kCommands[] = {
    "Examples:\n  samtale dead-letter list --company acme", kDeadLetterList, dead_letter_list},
   {"dead-letter redrive", "[ID...]", "Put given-up work back; all of it without an ID",
    "Examples:\n  samtale dead-letter redrive --company acme\n  samtale dead-letter redrive 17 18", {}, dead_letter_redrive},
+  {"analyze", "", "Analyse conversations from before there were analyses",
+   "Those that have ended; what was analysed as it is now is not analysed again, so it can be stopped and\n"
+   "started anew. The work is done behind everything else; samtale status shows what is left.\n\n"
+   "Examples:\n  samtale analyze --backfill --company acme", kAnalyze, analyze},
   {"replay", "", "Take accepted events through the pipeline again",
    "Of all companies, from the raw events that are kept (accept.archive_bytes_max). Changes nothing that\n"
    "is right already. Needs a running server.\n\n"

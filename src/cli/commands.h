@@ -92,6 +92,7 @@ Result<int> delete_conversation(Context&, const Arguments&);
 Result<int> status(Context&, const Arguments&);
 Result<int> dead_letter_list(Context&, const Arguments&);
 Result<int> dead_letter_redrive(Context&, const Arguments&);
+Result<int> analyze(Context&, const Arguments&);
 Result<int> replay(Context&, const Arguments&);
 Result<int> evaluate(Context&, const Arguments&);
 Result<int> config_check(Context&, const Arguments&);

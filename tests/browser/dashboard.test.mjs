@@ -200,7 +200,7 @@ test("filters narrow the answer and their chips widen it again", async (t) => {
 
   await page.getByRole("button", { name: /Remove filter plan=pro/ }).click();
   await names(2);
-  await page.getByLabel("Time").selectOption("dates");
+  await page.getByLabel("Time", { exact: true }).selectOption("dates");
   await page.getByLabel("To", { exact: true }).fill("2024-12-31");
   assert.deepEqual(await names(1), ["narrow-2"]);
 });
@@ -333,6 +333,43 @@ test("nothing is wider than a phone", async (t) => {
     await page.locator(shown).first().waitFor();
     assert.ok((await overflow()) <= 0, `${hash} is ${await overflow()} px too wide`);
   }
+});
+
+test("what was concluded is shown with what was said, leads to a search, and is counted over time", async (t) => {
+  const said = (speaker, text) => ({ speaker, text });
+  const document = {
+    id: "analysed-1",
+    status: "ended",
+    language: "en",
+    started_at: new Date().toISOString(),
+    turns: [
+      said("customer", "The snickersnee is terrible, I hate this awful snickersnee."),
+      said("agent", "We will send another one to you on Monday."),
+      said("customer", "<b>Thank</b> you, but the second snickersnee was terrible too."),
+    ],
+  };
+  const id = await server.ingest(key, document, "snickersnee");
+  await eventually("the analyses", async () => {
+    const headers = { Authorization: `Bearer ${key}` };
+    const answer = await fetch(`${server.url}/v1/conversations/${id}`, { headers });
+    return (await answer.json()).analyses.length === 3;
+  });
+  const page = await signedIn(t);
+  await page.goto(`${server.url}/#/conversations/${id}`);
+  const about = page.getByRole("complementary", { name: "About this conversation" });
+  await about.getByRole("heading", { name: "Sentiment" }).waitFor();
+  await about.getByRole("link", { name: "negative" }).waitFor();
+  await about.getByRole("button", { name: "The snickersnee is terrible" }).first().click();
+  assert.match(await page.evaluate(() => document.activeElement.textContent), /snickersnee is terrible/);
+
+  await about.getByRole("link", { name: "snickersnee", exact: true }).click();
+  await page.waitForURL(/topic=snickersnee/);
+  await page.getByRole("button", { name: /Remove filter.*snickersnee/ }).waitFor();
+
+  await page.getByRole("link", { name: "Trends" }).click();
+  await page.getByRole("heading", { name: "Trends" }).waitFor();
+  await page.getByRole("img", { name: /: 1, −0/ }).waitFor();
+  await page.getByRole("link", { name: "snickersnee", exact: true }).waitFor();
 });
 
 test("a conversation is downloaded as JSON and as vCon", async (t) => {

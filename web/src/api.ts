@@ -80,6 +80,48 @@ export interface Party {
   address?: string;
 }
 
+// What somebody said, in the turn it was said in (from 0).
+export interface Evidence {
+  turn: number;
+  quote: string;
+}
+
+export interface Summary {
+  title: string;
+  sentences: Evidence[];
+}
+
+export interface Sentiment {
+  label: string;
+  score: number;
+  sides: Array<{ role: string; label: string; score: number }>;
+  course: Array<{ first_turn: number; last_turn: number; score: number | null }>;
+  evidence: Evidence[];
+}
+
+export interface Topics {
+  topics: Array<{ name: string; score: number; evidence: Evidence[] }>;
+}
+
+export type Analysis = { method: string; revision: number; created_at: string } & (
+  | { analyzer: "summary"; result: Summary }
+  | { analyzer: "sentiment"; result: Sentiment }
+  | { analyzer: "topics"; result: Topics }
+);
+
+export interface TrendBucket {
+  from: string; // A day: "2026-11-23".
+  count: number; // Of labels: a conversation may have several topics.
+  score?: number;
+  labels: Record<string, number>;
+}
+
+export interface Trends {
+  analyzer: string;
+  bucket: string;
+  buckets: TrendBucket[];
+}
+
 export interface Conversation {
   id: string;
   source?: string;
@@ -96,6 +138,7 @@ export interface Conversation {
   metadata?: Record<string, unknown>;
   vendor_analysis?: Record<string, unknown>;
   extra?: Record<string, unknown>;
+  analyses?: Analysis[];
   revision?: number;
   received_at?: string;
   updated_at?: string;
@@ -188,6 +231,12 @@ export class Client {
 
   conversation(id: string, signal: AbortSignal): Promise<Conversation> {
     return this.json("GET", `/v1/conversations/${encodeURIComponent(id)}`, { signal });
+  }
+
+  trends(analyzer: string, from: string, bucket: string, signal: AbortSignal): Promise<Trends> {
+    const parameters = new URLSearchParams({ analyzer, bucket });
+    if (from !== "") parameters.set("from", from);
+    return this.json("GET", `/v1/analyses/trends?${parameters}`, { signal });
   }
 
   async export(id: string, form: "json" | "vcon"): Promise<Blob> {

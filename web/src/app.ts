@@ -12,6 +12,7 @@ import { conversationView } from "./views/conversation";
 import { deadLettersView } from "./views/dead_letters";
 import { liveView } from "./views/live";
 import { searchView } from "./views/search";
+import { trendsView } from "./views/trends";
 import { signInPage } from "./views/sign_in";
 
 applyTheme();
@@ -30,6 +31,8 @@ function makeView(route: Route, given: Context): View {
       return conversationView(given, route);
     case "browse":
       return browseView(given, route);
+    case "trends":
+      return trendsView(given);
     case "live":
       return liveView(given);
     case "dead-letters":

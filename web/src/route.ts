@@ -1,6 +1,6 @@
 // The address after "#": which page, and what it shows. Never the key.
 
-export type PageName = "search" | "conversation" | "browse" | "live" | "dead-letters";
+export type PageName = "search" | "conversation" | "browse" | "trends" | "live" | "dead-letters";
 
 export interface Route {
   page: PageName;
@@ -24,7 +24,7 @@ export function parseRoute(hash: string): Route {
     return { page: "conversation", id: decoded(second), parameters };
   }
   if (first === "conversations") return { page: "browse", id: "", parameters };
-  if (first === "live" || first === "dead-letters") return { page: first, id: "", parameters };
+  if (first === "trends" || first === "live" || first === "dead-letters") return { page: first, id: "", parameters };
   return { page: "search", id: "", parameters };
 }
 

@@ -12,7 +12,7 @@ export const kSpans: Record<string, { label: string; days: number }> = {
 };
 
 // Several values are separated by commas, but for a party: names contain commas.
-export const kTextFilters = ["channel", "source", "language", "tag", "party"] as const;
+export const kTextFilters = ["channel", "source", "language", "tag", "party", "sentiment", "topic"] as const;
 export type TextFilter = (typeof kTextFilters)[number];
 
 export interface SearchQuery {
@@ -49,6 +49,8 @@ export function parseSearch(parameters: URLSearchParams): SearchQuery {
       language: text("language"),
       tag: text("tag"),
       party: text("party"),
+      sentiment: text("sentiment"),
+      topic: text("topic"),
     },
     metadata: parameters.getAll("metadata").filter((pair) => pair.indexOf("=") > 0),
   };

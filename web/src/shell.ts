@@ -9,6 +9,7 @@ import { currentTheme, toggleTheme } from "./theme";
 const kPages: Array<{ page: PageName; href: string; label: string; icon: IconName }> = [
   { page: "search", href: "#/search", label: "Search", icon: "search" },
   { page: "browse", href: "#/conversations", label: "Conversations", icon: "list" },
+  { page: "trends", href: "#/trends", label: "Trends", icon: "trend" },
   { page: "live", href: "#/live", label: "Live", icon: "pulse" },
   { page: "dead-letters", href: "#/dead-letters", label: "Dead letters", icon: "inbox" },
 ];

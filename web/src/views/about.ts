@@ -5,6 +5,7 @@ import { between, exactOf, momentOf, number } from "../format";
 import { icon } from "../icons";
 import { copy } from "../parts/states";
 import { searchHref } from "../route";
+import { analysisSections } from "./analyses";
 
 type Row = [string, HTMLElement | string | undefined];
 
@@ -60,9 +61,11 @@ function copyable(text: string): HTMLElement {
   );
 }
 
-export function aboutPanel(conversation: Conversation): HTMLElement {
+// `show` brings the reader to a turn.
+export function aboutPanel(conversation: Conversation, show: (turn: number) => void): HTMLElement {
   const { parties = [], tags = [], metadata = {}, vendor_analysis = {}, extra = {} } = conversation;
   const panel = h("aside", { class: "about", "aria-label": "About this conversation" });
+  panel.append(...analysisSections(conversation.analyses ?? [], show));
   if (parties.length > 0) {
     panel.append(section("Parties", h("ul", { class: "parties" }, ...parties.map(party))));
   }

@@ -88,7 +88,7 @@ class ConversationPage implements View {
     replace(
       this.element,
       this.head(conversation),
-      h("div", { class: "columns" }, h("section", { class: "said", "aria-label": "Transcript" }, body), aboutPanel(conversation)),
+      h("div", { class: "columns" }, h("section", { class: "said", "aria-label": "Transcript" }, body), aboutPanel(conversation, (turn) => this.showTurn(turn))),
     );
     if (stops.length > 0) this.goTo(best);
   }
@@ -181,6 +181,12 @@ class ConversationPage implements View {
     if (length === 0) return false;
     this.goTo((this.current + step + length) % length);
     return true;
+  }
+
+  private showTurn(at: number): void {
+    const turn = this.transcript?.turn(at);
+    turn?.scrollIntoView({ block: "center" });
+    turn?.focus({ preventScroll: true });
   }
 
   private goTo(index: number): void {

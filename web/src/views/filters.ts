@@ -9,6 +9,8 @@ const kFields: Record<TextFilter, { label: string; placeholder: string; known: s
   language: { label: "Language", placeholder: "da, en", known: ["da", "en", "de", "sv", "nb", "fr", "es", "nl"] },
   tag: { label: "Tag", placeholder: "billing, refund", known: [] },
   party: { label: "Party", placeholder: "Mette Holm", known: [] },
+  sentiment: { label: "Sentiment", placeholder: "negative", known: ["negative", "neutral", "positive", "mixed"] },
+  topic: { label: "Topic", placeholder: "refund", known: [] },
 };
 
 function field(label: string, input: HTMLElement, ...more: HTMLElement[]): HTMLElement {
