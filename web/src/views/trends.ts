@@ -15,6 +15,7 @@ const kSpans = [
   { label: "All time", days: 0, bucket: "month" },
 ] as const;
 type Span = (typeof kSpans)[number];
+const kColumnsMin = 3; // Fewer months are shown by day.
 const kTopicsShown = 20;
 const kWidth = 720;
 const kHeight = 180;
@@ -126,10 +127,12 @@ class TrendsPage implements View {
     const from = days === 0 ? "" : new Date(Date.now() - days * 86_400_000).toISOString();
     replace(this.content, skeleton(4));
     try {
-      const [feelings, topics] = await Promise.all([
+      const [coarse, topics] = await Promise.all([
         client.trends("sentiment", from, bucket, signal),
-        client.trends("topics", from, bucket, signal),
+        client.trends("topics", from, "month", signal),
       ]);
+      const isFew = coarse.buckets.length > 0 && coarse.buckets.length < kColumnsMin && bucket !== "day";
+      const feelings = isFew ? await client.trends("sentiment", from, "day", signal) : coarse;
       if (signal.aborted) return;
       if (feelings.buckets.length === 0) {
         const advice = "Conversations are analysed when they have ended. Choose a longer time, or wait for one to end.";
