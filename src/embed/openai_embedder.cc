@@ -6,8 +6,8 @@
 
 #include "base/bytes.h"
 #include "embed/embedding_answer.h"
-#include "embed/retry_after.h"
 #include "json/json.h"
+#include "sys/retry_after.h"
 
 namespace samtale {
 namespace {

@@ -1,4 +1,4 @@
-#include "embed/retry_after.h"
+#include "sys/retry_after.h"
 
 #include <gtest/gtest.h>
 
