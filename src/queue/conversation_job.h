@@ -12,6 +12,13 @@ namespace samtale {
 
 // Conclude from the conversation, once it has ended, what the company wants to know of it.
 inline constexpr std::string_view kAnalyzeJob = "analyze";
+// Ask a language model about it; "lm_critical" has workers of its own. The payload may name
+// "analyzers" (an array); without, those that are due.
+inline constexpr std::string_view kLmJob = "lm";
+inline constexpr std::string_view kLmCriticalJob = "lm_critical";
+// Tell the company's subscribers about it. The payload also has "event" ("analysis.completed"),
+// "analyzers" (names, an array) and "revision".
+inline constexpr std::string_view kNotifyJob = "notify";
 
 // Payloads are JSON with "v":1.
 [[nodiscard]] NewJob make_conversation_job(std::string_view kind, CompanyId company,

@@ -1,5 +1,6 @@
 #include "queue/testing/memory_queue.h"
 
+#include "queue/queue_charge_conformance.h"
 #include "queue/queue_conformance.h"
 #include "sim/sim_clock.h"
 
@@ -20,6 +21,7 @@ struct MemoryHarness {
 };
 
 INSTANTIATE_TYPED_TEST_SUITE_P(MemoryQueueTest, QueueConformance, MemoryHarness);
+INSTANTIATE_TYPED_TEST_SUITE_P(MemoryQueueTest, QueueChargeConformance, MemoryHarness);
 
 }  // namespace
 }  // namespace samtale

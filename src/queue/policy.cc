@@ -6,6 +6,12 @@
 #include "base/check.h"
 
 namespace samtale {
+namespace {
+
+// A slip in counting a job's cost must not shut a company out for good.
+constexpr double kChargeMax = 1e6;
+
+}  // namespace
 
 Duration backoff(const RetryPolicy& policy, int attempt, double fraction) {
   // In floating point: 2^attempt passes 64 bits long before an operator's limit does.
@@ -96,8 +102,7 @@ void FairSchedule::put_back(std::string_view kind, CompanyId company, std::size_
   SAMTALE_CHECK(found != lane.companies.end() && found->second.place == Place::popped,
                 "only a company that was popped is put back");
   auto& entry = found->second;
-  const auto weight = weights_.find(number(company));
-  entry.served += static_cast<double>(served) / (weight == weights_.end() ? 1 : weight->second);
+  entry.served += static_cast<double>(served) / weight_of(company);
   if (!due_us) {
     lane.companies.erase(found);
   } else if (*due_us <= now_us) {
@@ -117,6 +122,24 @@ void FairSchedule::rest(std::string_view kind, Partition partition, std::int64_t
 void FairSchedule::set_weight(CompanyId company, double weight) {
   // An operator's slip (0, or a million) must neither starve a company nor all the others.
   weights_[number(company)] = weight > 0 ? std::clamp(weight, 0.001, 1000.0) : 1;
+}
+
+double FairSchedule::weight_of(CompanyId company) const {
+  const auto found = weights_.find(number(company));
+  return found == weights_.end() ? 1 : found->second;
+}
+
+void FairSchedule::charge(std::string_view kind, CompanyId company, double jobs) {
+  const auto known = kinds_.find(kind);
+  if (known == kinds_.end() || !(jobs > 0)) return;
+  auto& lane = known->second.lanes[static_cast<std::size_t>(partition_of(company, partitions_))];
+  const auto found = lane.companies.find(number(company));
+  if (found == lane.companies.end()) return;
+  auto& entry = found->second;
+  const bool is_active = entry.place == Place::active;
+  if (is_active) lane.active.erase({entry.served, company});
+  entry.served += std::min(jobs, kChargeMax) / weight_of(company);
+  if (is_active) lane.active.emplace(entry.served, company);
 }
 
 }  // namespace samtale

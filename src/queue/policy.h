@@ -50,6 +50,9 @@ class FairSchedule {
   void rest(std::string_view kind, Partition partition, std::int64_t until_us);
 
   void set_weight(CompanyId company, double weight);
+  // As if `jobs` more had been handed out. Nothing for a company that has none: who comes back
+  // later starts level with the others.
+  void charge(std::string_view kind, CompanyId company, double jobs);
 
  private:
   enum class Place : std::uint8_t { active, asleep, popped };
@@ -70,6 +73,7 @@ class FairSchedule {
   };
 
   Kind& kind_named(std::string_view kind);
+  [[nodiscard]] double weight_of(CompanyId company) const;
 
   const std::size_t partitions_;
   std::map<std::string, Kind, std::less<>> kinds_;

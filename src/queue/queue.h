@@ -116,6 +116,11 @@ class Queue {
 
   // Relative share of a company when several have work; 1 unless set. Lives in memory.
   virtual void set_weight(CompanyId company, double weight) = 0;
+
+  // Work of `kind` cost the company as much as `jobs` more of them (a job whose cost is known only
+  // afterwards): it is served so much later. To be called before the job is settled: a company that
+  // has none, waiting or leased, is charged nothing. Lives in memory.
+  virtual void charge(std::string_view kind, CompanyId company, double jobs) = 0;
 };
 
 }  // namespace samtale

@@ -417,6 +417,11 @@ void SqliteQueue::set_weight(CompanyId company, double weight) {
   schedule_.set_weight(company, weight);
 }
 
+void SqliteQueue::charge(std::string_view kind, CompanyId company, double jobs) {
+  const std::lock_guard lock(schedule_mutex_);
+  schedule_.charge(kind, company, jobs);
+}
+
 Result<> SqliteQueue::enqueue(const NewJob& job) {
   const auto partition = partition_of(job.company, partitions_.size());
   SAMTALE_TRY(auto transaction, database(partition).begin());

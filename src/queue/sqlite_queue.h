@@ -105,6 +105,7 @@ class SqliteQueue final : public Queue {
   [[nodiscard]] Result<std::vector<QueueStats>> stats(
       std::optional<CompanyId> company) const override;
   void set_weight(CompanyId company, double weight) override;
+  void charge(std::string_view kind, CompanyId company, double jobs) override;
 
   // A transaction of its own: for jobs that come with no data.
   Result<> enqueue(const NewJob& job);

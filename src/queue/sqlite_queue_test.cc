@@ -8,6 +8,7 @@
 #include <memory>
 #include <thread>
 
+#include "queue/queue_charge_conformance.h"
 #include "queue/queue_conformance.h"
 #include "sim/sim_clock.h"
 #include "sqlite/database.h"
@@ -77,6 +78,7 @@ class SqliteHarness {
 
 using Harnesses = ::testing::Types<SqliteHarness<1>, SqliteHarness<3>>;
 INSTANTIATE_TYPED_TEST_SUITE_P(SqliteQueueTest, QueueConformance, Harnesses);
+INSTANTIATE_TYPED_TEST_SUITE_P(SqliteQueueTest, QueueChargeConformance, Harnesses);
 
 class SqliteQueueTest : public ::testing::Test {
  protected:
@@ -203,6 +205,7 @@ TEST(SqliteQueueThreadsTest, hands_every_job_to_one_worker_and_leaves_none) {
           const NewJob job{.company = company, .kind = "embed", .payload = "", .key = ""};
           if (!harness.queue().enqueue(job)) ++failures;
           const auto jobs = harness.queue().take("embed", 3, std::chrono::minutes(5));
+          harness.queue().charge("embed", company, 2);  // Also while others are taking of it.
           if (!jobs || !harness.queue().finish(*jobs)) {
             ++failures;
           } else {

@@ -1,5 +1,5 @@
-// Registry: companies, their API keys and webhook endpoints. Small, read from memory, written
-// through to disk.
+// Registry: companies, their API keys, webhook endpoints, analyzers and subscriptions. Small, read
+// from memory, written through to disk.
 #pragma once
 
 #include <cstdint>
@@ -50,6 +50,37 @@ struct EndpointRecord {
   std::optional<WallTime> revoked_at;
 };
 
+// A version of an analyzer; analyze/analyzer.h reads the definition.
+struct AnalyzerRecord {
+  CompanyId company{};
+  std::string name;
+  std::int64_t version = 1;  // 1, 2, …: the greatest is in force.
+  std::string definition;    // JSON.
+  WallTime created_at{};
+  bool is_deleted = false;  // Then the name is as if it had never been, but versions go on.
+};
+
+// Where a company wants to be told of what happened (notify/).
+struct SubscriptionRecord {
+  std::string id;
+  CompanyId company{};
+  std::string url;
+  std::vector<std::string> events;      // "analysis.completed", …; empty: all.
+  std::vector<EndpointSecret> secrets;  // "whsec_…": signs as Standard Webhooks says.
+  WallTime created_at{};
+  std::optional<WallTime> revoked_at;
+  std::string paused_why;  // Not empty: given up after days of failures, until resumed. If revoked
+                           // too: why, where it was not the company's wish.
+  std::optional<WallTime> failing_since;  // Nothing but failures since then.
+};
+
+// What a company may spend on language models: JSON that analyze/ reads; none: the server's
+// default.
+struct LmSettingsRecord {
+  CompanyId company{};
+  std::string settings;
+};
+
 // Threads: any method from any thread.
 // Errors:  unavailable, corrupt; those named.
 class Registry {
@@ -66,6 +97,17 @@ class Registry {
 
   virtual Result<> put_endpoint(const EndpointRecord& record) = 0;  // Inserts or replaces by id.
   [[nodiscard]] virtual Result<std::vector<EndpointRecord>> endpoints() const = 0;
+
+  // Inserts or replaces by company, name and version.
+  virtual Result<> put_analyzer(const AnalyzerRecord& record) = 0;
+  [[nodiscard]] virtual Result<std::vector<AnalyzerRecord>> analyzers() const = 0;
+
+  // Or replaces by company and id.
+  virtual Result<> put_subscription(const SubscriptionRecord& record) = 0;
+  [[nodiscard]] virtual Result<std::vector<SubscriptionRecord>> subscriptions() const = 0;
+
+  virtual Result<> put_lm_settings(const LmSettingsRecord& record) = 0;  // Or replaces.
+  [[nodiscard]] virtual Result<std::vector<LmSettingsRecord>> lm_settings() const = 0;
 };
 
 }  // namespace samtale

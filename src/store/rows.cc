@@ -1,6 +1,7 @@
 #include "store/rows.h"
 
 #include "store/codec.h"
+#include "store/lm_sql.h"
 
 namespace samtale {
 
@@ -19,6 +20,39 @@ Result<std::optional<StoredConversation>> read_conversation(sqlite::Connection& 
   stored.received_at = from_us(row.integer(3));
   stored.updated_at = from_us(row.integer(4));
   return stored;
+}
+
+Result<std::vector<SpendRow>> read_spend(sqlite::Connection& connection, CompanyId company,
+                                         std::string_view from_day, std::string_view to_day) {
+  SAMTALE_TRY(auto rows, connection.prepare(kSpendOfDays));
+  SAMTALE_TRY_VOID(rows.bind(company, from_day, to_day));
+  std::vector<SpendRow> spends;
+  while (true) {
+    SAMTALE_TRY(const bool found, rows.step());
+    if (!found) return spends;
+    spends.push_back({.analyzer = std::string(rows.bytes(1)),
+                      .day = std::string(rows.bytes(0)),
+                      .spent = {.tokens = rows.integer(2), .micro_usd = rows.integer(3)},
+                      .held = {.tokens = rows.integer(4), .micro_usd = rows.integer(5)},
+                      .requests = rows.integer(6)});
+  }
+}
+
+Result<Campaign> read_campaign(const sqlite::Statement& row) {
+  Campaign campaign;
+  campaign.id = row.bytes(0);
+  campaign.state = row.bytes(1);
+  campaign.cursor = row.bytes(2);
+  campaign.total = row.integer(3);
+  campaign.seen = row.integer(4);
+  campaign.asked = row.integer(5);
+  campaign.finished = row.integer(6);
+  campaign.failed = row.integer(7);
+  campaign.created_at = from_us(row.integer(8));
+  campaign.updated_at = from_us(row.integer(9));
+  SAMTALE_TRY(campaign.filter, unpack(row.bytes(10)));
+  SAMTALE_TRY(campaign.estimate, unpack(row.bytes(11)));
+  return campaign;
 }
 
 Result<ConversationId> read_id(std::string_view bytes) {

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <optional>
+#include <string_view>
+#include <vector>
 
 #include "sqlite/connection.h"
 #include "store/store.h"
@@ -10,6 +12,13 @@ namespace samtale {
 
 [[nodiscard]] Result<std::optional<StoredConversation>> read_conversation(
     sqlite::Connection& connection, CompanyId company, ConversationId id);
+
+// Both days included, by day and analyzer.
+[[nodiscard]] Result<std::vector<SpendRow>> read_spend(sqlite::Connection& connection,
+                                                       CompanyId company, std::string_view from_day,
+                                                       std::string_view to_day);
+
+[[nodiscard]] Result<Campaign> read_campaign(const sqlite::Statement& row);  // See lm_sql.h.
 
 [[nodiscard]] Result<ConversationId> read_id(std::string_view bytes);  // Errors: corrupt.
 

@@ -125,6 +125,72 @@ CREATE INDEX analysis_labels_by_time ON analysis_labels(company, analyzer, sort_
 CREATE INDEX analysis_labels_by_conversation ON analysis_labels(company, conversation, analyzer);
 )sql";
 
+// What language models answered and cost, and what people said of it. Rows with a document lie in
+// the order they came, as above; the spends of a company's days lie together.
+constexpr sqlite::Migration kStoreSchema4 = R"sql(
+CREATE TABLE lm_results(
+  company INTEGER NOT NULL,
+  key BLOB NOT NULL,
+  conversation BLOB NOT NULL,
+  created_us INTEGER NOT NULL,
+  result BLOB NOT NULL,
+  PRIMARY KEY(company, key)
+) STRICT;
+CREATE INDEX lm_results_by_conversation ON lm_results(company, conversation, key);
+
+CREATE TABLE lm_spend(
+  company INTEGER NOT NULL,
+  day TEXT NOT NULL,
+  analyzer TEXT NOT NULL,
+  spent_tokens INTEGER NOT NULL,
+  spent_micro_usd INTEGER NOT NULL,
+  held_tokens INTEGER NOT NULL,
+  held_micro_usd INTEGER NOT NULL,
+  requests INTEGER NOT NULL,
+  PRIMARY KEY(company, day, analyzer)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE overrides(
+  company INTEGER NOT NULL,
+  conversation BLOB NOT NULL,
+  analyzer TEXT NOT NULL,
+  made_by TEXT NOT NULL,
+  made_us INTEGER NOT NULL,
+  revision INTEGER NOT NULL,
+  note BLOB NOT NULL,
+  result BLOB NOT NULL,
+  PRIMARY KEY(company, conversation, analyzer)
+) STRICT;
+
+CREATE TABLE campaigns(
+  company INTEGER NOT NULL,
+  id TEXT NOT NULL,
+  state TEXT NOT NULL,
+  cursor TEXT NOT NULL,
+  total INTEGER NOT NULL,
+  seen INTEGER NOT NULL,
+  asked INTEGER NOT NULL,
+  finished INTEGER NOT NULL,
+  failed INTEGER NOT NULL,
+  created_us INTEGER NOT NULL,
+  updated_us INTEGER NOT NULL,
+  filter BLOB NOT NULL,
+  estimate BLOB NOT NULL,
+  PRIMARY KEY(company, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX campaigns_running ON campaigns(company, id) WHERE state = 'running';
+
+CREATE TABLE lm_batches(
+  company INTEGER NOT NULL,
+  name TEXT NOT NULL,
+  id TEXT NOT NULL,
+  created_us INTEGER NOT NULL,
+  wanted_by_us INTEGER NOT NULL,
+  requests BLOB NOT NULL,
+  PRIMARY KEY(company, name)
+) STRICT;
+)sql";
+
 constexpr sqlite::Migration kRegistrySchema1 = R"sql(
 CREATE TABLE companies(
   id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -165,13 +231,51 @@ CREATE TABLE endpoint_secrets(
 ) STRICT, WITHOUT ROWID;
 )sql";
 
-constexpr std::array kRegistrySchema = {kRegistrySchema1};
+constexpr sqlite::Migration kRegistrySchema2 = R"sql(
+CREATE TABLE analyzers(
+  company INTEGER NOT NULL,
+  name TEXT NOT NULL,
+  version INTEGER NOT NULL,
+  created_us INTEGER NOT NULL,
+  is_deleted INTEGER NOT NULL,
+  definition TEXT NOT NULL,
+  PRIMARY KEY(company, name, version)
+) STRICT;
+
+CREATE TABLE subscriptions(
+  company INTEGER NOT NULL,
+  id TEXT NOT NULL,
+  url TEXT NOT NULL,
+  events TEXT NOT NULL,
+  created_us INTEGER NOT NULL,
+  revoked_us INTEGER,
+  paused_why TEXT NOT NULL,
+  failing_since_us INTEGER,
+  PRIMARY KEY(company, id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE subscription_secrets(
+  company INTEGER NOT NULL,
+  subscription TEXT NOT NULL,
+  place INTEGER NOT NULL,
+  secret TEXT NOT NULL,
+  expires_us INTEGER,
+  PRIMARY KEY(company, subscription, place)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE lm_settings(
+  company INTEGER PRIMARY KEY,
+  settings TEXT NOT NULL
+) STRICT;
+)sql";
+
+constexpr std::array kRegistrySchema = {kRegistrySchema1, kRegistrySchema2};
 
 }  // namespace
 
 std::span<const sqlite::Migration> partition_schema() {
   static const std::array kPartitionSchema = {kQueueSchema1, kStoreSchema1, kStoreSchema2,
-                                              kStoreSchema3};
+                                              kStoreSchema3, kStoreSchema4};
   return kPartitionSchema;
 }
 

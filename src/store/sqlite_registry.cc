@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "store/registry_rows.h"
 #include "store/schema.h"
 
 namespace samtale {
@@ -20,16 +21,6 @@ bool is_name(std::string_view name) {
   };
   return !name.empty() && name.size() <= kNameMax && name.front() != '-' &&
          std::ranges::all_of(name, is_letter);
-}
-
-std::optional<std::int64_t> optional_us(const std::optional<WallTime>& time) {
-  if (!time) return std::nullopt;
-  return to_us(*time);
-}
-
-std::optional<WallTime> optional_time(const sqlite::Statement& row, int column) {
-  if (row.is_null(column)) return std::nullopt;
-  return from_us(row.integer(column));
 }
 
 Result<> read_companies(Connection& connection, std::map<CompanyId, CompanyRecord>& companies) {
@@ -96,14 +87,6 @@ Result<> read_endpoints(Connection& connection, std::map<std::string, EndpointRe
   }
 }
 
-template <class Key, class Record>
-std::vector<Record> all_of(const std::map<Key, Record>& records) {
-  std::vector<Record> all;
-  all.reserve(records.size());
-  for (const auto& [key, record] : records) all.push_back(record);
-  return all;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<SqliteRegistry>> SqliteRegistry::open(const SqliteRegistryOptions& options) {
@@ -123,7 +106,10 @@ Result<> SqliteRegistry::load() {
   const std::lock_guard lock(records_mutex_);
   SAMTALE_TRY_VOID(read_companies(snapshot.connection(), companies_));
   SAMTALE_TRY_VOID(read_keys(snapshot.connection(), keys_));
-  return read_endpoints(snapshot.connection(), endpoints_);
+  SAMTALE_TRY_VOID(read_endpoints(snapshot.connection(), endpoints_));
+  SAMTALE_TRY_VOID(load_analyzers(snapshot.connection()));
+  SAMTALE_TRY_VOID(load_subscriptions(snapshot.connection()));
+  return load_lm_settings(snapshot.connection());
 }
 
 Result<CompanyId> SqliteRegistry::add_company(const CompanyRecord& record) {

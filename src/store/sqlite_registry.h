@@ -5,6 +5,8 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "sqlite/database.h"
@@ -34,17 +36,30 @@ class SqliteRegistry final : public Registry {
   [[nodiscard]] Result<std::vector<KeyRecord>> keys() const override;
   Result<> put_endpoint(const EndpointRecord& record) override;
   [[nodiscard]] Result<std::vector<EndpointRecord>> endpoints() const override;
+  Result<> put_analyzer(const AnalyzerRecord& record) override;
+  [[nodiscard]] Result<std::vector<AnalyzerRecord>> analyzers() const override;
+  Result<> put_subscription(const SubscriptionRecord& record) override;
+  [[nodiscard]] Result<std::vector<SubscriptionRecord>> subscriptions() const override;
+  Result<> put_lm_settings(const LmSettingsRecord& record) override;
+  [[nodiscard]] Result<std::vector<LmSettingsRecord>> lm_settings() const override;
 
  private:
   explicit SqliteRegistry(std::unique_ptr<sqlite::Database> database)
       : database_(std::move(database)) {}
   Result<> load();
+  // Under records_mutex_.
+  Result<> load_analyzers(sqlite::Connection& connection);
+  Result<> load_subscriptions(sqlite::Connection& connection);
+  Result<> load_lm_settings(sqlite::Connection& connection);
 
   const std::unique_ptr<sqlite::Database> database_;
   mutable std::mutex records_mutex_;  // Taken after the writing connection, never before.
-  std::map<CompanyId, CompanyRecord> companies_;     // Guarded by records_mutex_.
-  std::map<std::string, KeyRecord> keys_;            // Guarded by records_mutex_.
-  std::map<std::string, EndpointRecord> endpoints_;  // Guarded by records_mutex_.
+  std::map<CompanyId, CompanyRecord> companies_;  // All below guarded by records_mutex_.
+  std::map<std::string, KeyRecord> keys_;
+  std::map<std::string, EndpointRecord> endpoints_;
+  std::map<std::tuple<CompanyId, std::string, std::int64_t>, AnalyzerRecord> analyzers_;
+  std::map<std::pair<CompanyId, std::string>, SubscriptionRecord> subscriptions_;
+  std::map<CompanyId, LmSettingsRecord> lm_settings_;
 };
 
 }  // namespace samtale

@@ -64,6 +64,17 @@ class SqliteStore final : public Store {
                                                    const AnalysisQuery& query) const override;
   [[nodiscard]] Result<std::vector<AnalysisCount>> count_analyses(
       CompanyId company, const AnalysisQuery& query) const override;
+  [[nodiscard]] Result<std::optional<std::string>> find_lm_result(
+      CompanyId company, std::string_view key) const override;
+  [[nodiscard]] Result<std::vector<SpendRow>> spend(CompanyId company, std::string_view from_day,
+                                                    std::string_view to_day) const override;
+  [[nodiscard]] Result<std::vector<AnalysisOverride>> overrides(CompanyId company,
+                                                                ConversationId id) const override;
+  [[nodiscard]] Result<std::vector<Campaign>> campaigns(CompanyId company) const override;
+  [[nodiscard]] Result<std::vector<std::pair<CompanyId, Campaign>>> running_campaigns(
+      Partition partition) const override;
+  [[nodiscard]] Result<std::vector<std::pair<CompanyId, LmBatch>>> batches(
+      Partition partition) const override;
   [[nodiscard]] Result<CompanyStats> company_stats(CompanyId company) const override;
   [[nodiscard]] Result<std::vector<Change>> changes(Partition partition, std::uint64_t after,
                                                     std::size_t limit) const override;

@@ -1,55 +1,18 @@
 #include "store/sqlite_store.h"
 
-#include <stdlib.h>
-
 #include <filesystem>
 #include <map>
 #include <random>
 
-#include "sim/sim_clock.h"
-#include "sim/sim_random.h"
 #include "sqlite/database.h"
 #include "store/schema.h"
-#include "store/sqlite_registry.h"
 #include "store/store_conformance.h"
+#include "store/testing/sqlite_harness.h"
 
 namespace samtale {
 namespace {
 
-class TempFolder {
- public:
-  TempFolder() : path_(std::filesystem::temp_directory_path() / "samtale-store-XXXXXX") {
-    EXPECT_NE(mkdtemp(path_.data()), nullptr);
-  }
-  ~TempFolder() { std::filesystem::remove_all(path_); }
-  TempFolder(const TempFolder&) = delete;
-  TempFolder& operator=(const TempFolder&) = delete;
-  [[nodiscard]] const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
-
-template <std::size_t partitions>
-class SqliteHarness {
- public:
-  SqliteHarness()
-      : store_(SqliteStore::open(
-                   {.folder = folder_.path(), .partitions = partitions, .vfs = "", .queue = {}},
-                   clock_, random_)
-                   .value()) {}
-  Store& store() { return *store_; }
-  Queue& queue() { return store_->queue(); }
-
- private:
-  TempFolder folder_;
-  SimClock clock_;
-  SimRandom random_{1};
-  std::unique_ptr<SqliteStore> store_;
-};
-
-using Harnesses = ::testing::Types<SqliteHarness<1>, SqliteHarness<4>>;
-INSTANTIATE_TYPED_TEST_SUITE_P(SqliteStoreTest, StoreConformance, Harnesses);
+INSTANTIATE_TYPED_TEST_SUITE_P(SqliteStoreTest, StoreConformance, SqliteHarnesses);
 
 class SqliteStoreTest : public ::testing::Test {
  protected:
@@ -69,6 +32,18 @@ class SqliteStoreTest : public ::testing::Test {
     return store.write(store.partition_of(CompanyId{1}), [&](StoreWriter& writer) {
       return writer.put_conversation(CompanyId{1}, stored);
     });
+  }
+
+  std::string bytes_of_files() {
+    std::string all;
+    for (const auto& file : std::filesystem::directory_iterator(folder_.path())) {
+      std::string bytes(std::filesystem::file_size(file), '\0');
+      auto* stream = std::fopen(file.path().c_str(), "r");
+      bytes.resize(std::fread(bytes.data(), 1, bytes.size(), stream));
+      std::fclose(stream);
+      all += bytes;
+    }
+    return all;
   }
 
   TempFolder folder_;
@@ -188,27 +163,31 @@ TEST_F(SqliteStoreTest, leaves_no_byte_of_an_erased_conversation_after_a_scrub) 
   auto stored = conversation("canary-external");
   stored.conversation.title = "canary-title";
   ASSERT_TRUE(put(*store, stored));
+  const auto id = stored.conversation.id;
   const auto partition = store->partition_of(CompanyId{1});
   ASSERT_TRUE(store->write(partition, [&](StoreWriter& writer) -> Result<> {
-    SAMTALE_TRY_VOID(writer.put_event(CompanyId{1},
-                                      {.key = "canary-key",
-                                       .body_hash = "h",
-                                       .position = {},
-                                       .conversation = stored.conversation.id},
-                                      {}));
-    SAMTALE_TRY_VOID(writer.erase_conversation(CompanyId{1}, stored.conversation.id));
+    SAMTALE_TRY_VOID(writer.put_lm_result(CompanyId{1}, id, "k", "canary-answer", {}));
+    return writer.put_override(CompanyId{1}, id,
+                               {.analyzer = "summary",
+                                .result = "canary-override",
+                                .by = "operator",
+                                .note = "canary-note"});
+  }));
+  ASSERT_TRUE(store->scrub(partition));
+  for (const auto* word : {"canary-title", "canary-answer", "canary-override", "canary-note"}) {
+    EXPECT_NE(bytes_of_files().find(word), std::string::npos) << word;
+  }
+  ASSERT_TRUE(store->write(partition, [&](StoreWriter& writer) -> Result<> {
+    SAMTALE_TRY_VOID(writer.put_event(
+        CompanyId{1}, {.key = "canary-key", .body_hash = "h", .position = {}, .conversation = id},
+        {}));
+    SAMTALE_TRY_VOID(writer.erase_conversation(CompanyId{1}, id));
     return {};
   }));
 
   ASSERT_TRUE(store->scrub(partition));
 
-  for (const auto& file : std::filesystem::directory_iterator(folder_.path())) {
-    std::string bytes(std::filesystem::file_size(file), '\0');
-    auto* stream = std::fopen(file.path().c_str(), "r");
-    bytes.resize(std::fread(bytes.data(), 1, bytes.size(), stream));
-    std::fclose(stream);
-    EXPECT_EQ(bytes.find("canary"), std::string::npos) << file.path();
-  }
+  EXPECT_EQ(bytes_of_files().find("canary"), std::string::npos);
 }
 
 TEST_F(SqliteStoreTest, lists_by_its_indexes) {
@@ -290,89 +269,6 @@ TEST_F(SqliteStoreTest, counts_what_is_there_after_random_writes) {
   EXPECT_EQ(stats.turns, expected.turns);
   EXPECT_EQ(stats.chunks, expected.chunks);
   EXPECT_EQ(stats.chunks_without_vector, expected.chunks_without_vector);
-}
-
-class SqliteRegistryTest : public ::testing::Test {
- protected:
-  std::unique_ptr<SqliteRegistry> open() {
-    return SqliteRegistry::open({.folder = folder_.path(), .vfs = ""}).value();
-  }
-  static CompanyRecord company(std::string name) {
-    return {.name = std::move(name), .created_at = from_us(3)};
-  }
-
-  TempFolder folder_;
-};
-
-TEST_F(SqliteRegistryTest, keeps_companies_keys_and_endpoints_over_a_restart) {
-  CompanyId id{};
-  {
-    const auto registry = open();
-    id = registry->add_company(company("acme")).value();
-    auto changed = company("acme");
-    changed.id = id;
-    changed.weight = 2.5;
-    ASSERT_TRUE(registry->update_company(changed));
-    ASSERT_TRUE(registry->put_key({.id = "k",
-                                   .company = id,
-                                   .secret_hash = std::string("h\0h", 3),
-                                   .label = "l",
-                                   .may_search = true,
-                                   .may_admin = true,
-                                   .created_at = from_us(1),
-                                   .expires_at = from_us(2),
-                                   .revoked_at = {}}));
-    ASSERT_TRUE(registry->put_endpoint({.id = "e",
-                                        .company = id,
-                                        .preset = "retell",
-                                        .source = "s",
-                                        .secrets = {{.secret = "new", .expires_at = {}},
-                                                    {.secret = "old", .expires_at = from_us(9)}},
-                                        .idle_timeout = std::chrono::seconds(5),
-                                        .created_at = from_us(1),
-                                        .revoked_at = {}}));
-  }
-
-  const auto registry = open();
-
-  const auto companies = registry->companies().value();
-  ASSERT_EQ(companies.size(), 1u);
-  EXPECT_EQ(companies[0].id, id);
-  EXPECT_EQ(companies[0].weight, 2.5);
-  const auto keys = registry->keys().value();
-  ASSERT_EQ(keys.size(), 1u);
-  EXPECT_EQ(keys[0].secret_hash, std::string("h\0h", 3));
-  EXPECT_TRUE(keys[0].may_search && keys[0].may_admin && !keys[0].may_ingest && !keys[0].may_read);
-  EXPECT_EQ(keys[0].expires_at, from_us(2));
-  EXPECT_FALSE(keys[0].revoked_at);
-  const auto endpoints = registry->endpoints().value();
-  ASSERT_EQ(endpoints.size(), 1u);
-  ASSERT_EQ(endpoints[0].secrets.size(), 2u);
-  EXPECT_EQ(endpoints[0].secrets[1].secret, "old");
-  EXPECT_EQ(endpoints[0].idle_timeout, std::chrono::seconds(5));
-}
-
-TEST_F(SqliteRegistryTest, gives_a_name_once) {
-  const auto registry = open();
-  ASSERT_TRUE(registry->add_company(company("acme")));
-
-  EXPECT_EQ(registry->add_company(company("acme")).error().code, ErrorCode::conflict);
-}
-
-TEST_F(SqliteRegistryTest, refuses_names_that_could_be_mistaken) {
-  const auto registry = open();
-
-  for (const auto* name : {"", "Acme", "-a", "a b", "../x", "\xC3\xA6", "a\n"}) {
-    EXPECT_EQ(registry->add_company(company(name)).error().code, ErrorCode::invalid_argument)
-        << name;
-  }
-  EXPECT_FALSE(registry->add_company(company(std::string(64, 'a'))));
-  EXPECT_TRUE(registry->add_company(company(std::string(63, 'a'))));
-}
-
-TEST_F(SqliteRegistryTest, updates_only_a_company_there_is) {
-  EXPECT_EQ(open()->update_company({.id = CompanyId{7}, .name = ""}).error().code,
-            ErrorCode::not_found);
 }
 
 }  // namespace

@@ -140,6 +140,7 @@ Result<std::vector<LogPosition>> SqliteWriter::erase_conversation(CompanyId comp
   }
   SAMTALE_TRY_VOID(put_chunks(company, id, {}));
   SAMTALE_TRY_VOID(erase_analyses(company, id));
+  SAMTALE_TRY_VOID(erase_lm(company, id));
   SAMTALE_TRY_VOID(connection_.run(
       "INSERT OR IGNORE INTO tombstones(company, conversation) VALUES(?1, ?2)", company, blob(id)));
   SAMTALE_TRY_VOID(queue_.erase_key(company, text(id)));

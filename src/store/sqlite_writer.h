@@ -37,6 +37,20 @@ class SqliteWriter final : public StoreWriter {
                            std::string_view why) override;
   Result<> put_analysis(CompanyId company, ConversationId conversation,
                         const StoredAnalysis& analysis) override;
+  Result<> put_lm_result(CompanyId company, ConversationId conversation, std::string_view key,
+                         std::string_view result, WallTime now) override;
+  Result<> keep_lm_results(CompanyId company, ConversationId conversation,
+                           std::span<const std::string> keys) override;
+  Result<> add_spend(CompanyId company, std::span<const SpendChange> changes) override;
+  [[nodiscard]] Result<std::vector<SpendRow>> spend(CompanyId company, std::string_view from_day,
+                                                    std::string_view to_day) override;
+  Result<> put_override(CompanyId company, ConversationId conversation,
+                        const AnalysisOverride& override_) override;
+  Result<> put_campaign(CompanyId company, const Campaign& campaign) override;
+  [[nodiscard]] Result<std::optional<Campaign>> find_campaign(CompanyId company,
+                                                              std::string_view id) override;
+  Result<> put_batch(CompanyId company, const LmBatch& batch) override;
+  Result<> erase_batch(CompanyId company, std::string_view name) override;
   [[nodiscard]] Result<std::vector<LogPosition>> erase_conversation(CompanyId company,
                                                                     ConversationId id) override;
   Result<> enqueue(const NewJob& job) override;
@@ -81,6 +95,8 @@ class SqliteWriter final : public StoreWriter {
   Result<> move_chunk(const ChunkRow& row, const Chunk& chunk);
   Result<> erase_analyses(CompanyId company, ConversationId conversation);
   Result<> erase_labels(CompanyId company, ConversationId conversation, std::string_view analyzer);
+  Result<> erase_lm(CompanyId company, ConversationId conversation);
+  Result<> make_room_for_campaign(CompanyId company);
   Result<> erase_chunk(CompanyId company, const ChunkRow& row);
 
   sqlite::Connection& connection_;

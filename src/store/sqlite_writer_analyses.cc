@@ -24,7 +24,10 @@ Result<> SqliteWriter::put_analysis(CompanyId company, ConversationId conversati
       json::dump(std::move(labels)), Blob{pack(analysis.result)}));
   if (connection_.changes() == 0) return {};
   SAMTALE_TRY_VOID(erase_labels(company, conversation, analysis.analyzer));
-  for (const auto& label : analysis.labels) {
+  auto found_by = analysis.labels;
+  // A score that has no label is looked for and counted all the same.
+  if (found_by.empty() && analysis.score) found_by.emplace_back();
+  for (const auto& label : found_by) {
     SAMTALE_TRY_VOID(connection_.run(
         "INSERT INTO analysis_labels(company, analyzer, label, sort_us, conversation, score) "
         "VALUES(?1, ?2, ?3, ?4, ?5, ?6)",

@@ -80,17 +80,78 @@ struct AnalysisPage {
 
 struct AnalysisLabel {
   std::string analyzer;
-  std::string label;
+  std::string label;            // Empty: the analysis has a score and no label.
   std::optional<double> score;  // The analysis's.
 };
 
 // How often a label was given to the conversations of one day (UTC).
 struct AnalysisCount {
   WallTime day{};
-  std::string label;
+  std::string label;  // As in AnalysisLabel.
   std::int64_t count = 0;
   std::int64_t scored = 0;  // Those of them that have a score, which add up to …
   double score_sum = 0;
+};
+
+// Money and tokens spent on language models.
+struct Spend {
+  std::int64_t tokens = 0;     // Input and output.
+  std::int64_t micro_usd = 0;  // Millionths of a dollar.
+
+  friend bool operator==(const Spend&, const Spend&) = default;
+};
+
+// A difference to what a company's analyzer spends on a day (UTC, "2026-11-28").
+struct SpendChange {
+  std::string analyzer;
+  std::string day;
+  Spend spent;
+  Spend held;  // Promised and not yet spent: counts against budgets, is no cost.
+  std::int64_t requests = 0;
+};
+
+struct SpendRow {
+  std::string analyzer;
+  std::string day;
+  Spend spent;
+  Spend held;
+  std::int64_t requests = 0;
+};
+
+// What a person says of an analysis, kept beside what the machine said, whatever it says later.
+struct AnalysisOverride {
+  std::string analyzer;
+  std::string result;  // JSON, of the analyzer's shape or a part of it.
+  std::string by;      // Id of the API key, or "operator".
+  std::string note;
+  WallTime made_at{};
+  std::int64_t revision = 0;  // Of the conversation it was made of.
+};
+
+// Analyses over history, as one asked for them. Its jobs are enqueued page by page in the
+// transaction that moves `cursor`, so none is lost or doubled.
+struct Campaign {
+  std::string id;          // "bf_" and 16 characters.
+  std::string filter;      // JSON: what analyze/ makes of it.
+  std::string state;       // "running", "paused", "done" or "cancelled".
+  std::string cursor;      // Of list_conversations: where to go on.
+  std::int64_t total = 0;  // Conversations it is about, as counted when it was made.
+  std::int64_t seen = 0;   // Looked at so far.
+  std::int64_t asked = 0;  // Of them, given a job.
+  std::int64_t finished = 0;
+  std::int64_t failed = 0;
+  std::string estimate;  // JSON: what it was thought to cost.
+  WallTime created_at{};
+  WallTime updated_at{};
+};
+
+// A batch that was handed in to a provider's Batch API.
+struct LmBatch {
+  std::string name;      // Ours: unique within the company.
+  std::string id;        // The provider's; empty while it is being handed in.
+  std::string requests;  // JSON: what analyze/ needs to read its answers.
+  WallTime created_at{};
+  WallTime wanted_by{};  // Later than this it is cancelled, and asked for one by one.
 };
 
 // Something about this conversation changed (also: it was deleted).
@@ -159,9 +220,40 @@ class StoreWriter {
   virtual Result<> put_analysis(CompanyId company, ConversationId conversation,
                                 const StoredAnalysis& analysis) = 0;
 
-  // Removes the conversation, its chunks, vectors, analyses, waiting jobs and dead letters with its
-  // id as key, and leaves a tombstone. Returns where its raw events lie, for the log to erase. Adds
-  // a Change. Fine if it was never there: the tombstone then stops what is still on its way.
+  // Keeps what a language model answered, by the key of what it was asked (lm/scheduler.h): it is
+  // not asked again. Nothing if the conversation is not there (any more): it goes with it. Where
+  // two conversations share a key, with the one put last.
+  virtual Result<> put_lm_result(CompanyId company, ConversationId conversation,
+                                 std::string_view key, std::string_view result, WallTime now) = 0;
+  // Forgets those of the conversation's that are not among `keys`.
+  virtual Result<> keep_lm_results(CompanyId company, ConversationId conversation,
+                                   std::span<const std::string> keys) = 0;
+
+  // Adds the differences, row by row. A row never falls below zero.
+  virtual Result<> add_spend(CompanyId company, std::span<const SpendChange> changes) = 0;
+  // As of this transaction; see Store::spend.
+  [[nodiscard]] virtual Result<std::vector<SpendRow>> spend(CompanyId company,
+                                                            std::string_view from_day,
+                                                            std::string_view to_day) = 0;
+
+  // Replaces the one of this analyzer; an empty `result` removes it. Adds a Change. Nothing if the
+  // conversation is not there (any more).
+  virtual Result<> put_override(CompanyId company, ConversationId conversation,
+                                const AnalysisOverride& override_) = 0;
+
+  // By id. A company keeps 100: the oldest that has ended makes room for a new one; if all go on,
+  // resource_exhausted.
+  virtual Result<> put_campaign(CompanyId company, const Campaign& campaign) = 0;
+  // As of this transaction.
+  [[nodiscard]] virtual Result<std::optional<Campaign>> find_campaign(CompanyId company,
+                                                                      std::string_view id) = 0;
+  virtual Result<> put_batch(CompanyId company, const LmBatch& batch) = 0;  // By name.
+  virtual Result<> erase_batch(CompanyId company, std::string_view name) = 0;
+
+  // Removes the conversation, its chunks, vectors, analyses, overrides, answers of language models,
+  // waiting jobs and dead letters with its id as key, and leaves a tombstone. Returns where its raw
+  // events lie, for the log to erase. Adds a Change. Fine if it was never there: the tombstone then
+  // stops what is still on its way.
   [[nodiscard]] virtual Result<std::vector<LogPosition>> erase_conversation(CompanyId company,
                                                                             ConversationId id) = 0;
 
@@ -219,6 +311,23 @@ class Store {
   // By day, then label; `limit` and `cursor` of the query are not looked at.
   [[nodiscard]] virtual Result<std::vector<AnalysisCount>> count_analyses(
       CompanyId company, const AnalysisQuery& query) const = 0;
+  [[nodiscard]] virtual Result<std::optional<std::string>> find_lm_result(
+      CompanyId company, std::string_view key) const = 0;
+  // Days from `from_day` to `to_day`, both included, by day and analyzer.
+  [[nodiscard]] virtual Result<std::vector<SpendRow>> spend(CompanyId company,
+                                                            std::string_view from_day,
+                                                            std::string_view to_day) const = 0;
+  // By name of the analyzer.
+  [[nodiscard]] virtual Result<std::vector<AnalysisOverride>> overrides(
+      CompanyId company, ConversationId id) const = 0;
+  // Newest first; at most 100.
+  [[nodiscard]] virtual Result<std::vector<Campaign>> campaigns(CompanyId company) const = 0;
+  // Those running, of all companies of a partition.
+  [[nodiscard]] virtual Result<std::vector<std::pair<CompanyId, Campaign>>> running_campaigns(
+      Partition partition) const = 0;
+  // Of all companies of a partition, by company and name.
+  [[nodiscard]] virtual Result<std::vector<std::pair<CompanyId, LmBatch>>> batches(
+      Partition partition) const = 0;
   [[nodiscard]] virtual Result<CompanyStats> company_stats(CompanyId company) const = 0;
 
   // The change feed of a partition: changes with a greater sequence, in order, at most `limit`.

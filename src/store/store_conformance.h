@@ -604,6 +604,27 @@ TYPED_TEST_P(StoreConformance, counts_labels_by_day) {
   EXPECT_EQ(this->store().count_analyses(this->kOne, query)->size(), 1u);
 }
 
+TYPED_TEST_P(StoreConformance, counts_scores_that_have_no_label) {
+  const auto stored = this->conversation(this->kOne, "c", 86'400);
+  const auto id = stored.conversation.id;
+  this->put(this->kOne, stored);
+  this->analyse(this->kOne, id, this->analysis("card", {}, 0.75));
+  this->analyse(this->kOne, id, this->analysis("summary", {}));
+
+  const auto labels = this->store().analysis_labels(this->kOne, id).value();
+  AnalysisQuery query;
+  query.analyzer = "card";
+  const auto counts = this->store().count_analyses(this->kOne, query).value();
+
+  ASSERT_EQ(labels.size(), 1u);
+  EXPECT_EQ(labels[0].analyzer, "card");
+  EXPECT_EQ(labels[0].label, "");
+  EXPECT_EQ(labels[0].score, 0.75);
+  ASSERT_EQ(counts.size(), 1u);
+  EXPECT_EQ(counts[0].scored, 1);
+  EXPECT_EQ(counts[0].score_sum, 0.75);
+}
+
 TYPED_TEST_P(StoreConformance, shows_no_company_anything_of_another) {
   const auto stored = this->conversation(this->kOne, "c");
   const auto id = stored.conversation.id;
@@ -661,6 +682,6 @@ REGISTER_TYPED_TEST_SUITE_P(
     tells_changes_in_order_and_forgets_them_when_told, scans_every_conversation_of_a_partition_once,
     keeps_the_last_conclusion_of_each_analyzer, leaves_no_analysis_of_an_erased_conversation,
     lists_analyses_by_label_and_time_page_by_page, counts_labels_by_day,
-    shows_no_company_anything_of_another);
+    counts_scores_that_have_no_label, shows_no_company_anything_of_another);
 
 }  // namespace samtale

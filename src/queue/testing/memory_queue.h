@@ -190,6 +190,11 @@ class MemoryQueue final : public Queue {
     schedule_.set_weight(company, weight);
   }
 
+  void charge(std::string_view kind, CompanyId company, double jobs) override {
+    const std::lock_guard lock(jobs_mutex_);
+    schedule_.charge(kind, company, jobs);
+  }
+
  private:
   struct Held {
     Job job;                  // `attempt` counts those begun.
