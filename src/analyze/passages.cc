@@ -3,6 +3,7 @@
 #include <set>
 
 #include "analyze/extractive.h"
+#include "analyze/transcript.h"
 
 namespace samtale {
 namespace {
@@ -43,10 +44,6 @@ std::set<std::string_view> split(std::string_view list) {
     list.remove_prefix(std::min(end + 1, list.size()));
   }
   return words;
-}
-
-bool is_of_people(const Turn& turn) {
-  return !turn.is_private && turn.role != "system" && turn.role != "tool";
 }
 
 }  // namespace

@@ -1,124 +1,152 @@
 #include "analyze/worker.h"
 
 #include <algorithm>
-#include <string>
 #include <utility>
-#include <vector>
 
+#include "analyze/due.h"
 #include "analyze/extractive.h"
-#include "queue/conversation_job.h"
+#include "analyze/finding.h"
+#include "analyze/jobs.h"
 
 namespace samtale {
 namespace {
 
-// Grows when an analysis would say something else of the same conversation.
-constexpr std::int64_t kVersion = 1;
-constexpr std::size_t kAnalyzers = 3;
+constexpr std::string_view kByRules = "rules";
 
-StoredAnalysis to_store(std::string_view analyzer, Analysis analysis, std::int64_t revision,
-                        WallTime now) {
-  return {.analyzer = std::string(analyzer),
-          .version = kVersion,
-          .method = std::string(kExtractive),
-          .revision = revision,
-          .created_at = now,
-          .result = json::dump(analysis.result),
-          .labels = std::move(analysis.labels),
-          .score = analysis.score};
+Analysis offline(const Analyzer& analyzer, const Conversation& conversation,
+                 const WordStatistics* words) {
+  switch (analyzer.kind) {
+    case AnalyzerKind::summary:
+      return summarise(conversation);
+    case AnalyzerKind::sentiment:
+      return measure_sentiment(conversation);
+    case AnalyzerKind::topics:
+      return find_topics(conversation, words);
+    default:
+      return report_pii(conversation);
+  }
 }
 
-bool is_of(const StoredAnalysis& analysis, std::int64_t revision) {
-  return analysis.revision == revision && analysis.version == kVersion;
+// The most urgent of them; but what fills in history stays behind what happens now.
+Priority urgency(std::span<const Analyzer> analyzers, Priority asked) {
+  if (asked == Priority::bulk) return Priority::bulk;
+  auto most = Priority::bulk;
+  for (const auto& analyzer : analyzers) most = std::min(most, analyzer.priority);
+  return most;
+}
+
+// Where only a pause of the talk is waited for, the longest that all of them allow.
+Duration quiet_time(std::span<const Analyzer> analyzers, const Conversation& conversation) {
+  if (conversation.status == "ended") return {};
+  Duration quiet{};
+  for (const auto& analyzer : analyzers) {
+    if (analyzer.trigger.on != TriggerOn::turn) return {};
+    quiet = std::max(quiet, analyzer.trigger.quiet);
+  }
+  return quiet;
 }
 
 }  // namespace
 
-AnalyzeWorker::AnalyzeWorker(Queue& queue, Store& store, WordStatisticsOf words, const Clock& clock,
-                             Random& random, const WorkerOptions& options)
-    : queue_(queue),
-      store_(store),
+bool wants_analysis(const AnalyzerCatalog& catalog, CompanyId company,
+                    const Conversation& conversation) {
+  return std::ranges::any_of(*catalog.of(company), [&](const Analyzer& analyzer) {
+    return is_due(analyzer, conversation);
+  });
+}
+
+struct AnalyzeWorker::Done {
+  ConversationId conversation;
+  std::int64_t revision = 0;
+  std::vector<StoredAnalysis> analyses;
+  std::optional<NewJob> rest;  // For a language model.
+};
+
+AnalyzeWorker::AnalyzeWorker(AnalyzeParts parts, WordStatisticsOf words, bool has_language_model,
+                             const WorkerOptions& options)
+    : parts_(std::move(parts)),
       words_(std::move(words)),
-      clock_(clock),
-      random_(random),
+      has_language_model_(has_language_model),
       options_(options) {}
 
-Result<std::vector<StoredAnalysis>> AnalyzeWorker::analyse(CompanyId company,
-                                                           ConversationId id) const {
-  std::vector<StoredAnalysis> made;
-  SAMTALE_TRY(const auto found, store_.find_conversation(company, id));
-  // Deleted, or opened again, since it was queued: its end will ask once more.
-  if (!found || found->conversation.status != "ended") return made;
-  SAMTALE_TRY(const auto known, store_.analyses(company, id));
-  const auto is_known = [&](const StoredAnalysis& one) { return is_of(one, found->revision); };
-  if (std::ranges::count_if(known, is_known) == kAnalyzers) return made;
-  const auto words = words_(company);
-  const auto now = clock_.wall_now();
+Result<AnalyzeWorker::Done> AnalyzeWorker::analyse(const Job& job) const {
+  SAMTALE_TRY(const auto asked, read_analysis_job(job));
+  Done done{.conversation = asked.conversation};
+  SAMTALE_TRY(const auto found, parts_.store.find_conversation(job.company, asked.conversation));
+  if (!found) return done;  // Deleted since it was queued.
+  done.revision = found->revision;
   const auto& conversation = found->conversation;
-  made.push_back(to_store("summary", summarise(conversation), found->revision, now));
-  made.push_back(to_store("sentiment", measure_sentiment(conversation), found->revision, now));
-  made.push_back(to_store("topics", find_topics(conversation, words.get()), found->revision, now));
-  return made;
+  const auto due = chosen(*parts_.catalog.of(job.company), asked.analyzers, conversation);
+  SAMTALE_TRY(const auto known, parts_.store.analyses(job.company, asked.conversation));
+  const auto words = words_(job.company);
+  std::vector<Analyzer> rest;
+  for (const auto& analyzer : due) {
+    if (has_offline_form(analyzer.kind) && !is_known(analyzer, found->revision, false, known)) {
+      auto analysis = offline(analyzer, conversation, words.get());
+      done.analyses.push_back(
+          {.analyzer = analyzer.name,
+           .version = analyzer.version,
+           .method = std::string(is_by_rules(analyzer.kind) ? kByRules : kExtractive),
+           .revision = found->revision,
+           .created_at = parts_.clock.wall_now(),
+           .result = json::dump(analysis.result),
+           .labels = std::move(analysis.labels),
+           .score = analysis.score});
+    }
+    if (has_language_model_ && !is_by_rules(analyzer.kind) &&
+        !is_known(analyzer, found->revision, true, known)) {
+      rest.push_back(analyzer);
+    }
+  }
+  if (!rest.empty()) {
+    const auto priority = urgency(rest, job.priority);
+    done.rest = make_analysis_job(priority == Priority::critical ? kLmCriticalJob : kLmJob,
+                                  job.company, asked);
+    done.rest->priority = priority;
+    done.rest->delay = quiet_time(rest, conversation);
+  }
+  return done;
 }
 
 Result<std::size_t> AnalyzeWorker::step() {
-  SAMTALE_TRY(const auto jobs, queue_.take(kAnalyzeJob, options_.batch, options_.lease));
+  SAMTALE_TRY(const auto jobs, parts_.queue.take(kAnalyzeJob, options_.batch, options_.lease));
   if (jobs.empty()) return 0;
-  struct Done {
-    Job job;
-    ConversationId conversation;
-    std::vector<StoredAnalysis> analyses;
-  };
-  std::vector<Done> ready;
+  std::vector<std::pair<Job, Done>> ready;
   for (const auto& job : jobs) {
-    auto one = [&]() -> Result<> {
-      SAMTALE_TRY(const auto id, conversation_of(job));
-      SAMTALE_TRY(auto analyses, analyse(job.company, id));
-      ready.push_back({job, id, std::move(analyses)});
-      return {};
-    }();
-    if (!one) {
-      SAMTALE_TRY_VOID(settle_failure(queue_, job, one.error(), options_.retry, random_));
+    auto one = analyse(job);
+    if (one) {
+      ready.emplace_back(job, *std::move(one));
+    } else {
+      SAMTALE_TRY_VOID(
+          settle_failure(parts_.queue, job, one.error(), options_.retry, parts_.random));
     }
   }
   if (ready.empty()) return jobs.size();
-  const auto written = store_.write(jobs.front().partition, [&](StoreWriter& writer) -> Result<> {
-    std::vector<Job> done;
-    for (const auto& item : ready) {
-      done.push_back(item.job);
-      for (const auto& analysis : item.analyses) {
-        SAMTALE_TRY_VOID(writer.put_analysis(item.job.company, item.conversation, analysis));
+  const auto work = [&](StoreWriter& writer) -> Result<> {
+    std::vector<Job> settled;
+    for (const auto& [job, done] : ready) {
+      settled.push_back(job);
+      std::vector<std::string> names;
+      for (const auto& analysis : done.analyses) {
+        SAMTALE_TRY_VOID(writer.put_analysis(job.company, done.conversation, analysis));
+        names.push_back(analysis.analyzer);
+      }
+      if (done.rest) SAMTALE_TRY_VOID(writer.enqueue(*done.rest));
+      if (!names.empty() && parts_.wants_news(job.company)) {
+        SAMTALE_TRY_VOID(
+            writer.enqueue(make_notify_job(job.company, done.conversation, names, done.revision)));
       }
     }
-    return writer.finish(done);
-  });
+    return writer.finish(settled);
+  };
+  const auto written = parts_.store.write(jobs.front().partition, work);
   if (!written) {
-    for (const auto& item : ready) {
-      SAMTALE_TRY_VOID(settle_failure(queue_, item.job, written.error(), options_.retry, random_));
+    for (const auto& [job, done] : ready) {
+      SAMTALE_TRY_VOID(
+          settle_failure(parts_.queue, job, written.error(), options_.retry, parts_.random));
     }
   }
   return jobs.size();
-}
-
-Result<std::string> enqueue_analyses(Store& store, CompanyId company, const std::string& cursor,
-                                     std::size_t& asked) {
-  ConversationQuery query;
-  query.limit = 200;
-  query.cursor = cursor;
-  SAMTALE_TRY(const auto page, store.list_conversations(company, query));
-  std::vector<ConversationId> ended;
-  for (const auto& summary : page.conversations) {
-    if (summary.head.status == "ended") ended.push_back(summary.head.id);
-  }
-  SAMTALE_TRY_VOID(store.write(store.partition_of(company), [&](StoreWriter& writer) -> Result<> {
-    for (const auto& id : ended) {
-      auto job = make_conversation_job(kAnalyzeJob, company, id);
-      job.priority = Priority::bulk;
-      SAMTALE_TRY_VOID(writer.enqueue(job));
-    }
-    return {};
-  }));
-  asked += ended.size();
-  return page.next_cursor;
 }
 
 }  // namespace samtale

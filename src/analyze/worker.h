@@ -1,12 +1,21 @@
-// AnalyzeWorker: concludes from conversations that have ended what their company wants to know.
+// The workers of analyses: AnalyzeWorker does what needs no language model at once, and leaves the
+// rest to LmWorker, for which nothing waits.
 #pragma once
 
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
 
+#include "analyze/catalog.h"
+#include "analyze/lm_analyst.h"
 #include "base/result.h"
 #include "embed/embedder.h"
+#include "metrics/metrics.h"
+#include "queue/conversation_job.h"
 #include "queue/queue.h"
 #include "queue/worker.h"
 #include "store/store.h"
@@ -17,32 +26,73 @@ namespace samtale {
 
 // How rare words are at a company; null if it has nothing indexed.
 using WordStatisticsOf = std::function<std::shared_ptr<const WordStatistics>(CompanyId)>;
+// Whether somebody at the company is to be told of new analyses.
+using WantsNews = std::function<bool(CompanyId)>;
 
-// Answers the jobs "analyze" by the extractive analyses: summary, sentiment, topics. What was
-// concluded from this very revision of the conversation is not concluded again.
-// Threads: one. What is passed in must outlive it.
+// Whether any of a company's analyzers is due for the conversation as it is now.
+[[nodiscard]] bool wants_analysis(const AnalyzerCatalog& catalog, CompanyId company,
+                                  const Conversation& conversation);
+
+struct AnalyzeParts {
+  Queue& queue;
+  Store& store;
+  const AnalyzerCatalog& catalog;
+  const Clock& clock;
+  Random& random;
+  Metrics& metrics;
+  WantsNews wants_news;
+};
+
+// Answers the jobs "analyze": summary, sentiment, topics and the report of personal data,
+// extractive or by rules; with a language model configured, leaves a job "lm" for what it can say
+// better, in the same transaction. What was concluded from this very revision is not concluded
+// again. Threads: one. What is passed in must outlive it.
 class AnalyzeWorker {
  public:
-  AnalyzeWorker(Queue& queue, Store& store, WordStatisticsOf words, const Clock& clock,
-                Random& random, const WorkerOptions& options = {});
+  AnalyzeWorker(AnalyzeParts parts, WordStatisticsOf words, bool has_language_model,
+                const WorkerOptions& options = {});
   Result<std::size_t> step();
 
  private:
-  [[nodiscard]] Result<std::vector<StoredAnalysis>> analyse(CompanyId company,
-                                                            ConversationId id) const;
+  struct Done;
+  [[nodiscard]] Result<Done> analyse(const Job& job) const;
 
-  Queue& queue_;
-  Store& store_;
+  const AnalyzeParts parts_;
   const WordStatisticsOf words_;
-  const Clock& clock_;
-  Random& random_;
+  const bool has_language_model_;
   const WorkerOptions options_;
 };
 
-// Asks for the analyses of a company's conversations that have ended: for those from before there
-// were any. Does a page of the company's conversations after `cursor` (empty: the newest) and
-// returns where to go on; empty at the end. `asked` grows by the conversations asked for.
-Result<std::string> enqueue_analyses(Store& store, CompanyId company, const std::string& cursor,
-                                     std::size_t& asked);
+struct LmWorkerOptions {
+  WorkerOptions worker = {.batch = 1, .lease = std::chrono::minutes(15)};
+  Duration job_timeout = std::chrono::minutes(10);
+  Duration away_longest = std::chrono::hours(1);  // Between tries while budget or provider is away.
+  std::string mask_secret;                        // 32 bytes: makes each company's key for masking.
+};
+
+// Answers the jobs of one kind, "lm" or "lm_critical". A budget that is spent and a provider that
+// is away let the job wait, however long; an answer that stays wrong makes it a dead letter with
+// its cause. Threads: one each; start as many as requests may be on their way. What is passed in
+// must outlive it.
+class LmWorker {
+ public:
+  LmWorker(AnalyzeParts parts, LmAnalyst& analyst, std::string_view kind,
+           const LmWorkerOptions& options = {});
+  Result<std::size_t> step(const std::stop_token& stop);
+
+ private:
+  [[nodiscard]] Result<> work(const Job& job, const std::stop_token& stop);
+  [[nodiscard]] Result<> settle(const Job& job, const StoredConversation& conversation,
+                                const LmFindings& findings);
+  [[nodiscard]] Duration pause(const Job& job, ErrorCode code);
+
+  const AnalyzeParts parts_;
+  LmAnalyst& analyst_;
+  const std::string kind_;
+  const LmWorkerOptions options_;
+  Counter& made_;
+  Counter& failed_;
+  Counter& dropped_;
+};
 
 }  // namespace samtale

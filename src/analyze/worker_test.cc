@@ -1,83 +1,46 @@
 #include "analyze/worker.h"
 
-#include <gmock/gmock.h>
-
-#include <cstdlib>
-#include <filesystem>
-
-#include "queue/conversation_job.h"
-#include "sim/sim_clock.h"
-#include "sim/sim_random.h"
-#include "store/sqlite_store.h"
+#include "analyze/testing/analyze_test.h"
 
 namespace samtale {
 namespace {
 
+using testing::ElementsAre;
+using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::SizeIs;
 
-constexpr CompanyId kAcme{1};
-
-class AnalyzeWorkerTest : public testing::Test {
+class AnalyzeWorkerTest : public AnalyzeTest {
  protected:
-  AnalyzeWorkerTest() {
-    std::string folder = testing::TempDir() + "/analyze-XXXXXX";
-    folder_ = ::mkdtemp(folder.data());
-    SqliteStoreOptions options;
-    options.folder = folder_;
-    options.partitions = 1;
-    store = *SqliteStore::open(options, clock, random);
-  }
-  ~AnalyzeWorkerTest() override { std::filesystem::remove_all(folder_); }
-
-  // A stored conversation with a waiting job.
   ConversationId add(const std::string& name, const std::string& text,
                      const std::string& status = "ended") {
-    StoredConversation stored;
-    auto& conversation = stored.conversation;
-    conversation.id = make_conversation_id(kAcme, "api", name);
-    conversation.source = "api";
-    conversation.external_id = name;
-    conversation.status = status;
-    conversation.turns.push_back({.id = "1", .role = "customer", .text = text});
-    EXPECT_TRUE(store->write(Partition{0}, [&](StoreWriter& writer) -> Result<> {
-      SAMTALE_TRY_VOID(writer.put_conversation(kAcme, stored));
-      return writer.enqueue(make_conversation_job(kAnalyzeJob, kAcme, conversation.id));
-    }));
-    return conversation.id;
+    const auto id = put(name, {text}, status);
+    enqueue(kAnalyzeJob, id);
+    return id;
   }
-  std::vector<StoredAnalysis> analyses(const ConversationId& id) {
-    return store->analyses(kAcme, id).value();
-  }
-
-  SimClock clock;
-  SimRandom random{1};
-  std::unique_ptr<SqliteStore> store;
-  const WordStatisticsOf no_words = [](CompanyId) { return nullptr; };
-
- private:
-  std::string folder_;
+  AnalyzeWorker worker{parts(), no_words, false};
+  AnalyzeWorker worker_with_model{parts(), no_words, true};
 };
 
 TEST_F(AnalyzeWorkerTest, concludes_from_a_conversation_that_has_ended) {
-  const auto id = add("a", "The lamp arrived broken.");
-  AnalyzeWorker worker(store->queue(), *store, no_words, clock, random);
+  const auto id = add("a", "The lamp of ida@example.dk arrived broken.");
 
   EXPECT_EQ(worker.step().value(), 1U);
 
-  ASSERT_THAT(analyses(id), SizeIs(3));
-  EXPECT_EQ(analyses(id)[0].revision, 1);
-  EXPECT_THAT(*store->queue().waiting(kAcme, 10), IsEmpty());
+  EXPECT_THAT(names_of(analyses(id)), ElementsAre("pii", "sentiment", "summary", "topics"));
+  EXPECT_EQ(analyses(id)[0].method, "rules");
+  EXPECT_EQ(analyses(id)[1].method, "extractive");
+  EXPECT_EQ(analyses(id)[1].revision, 1);
+  EXPECT_THAT(waiting(), IsEmpty());
 }
 
 TEST_F(AnalyzeWorkerTest, leaves_alone_what_is_open_deleted_or_known) {
   const auto open = add("open", "The lamp arrived broken.", "open");
   const auto deleted = add("deleted", "The lamp arrived broken.");
-  EXPECT_TRUE(store->write(Partition{0}, [&](StoreWriter& writer) -> Result<> {
+  EXPECT_TRUE(write([&](StoreWriter& writer) -> Result<> {
     SAMTALE_TRY(const auto positions, writer.erase_conversation(kAcme, deleted));
     return writer.enqueue(make_conversation_job(kAnalyzeJob, kAcme, deleted));
   }));
-  AnalyzeWorker worker(store->queue(), *store, no_words, clock, random);
   EXPECT_EQ(worker.step().value(), 2U);
   EXPECT_THAT(analyses(open), IsEmpty());
   EXPECT_THAT(analyses(deleted), IsEmpty());
@@ -86,9 +49,7 @@ TEST_F(AnalyzeWorkerTest, leaves_alone_what_is_open_deleted_or_known) {
   EXPECT_EQ(worker.step().value(), 1U);
   const auto made_at = analyses(known)[0].created_at;
   clock.advance(std::chrono::hours(1));
-  std::size_t asked = 0;
-  EXPECT_EQ(enqueue_analyses(*store, kAcme, "", asked).value(), "");
-  EXPECT_EQ(asked, 1U);
+  enqueue(kAnalyzeJob, known);
   EXPECT_EQ(worker.step().value(), 1U);
 
   EXPECT_EQ(analyses(known)[0].created_at, made_at);
@@ -96,18 +57,17 @@ TEST_F(AnalyzeWorkerTest, leaves_alone_what_is_open_deleted_or_known) {
 
 TEST_F(AnalyzeWorkerTest, concludes_anew_from_a_later_revision) {
   const auto id = add("a", "The lamp arrived broken.");
-  AnalyzeWorker worker(store->queue(), *store, no_words, clock, random);
   EXPECT_EQ(worker.step().value(), 1U);
 
   add("a", "The lamp arrived. Wonderful lamp!");
   EXPECT_EQ(worker.step().value(), 1U);
 
-  EXPECT_EQ(analyses(id)[0].revision, 2);
-  EXPECT_EQ(analyses(id)[0].labels.at(0), "positive");
+  EXPECT_EQ(analyses(id)[1].revision, 2);
+  EXPECT_EQ(analyses(id)[1].labels.at(0), "positive");
 }
 
 TEST_F(AnalyzeWorkerTest, parks_a_job_of_a_newer_version_and_does_the_others) {
-  EXPECT_TRUE(store->write(Partition{0}, [&](StoreWriter& writer) {
+  EXPECT_TRUE(write([&](StoreWriter& writer) {
     NewJob job;
     job.company = kAcme;
     job.kind = kAnalyzeJob;
@@ -115,12 +75,79 @@ TEST_F(AnalyzeWorkerTest, parks_a_job_of_a_newer_version_and_does_the_others) {
     return writer.enqueue(job);
   }));
   const auto id = add("a", "The lamp arrived broken.");
-  AnalyzeWorker worker(store->queue(), *store, no_words, clock, random);
 
   EXPECT_EQ(worker.step().value(), 2U);
 
-  EXPECT_THAT(analyses(id), SizeIs(3));
+  EXPECT_THAT(analyses(id), SizeIs(4));
   EXPECT_THAT(*store->queue().dead_letters(kAcme, std::nullopt, 10), SizeIs(1));
+}
+
+TEST_F(AnalyzeWorkerTest, makes_what_the_company_wants_under_the_names_it_gave) {
+  ASSERT_TRUE(catalog->put(kAcme, parsed(R"({"name":"mood","kind":"sentiment"})")));
+  ASSERT_TRUE(catalog->put(kAcme, parsed(R"({"name":"topics","active":false})")));
+  const auto id = add("a", "The lamp arrived broken.");
+
+  EXPECT_EQ(worker.step().value(), 1U);
+
+  EXPECT_THAT(names_of(analyses(id)), ElementsAre("mood", "pii", "sentiment", "summary"));
+}
+
+TEST_F(AnalyzeWorkerTest, leaves_to_a_language_model_what_it_can_say_better) {
+  const auto id = add("a", "The lamp arrived broken.");
+
+  EXPECT_EQ(worker_with_model.step().value(), 1U);
+
+  EXPECT_THAT(analyses(id), SizeIs(4));  // At once, and kept until there is something better.
+  ASSERT_THAT(waiting(), SizeIs(1));
+  EXPECT_EQ(waiting()[0].kind, kLmJob);
+  EXPECT_EQ(waiting()[0].priority, Priority::normal);
+}
+
+TEST_F(AnalyzeWorkerTest, hurries_for_a_critical_analyzer_and_not_for_history) {
+  ASSERT_TRUE(catalog->put(kAcme, parsed(R"({"name":"intent","priority":"critical"})")));
+  add("now", "Cancel my contract");
+  EXPECT_EQ(worker_with_model.step().value(), 1U);
+  ASSERT_THAT(waiting(), SizeIs(1));
+  EXPECT_EQ(waiting()[0].kind, kLmCriticalJob);
+
+  const auto old = put("old", {"Cancel my contract"});
+  EXPECT_TRUE(write([&](StoreWriter& writer) {
+    auto job = make_conversation_job(kAnalyzeJob, kAcme, old);
+    job.priority = Priority::bulk;
+    return writer.enqueue(job);
+  }));
+  EXPECT_EQ(worker_with_model.step().value(), 1U);
+
+  const auto taken = store->queue().take(kLmJob, 2, std::chrono::minutes(1)).value();
+  ASSERT_THAT(taken, SizeIs(1));
+  EXPECT_EQ(taken[0].priority, Priority::bulk);
+}
+
+TEST_F(AnalyzeWorkerTest, waits_for_a_pause_where_turns_are_the_trigger) {
+  ASSERT_TRUE(
+      catalog->put(kAcme, parsed(R"({"name":"intent","trigger":{"on":"turn","quiet_s":30}})")));
+  add("open", "Cancel my contract", "open");
+
+  EXPECT_EQ(worker_with_model.step().value(), 1U);
+
+  EXPECT_THAT(store->queue().take(kLmJob, 1, std::chrono::minutes(1)).value(), IsEmpty());
+  clock.advance(std::chrono::seconds(30));
+  EXPECT_THAT(store->queue().take(kLmJob, 1, std::chrono::minutes(1)).value(), SizeIs(1));
+}
+
+TEST_F(AnalyzeWorkerTest, tells_who_wants_to_know) {
+  add("a", "The lamp arrived broken.");
+  EXPECT_EQ(worker.step().value(), 1U);
+  EXPECT_THAT(waiting(), IsEmpty());
+
+  wants_news = true;
+  add("b", "The lamp arrived broken.");
+  EXPECT_EQ(worker.step().value(), 1U);
+
+  ASSERT_THAT(waiting(), SizeIs(1));
+  EXPECT_EQ(waiting()[0].kind, kNotifyJob);
+  EXPECT_THAT(waiting()[0].payload, HasSubstr("\"analyzers\":[\"pii\",\"sentiment\""));
+  EXPECT_THAT(waiting()[0].payload, testing::Not(HasSubstr("lamp")));
 }
 
 }  // namespace

@@ -10,8 +10,13 @@
 namespace samtale {
 
 ChunkWorker::ChunkWorker(Queue& queue, Store& store, const ChunkPolicy& policy, Random& random,
-                         WorkerOptions options)
-    : queue_(queue), store_(store), policy_(policy), random_(random), options_(options) {}
+                         WorkerOptions options, WantsAnalysis wants_analysis)
+    : queue_(queue),
+      store_(store),
+      policy_(policy),
+      random_(random),
+      options_(options),
+      wants_analysis_(std::move(wants_analysis)) {}
 
 Result<std::size_t> ChunkWorker::step() {
   SAMTALE_TRY(const auto jobs, queue_.take(kChunkJob, options_.batch, options_.lease));
@@ -21,7 +26,7 @@ Result<std::size_t> ChunkWorker::step() {
     Job job;
     ConversationId conversation;
     std::vector<Chunk> chunks;
-    bool has_ended = false;
+    bool is_analysed = false;
   };
   std::vector<Cut> ready;
   for (const auto& job : jobs) {
@@ -30,7 +35,7 @@ Result<std::size_t> ChunkWorker::step() {
       SAMTALE_TRY(const auto found, store_.find_conversation(job.company, id));
       // Deleted since it was queued: nothing left to cut, the job is done.
       ready.push_back({job, id, found ? cut(found->conversation, policy_) : std::vector<Chunk>{},
-                       found && found->conversation.status == "ended"});
+                       found && wants_analysis_(job.company, found->conversation)});
       return {};
     }();
     if (!one) {
@@ -44,7 +49,7 @@ Result<std::size_t> ChunkWorker::step() {
     for (const auto& item : ready) {
       done.push_back(item.job);
       SAMTALE_TRY_VOID(writer.put_chunks(item.job.company, item.conversation, item.chunks));
-      if (item.has_ended) {
+      if (item.is_analysed) {
         SAMTALE_TRY_VOID(writer.enqueue(make_analyze_job(item.job.company, item.conversation)));
       }
       if (item.chunks.empty()) continue;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -24,11 +25,17 @@ namespace samtale {
 // Threads (all below): one each; start several for more throughput. What is passed in must
 // outlive them.
 
+// Whether something is to be concluded from the conversation as it is now.
+using WantsAnalysis = std::function<bool(CompanyId, const Conversation&)>;
+[[nodiscard]] inline bool has_ended(CompanyId, const Conversation& conversation) {
+  return conversation.status == "ended";
+}
+
 // Cuts conversations into chunks.
 class ChunkWorker {
  public:
   ChunkWorker(Queue& queue, Store& store, const ChunkPolicy& policy, Random& random,
-              WorkerOptions options = {});
+              WorkerOptions options = {}, WantsAnalysis wants_analysis = has_ended);
   Result<std::size_t> step();
 
  private:
@@ -37,6 +44,7 @@ class ChunkWorker {
   const ChunkPolicy& policy_;
   Random& random_;
   const WorkerOptions options_;
+  const WantsAnalysis wants_analysis_;
 };
 
 // Gives chunks their vectors, in batches whose size follows the load and the embedder.

@@ -1,4 +1,4 @@
-// Rooms: analyze accept embed index ingest search sim store tenants
+// Rooms: analyze accept embed index ingest metrics search sim store tenants
 //
 // Goal: laws 1 to 4 of the design hold whatever fails and whenever the process dies. Every event
 // that was answered takes effect exactly once and becomes searchable; no answer holds another
@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "accept/accept_log.h"
+#include "analyze/catalog.h"
 #include "analyze/worker.h"
 #include "base/bytes.h"
 #include "ingest/normaliser.h"
@@ -44,6 +45,37 @@ constexpr std::int64_t kCompanies = 3;
 constexpr std::uint64_t kConversations = 6;  // A company.
 constexpr int kSteps = 400;
 constexpr int kDrainSteps = 20'000;  // Far more than needed; running out of them means no progress.
+
+// No company has changed an analyzer.
+class EmptyRegistry final : public Registry {
+ public:
+  Result<CompanyId> add_company(const CompanyRecord&) override { return CompanyId{}; }
+  Result<> update_company(const CompanyRecord&) override { return {}; }
+  [[nodiscard]] Result<std::vector<CompanyRecord>> companies() const override { return none(); }
+  Result<> put_key(const KeyRecord&) override { return {}; }
+  [[nodiscard]] Result<std::vector<KeyRecord>> keys() const override { return none(); }
+  Result<> put_endpoint(const EndpointRecord&) override { return {}; }
+  [[nodiscard]] Result<std::vector<EndpointRecord>> endpoints() const override { return none(); }
+  Result<> put_analyzer(const AnalyzerRecord&) override { return {}; }
+  [[nodiscard]] Result<std::vector<AnalyzerRecord>> analyzers() const override { return none(); }
+  Result<> put_subscription(const SubscriptionRecord&) override { return {}; }
+  [[nodiscard]] Result<std::vector<SubscriptionRecord>> subscriptions() const override {
+    return none();
+  }
+  Result<> put_lm_settings(const LmSettingsRecord&) override { return {}; }
+  [[nodiscard]] Result<std::vector<LmSettingsRecord>> lm_settings() const override {
+    return none();
+  }
+
+ private:
+  struct None {
+    template <class Record>
+    operator Result<std::vector<Record>>() const {
+      return std::vector<Record>();
+    }
+  };
+  static None none() { return {}; }
+};
 
 // Fails, and takes its time, while faults are on. Its vectors tell texts apart.
 class FaultyEmbedder final : public Embedder {
@@ -169,10 +201,17 @@ class World {
     process->chunk.emplace(queue, *process->store, policy_, random_, workers);
     process->embed.emplace(queue, *process->store, embedder_, clock_, random_, workers);
     process->erase.emplace(queue, *process->store, *process->log, random_, workers);
-    process->analyze.emplace(
-        queue, *process->store,
-        [indexes = &*process->indexes](CompanyId company) { return indexes->find(company); },
-        clock_, random_, workers);
+    const auto words = [indexes = &*process->indexes](CompanyId company) {
+      return indexes->find(company);
+    };
+    process->analyze.emplace(AnalyzeParts{.queue = queue,
+                                          .store = *process->store,
+                                          .catalog = catalog_,
+                                          .clock = clock_,
+                                          .random = random_,
+                                          .metrics = *metrics_,
+                                          .wants_news = [](CompanyId) { return false; }},
+                             words, false, workers);
     process_ = std::move(process);
     return true;
   }
@@ -379,7 +418,7 @@ class World {
   void check_analyses(const StoredConversation& stored, const std::vector<StoredAnalysis>& analyses,
                       CompanyId company) {
     if (stored.conversation.status != "ended") return;
-    EXPECT_EQ(analyses.size(), 3U) << stored.conversation.external_id;
+    EXPECT_EQ(analyses.size(), 4U) << stored.conversation.external_id;
     for (const auto& analysis : analyses) {
       ++analysed_;
       EXPECT_EQ(analysis.revision, stored.revision) << analysis.analyzer << " is of the past";
@@ -431,6 +470,9 @@ class World {
 
   SimRandom random_;
   SimClock clock_;
+  EmptyRegistry registry_;
+  const AnalyzerCatalog catalog_{registry_, clock_};
+  const std::unique_ptr<Metrics> metrics_ = make_metrics();
   MemoryLog log_;
   SimFiles files_;
   SimVfs vfs_;
