@@ -137,6 +137,14 @@ struct Provider {
 [[nodiscard]] Result<> verify(const Provider& provider, std::span<const SigningSecret> secrets,
                               const Delivery& delivery, WallTime now);
 
+// The headers under which the provider's scheme signs `body` as the delivery `id` at `now`: what
+// verify() passes. One signature for each HMAC secret that has not expired. `id` is one that the
+// scheme allows (for Standard Webhooks: letters, digits, "-" and "_").
+// Errors: invalid_argument if none of the secrets can sign.
+[[nodiscard]] Result<std::vector<std::pair<std::string, std::string>>> sign(
+    const Provider& provider, std::span<const SigningSecret> secrets, std::string_view id,
+    std::string_view body, WallTime now);
+
 // Whether `secret` has the form this provider's secrets have, so that a slip is found when an
 // endpoint is made and not when its first event is refused.
 // Errors: invalid_argument.

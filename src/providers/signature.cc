@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "base/bytes.h"
+#include "base/check.h"
 #include "providers/provider.h"
 
 namespace samtale {
@@ -169,13 +170,16 @@ std::optional<std::string> decoded(const SignatureScheme& scheme, std::string_vi
   return scheme.encoding == SignatureEncoding::hex ? unhex(signature) : unbase64(signature);
 }
 
+std::string mac(const SignatureScheme& scheme, std::string_view key, std::string_view message) {
+  return scheme.algorithm == SignatureAlgorithm::hmac_sha256 ? hmac_sha256(key, message)
+                                                             : hmac_sha1(key, message);
+}
+
 bool any_matches(const SignatureScheme& scheme, std::string_view secret, const Claim& claim,
                  std::string_view message) {
   bool matched = false;
   if (const auto key = hmac_key(scheme, secret); key && !key->empty()) {
-    const auto expected = scheme.algorithm == SignatureAlgorithm::hmac_sha256
-                              ? hmac_sha256(*key, message)
-                              : hmac_sha1(*key, message);
+    const auto expected = mac(scheme, *key, message);
     for (const auto signature : claim.hmacs) {
       const auto bytes = decoded(scheme, signature);
       matched |= bytes && equal_in_constant_time(*bytes, expected);
@@ -206,6 +210,40 @@ Result<> verify(const Provider& provider, std::span<const SigningSecret> secrets
   }
   if (!matched) return refused();
   return {};
+}
+
+Result<std::vector<std::pair<std::string, std::string>>> sign(
+    const Provider& provider, std::span<const SigningSecret> secrets, std::string_view id,
+    std::string_view body, WallTime now) {
+  const auto& scheme = provider.signature;
+  SAMTALE_CHECK(scheme.headers.id.empty() || is_safe_id(id), "ids are made by us");
+  const std::int64_t unit_us = scheme.timestamp_unit == TimestampUnit::seconds ? 1'000'000 : 1'000;
+  const auto timestamp = std::to_string(to_us(now) / unit_us);
+  const auto message = signed_bytes(scheme, {.id = id, .timestamp = timestamp}, body);
+  std::string list;
+  const auto add = [&](std::string_view key, std::string_view value) {
+    if (!list.empty()) list += scheme.item_separator;
+    list.append(key).append(1, scheme.key_separator).append(value);
+  };
+  if (!scheme.timestamp_key.empty()) add(scheme.timestamp_key, timestamp);
+  bool is_signed = false;
+  for (const auto& secret : secrets) {
+    if (secret.expires_at && *secret.expires_at <= now) continue;
+    const auto key = hmac_key(scheme, secret.secret);
+    if (!key || key->empty()) continue;
+    const auto code = mac(scheme, *key, message);
+    add(scheme.signature_key, scheme.encoding == SignatureEncoding::hex ? hex(code) : base64(code));
+    is_signed = true;
+  }
+  if (!is_signed) {
+    return fail(ErrorCode::invalid_argument, "there is no secret to sign with; rotate it");
+  }
+  std::vector<std::pair<std::string, std::string>> headers;
+  const auto& names = scheme.headers;
+  if (!names.id.empty()) headers.emplace_back(names.id, id);
+  if (!names.timestamp.empty()) headers.emplace_back(names.timestamp, timestamp);
+  headers.emplace_back(names.signature, list);
+  return headers;
 }
 
 Result<> check_secret(const Provider& provider, std::string_view secret) {

@@ -290,5 +290,33 @@ TEST(SignatureTest, never_passes_without_a_secret) {
   EXPECT_FALSE(check_standard(headers, {{"", std::nullopt}}).has_value());
 }
 
+TEST(SignatureTest, signs_what_published_vectors_hold) {
+  for (const auto& vector : vectors()) {
+    const std::vector<SigningSecret> secrets{{vector.secret, std::nullopt}};
+    const auto& provider = *find_provider(vector.provider);
+    const auto id = provider.signature.headers.id.empty() ? "" : vector.headers[0].second;
+
+    const auto headers = sign(provider, secrets, id, vector.body, at(vector.signed_at_s));
+
+    EXPECT_EQ(headers.value(), vector.headers) << vector.provider;
+  }
+}
+
+TEST(SignatureTest, signs_with_each_secret_that_goes_on) {
+  const auto& provider = *find_provider("standard-webhooks");
+  const auto now = at(1'700'000'000);
+  const SigningSecret fresh{"whsec_" + base64(std::string(24, 'f')), std::nullopt};
+  const SigningSecret old{"whsec_" + base64(std::string(24, 'o')), now + std::chrono::seconds(1)};
+  const SigningSecret over{"whsec_" + base64(std::string(24, 'x')), now};
+
+  const auto headers = sign(provider, std::vector{over, old, fresh}, "msg_1", "{}", now).value();
+
+  for (const auto& secret : {fresh, old}) {
+    EXPECT_TRUE(verify(provider, std::vector{secret}, {headers, "{}"}, now));
+  }
+  EXPECT_FALSE(verify(provider, std::vector{SigningSecret{over.secret, {}}}, {headers, "{}"}, now));
+  EXPECT_FALSE(sign(provider, std::vector{over}, "msg_1", "{}", now));
+}
+
 }  // namespace
 }  // namespace samtale
