@@ -1,9 +1,9 @@
 #include <limits>
 
 #include "api/answer.h"
-#include "api/fields.h"
 #include "api/requests.h"
 #include "api/table.h"
+#include "model/fields.h"
 #include "providers/provider.h"
 
 namespace samtale::api {

@@ -1,17 +1,14 @@
 #include <chrono>
 #include <map>
 
-#include "analyze/worker.h"
 #include "api/answer.h"
-#include "api/fields.h"
 #include "api/requests.h"
 #include "api/table.h"
+#include "model/fields.h"
 
 namespace samtale::api {
 namespace {
 
-// Conversations a backfill looks at before it answers: some 100 ms.
-constexpr int kBackfillPages = 25;
 constexpr std::int64_t kWeekDays = 7;
 
 Result<AnalysisQuery> read_query(const http::Request& request) {
@@ -19,7 +16,7 @@ Result<AnalysisQuery> read_query(const http::Request& request) {
   query.analyzer = query_text(request, "analyzer");
   if (query.analyzer.empty()) {
     return fail(ErrorCode::invalid_argument,
-                "?analyzer: is needed: \"summary\", \"sentiment\" or \"topics\"");
+                "?analyzer: is needed: a name of GET /v1/analyzers, like \"sentiment\"");
   }
   query.label = query_text(request, "label");
   SAMTALE_TRY(const auto limit, query_integer(request, "limit", 50, 1, 200));
@@ -69,20 +66,6 @@ struct Bucket {
 
 }  // namespace
 
-json::Value to_json(const StoredAnalysis& analysis) {
-  json::Object object{{"analyzer", analysis.analyzer},
-                      {"version", analysis.version},
-                      {"method", analysis.method},
-                      {"revision", analysis.revision},
-                      {"created_at", format_time(analysis.created_at)}};
-  json::Array labels(analysis.labels.begin(), analysis.labels.end());
-  object.emplace_back("labels", std::move(labels));
-  if (analysis.score) object.emplace_back("score", *analysis.score);
-  const auto result = json::parse(analysis.result);
-  object.emplace_back("result", result ? *result : json::Value());
-  return object;
-}
-
 void get_analyses(const Context& context, const Call& call, http::Reply reply) {
   const auto query = read_query(call.request);
   if (!query) return reply(failure(query.error(), call.request));
@@ -90,7 +73,9 @@ void get_analyses(const Context& context, const Call& call, http::Reply reply) {
   if (!page) return refuse(context, call, page.error(), std::move(reply));
   json::Array list;
   for (const auto& [conversation, analysis] : page->analyses) {
-    auto object = to_json(analysis);
+    const auto overrides = context.parts.store.overrides(call.caller->company(), conversation);
+    if (!overrides) return refuse(context, call, overrides.error(), std::move(reply));
+    auto object = to_json(analysis, *overrides);
     object.set("conversation_id", text(conversation));
     list.push_back(std::move(object));
   }
@@ -120,7 +105,7 @@ void get_trends(const Context& context, const Call& call, http::Reply reply) {
   for (const auto& [first_day, labels] : buckets) {
     Bucket bucket;
     for (const auto& [label, sum] : labels) {
-      bucket.counts.emplace_back(label, sum.count);
+      if (!label.empty()) bucket.counts.emplace_back(label, sum.count);
       bucket.count += sum.count;
       bucket.scored += sum.scored;
       bucket.score_sum += sum.score_sum;
@@ -135,23 +120,6 @@ void get_trends(const Context& context, const Call& call, http::Reply reply) {
   reply(ok(json::Object{{"analyzer", query->analyzer},
                         {"bucket", size.empty() ? "day" : size},
                         {"buckets", std::move(list)}}));
-}
-
-void post_backfill(const Context& context, const Call& call, http::Reply reply) {
-  const auto body = read_optional_json(call.request);
-  if (!body) return reply(malformed(body.error(), call.request));
-  Fields fields(*body);
-  auto cursor = fields.string("cursor").value_or("");
-  if (auto done = fields.done(); !done) return reply(failure(done.error(), call.request));
-  std::size_t queued = 0;
-  for (int page = 0; page < kBackfillPages; ++page) {
-    const auto next = enqueue_analyses(context.parts.store, call.caller->company(), cursor, queued);
-    if (!next) return refuse(context, call, next.error(), std::move(reply));
-    cursor = *next;
-    if (cursor.empty()) break;
-  }
-  reply(ok(json::Object{{"queued", queued},
-                        {"next_cursor", cursor.empty() ? json::Value() : json::Value(cursor)}}));
 }
 
 }  // namespace samtale::api

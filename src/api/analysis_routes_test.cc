@@ -24,6 +24,21 @@ class AnalysisRoutesTest : public ApiTest {
     settle_analyses();
     return text_at(answer, "/id");
   }
+  // What a language model might have said of it.
+  void conclude(const std::string& id, const std::string& analyzer, std::vector<std::string> labels,
+                std::optional<double> score = std::nullopt) {
+    const StoredAnalysis analysis{.analyzer = analyzer,
+                                  .method = "lm",
+                                  .revision = 1,
+                                  .created_at = clock.wall_now(),
+                                  .result = "{}",
+                                  .labels = std::move(labels),
+                                  .score = score};
+    EXPECT_TRUE(store->write(Partition{0}, [&](StoreWriter& writer) {
+      return writer.put_analysis(acme, *parse_conversation_id(id), analysis);
+    }));
+    settle();
+  }
   std::vector<std::string> found(const std::string& filters) {
     const auto answer =
         ask("POST", "/v1/search", key, R"({"query":"printer","filters":)" + filters + "}");
@@ -46,13 +61,15 @@ TEST_F(AnalysisRoutesTest, a_conversation_that_has_ended_shows_what_was_conclude
 
   const auto body = body_of(answer);
   const auto& analyses = *body.find("analyses")->as_array();
-  ASSERT_THAT(analyses, SizeIs(3));
-  EXPECT_EQ(text_at(answer, "/analyses/0/analyzer"), "sentiment");
-  EXPECT_EQ(text_at(answer, "/analyses/0/method"), "extractive");
-  EXPECT_EQ(text_at(answer, "/analyses/0/result/label"), "negative");
-  EXPECT_EQ(text_at(answer, "/analyses/1/analyzer"), "summary");
-  EXPECT_THAT(text_at(answer, "/analyses/1/result/sentences/0/quote"), HasSubstr("printer"));
-  EXPECT_EQ(text_at(answer, "/analyses/2/result/topics/0/name"), "printer");
+  ASSERT_THAT(analyses, SizeIs(4));
+  EXPECT_EQ(text_at(answer, "/analyses/0/analyzer"), "pii");
+  EXPECT_EQ(text_at(answer, "/analyses/0/method"), "rules");
+  EXPECT_EQ(text_at(answer, "/analyses/1/analyzer"), "sentiment");
+  EXPECT_EQ(text_at(answer, "/analyses/1/method"), "extractive");
+  EXPECT_EQ(text_at(answer, "/analyses/1/result/label"), "negative");
+  EXPECT_EQ(text_at(answer, "/analyses/2/analyzer"), "summary");
+  EXPECT_THAT(text_at(answer, "/analyses/2/result/sentences/0/quote"), HasSubstr("printer"));
+  EXPECT_EQ(text_at(answer, "/analyses/3/result/topics/0/name"), "printer");
 }
 
 TEST_F(AnalysisRoutesTest, an_open_conversation_has_no_analysis_until_it_ends) {
@@ -63,7 +80,7 @@ TEST_F(AnalysisRoutesTest, an_open_conversation_has_no_analysis_until_it_ends) {
 
   add("a", "The printer is broken. It is broken.");
   EXPECT_EQ(
-      body_of(ask("GET", "/v1/conversations/" + id, key)).find("analyses")->as_array()->size(), 3U);
+      body_of(ask("GET", "/v1/conversations/" + id, key)).find("analyses")->as_array()->size(), 4U);
 }
 
 TEST_F(AnalysisRoutesTest, a_vcon_carries_the_analyses) {
@@ -71,10 +88,10 @@ TEST_F(AnalysisRoutesTest, a_vcon_carries_the_analyses) {
 
   const auto vcon = ask("GET", "/v1/conversations/" + id + "?format=vcon", key);
 
-  EXPECT_EQ(text_at(vcon, "/analysis/0/type"), "sentiment");
-  EXPECT_EQ(text_at(vcon, "/analysis/0/vendor"), "samtale");
-  EXPECT_EQ(text_at(vcon, "/analysis/0/product"), "extractive");
-  EXPECT_EQ(text_at(vcon, "/analysis/0/body/label"), "negative");
+  EXPECT_EQ(text_at(vcon, "/analysis/1/type"), "sentiment");
+  EXPECT_EQ(text_at(vcon, "/analysis/1/vendor"), "samtale");
+  EXPECT_EQ(text_at(vcon, "/analysis/1/product"), "extractive");
+  EXPECT_EQ(text_at(vcon, "/analysis/1/body/label"), "negative");
 }
 
 TEST_F(AnalysisRoutesTest, searches_filter_by_sentiment_topic_and_score) {
@@ -93,6 +110,45 @@ TEST_F(AnalysisRoutesTest, searches_filter_by_sentiment_topic_and_score) {
       ask("POST", "/v1/search", key, R"({"query":"x","filters":{"sentiment_score":{"least":1}}})");
   expect_error(wrong, 422, ErrorCode::invalid_argument);
   EXPECT_THAT(text_at(wrong, "/message"), HasSubstr("/filters/sentiment_score/least"));
+}
+
+TEST_F(AnalysisRoutesTest, searches_filter_by_what_any_analyzer_concluded) {
+  const auto loud = add("loud", "The printer is loud.");
+  const auto quiet = add("quiet", "The printer is quiet.");
+  conclude(loud, "intent", {"cancel order", "complain"});
+  conclude(loud, "quality", {}, 0.25);
+  conclude(quiet, "intent", {"ask"});
+  conclude(quiet, "quality", {}, 0.75);
+
+  EXPECT_THAT(found(R"({"analyses":{"intent":"cancel order"}})"), ElementsAre("loud"));
+  EXPECT_THAT(found(R"({"analyses":{"intent":{"in":["ask","complain"]}}})"),
+              UnorderedElementsAre("loud", "quiet"));
+  EXPECT_THAT(found(R"({"analyses":{"quality":{"gte":0.75}}})"), ElementsAre("quiet"));
+  EXPECT_THAT(found(R"({"analyses":{"quality":{"gte":0,"lte":0.25}}})"), ElementsAre("loud"));
+  EXPECT_THAT(found(R"({"analyses":{"quality":{"lte":1},"intent":"ask"}})"), ElementsAre("quiet"));
+  EXPECT_THAT(found(R"({"analyses":{"nobodys":{"gte":0}}})"), SizeIs(0));
+  EXPECT_THAT(found(R"({"analyses":{"intent":"complain"},"sentiment":"positive"})"), SizeIs(0));
+}
+
+TEST_F(AnalysisRoutesTest, a_filter_of_another_form_is_refused_with_its_place) {
+  for (const auto* analyses : {R"({"quality":{"above":1}})", R"({"quality":{"gte":"a lot"}})",
+                               R"({"quality":{"gte":0,"min":1}})", R"({"quality":[]})"}) {
+    const auto wrong = ask("POST", "/v1/search", key,
+                           R"({"query":"x","filters":{"analyses":)" + std::string(analyses) + "}}");
+    expect_error(wrong, 422, ErrorCode::invalid_argument);
+    EXPECT_THAT(text_at(wrong, "/message"), HasSubstr("/filters/analyses/quality"));
+  }
+}
+
+TEST_F(AnalysisRoutesTest, trends_of_a_score_without_labels_have_its_mean) {
+  conclude(add("a", "The printer."), "quality", {}, 0.25);
+  conclude(add("b", "The printer."), "quality", {}, 0.75);
+
+  const auto answer = ask("GET", "/v1/analyses/trends?analyzer=quality", key);
+
+  EXPECT_EQ(number_at(answer, "/buckets/0/count"), 2);
+  EXPECT_EQ(*body_of(answer).at_pointer("/buckets/0/score"), json::Value(0.5));
+  EXPECT_EQ(*body_of(answer).at_pointer("/buckets/0/labels"), json::Value(json::Object{}));
 }
 
 TEST_F(AnalysisRoutesTest, lists_what_an_analyzer_concluded) {
@@ -137,18 +193,6 @@ TEST_F(AnalysisRoutesTest, counts_by_day_week_and_month) {
                ErrorCode::invalid_argument);
 }
 
-TEST_F(AnalysisRoutesTest, a_backfill_asks_for_every_conversation_that_has_ended) {
-  add("a", "The printer is terrible.");
-  add("b", "The printer.", "2026-11-20T08:00:00Z", "open");
-
-  const auto answer = ask("POST", "/v1/analyses/backfill", key, "{}");
-
-  EXPECT_EQ(number_at(answer, "/queued"), 1);
-  EXPECT_TRUE(body_of(answer).find("next_cursor")->is_null());
-  expect_error(ask("POST", "/v1/analyses/backfill", make_key(acme, {Scope::read}), "{}"), 403,
-               ErrorCode::permission_denied);
-}
-
 TEST_F(AnalysisRoutesTest, another_company_sees_none_of_it) {
   add("a", "The printer is terrible.");
   const auto other = make_key(globex);
@@ -158,7 +202,6 @@ TEST_F(AnalysisRoutesTest, another_company_sees_none_of_it) {
     EXPECT_THAT(ask("GET", path, other).body, testing::Not(HasSubstr("printer")));
     EXPECT_THAT(ask("GET", path, other).body, testing::Not(HasSubstr("negative")));
   }
-  EXPECT_EQ(number_at(ask("POST", "/v1/analyses/backfill", other, "{}"), "/queued"), 0);
 }
 
 }  // namespace

@@ -49,6 +49,12 @@ http::Response ok(const json::Value& body, int status) {
   return response;
 }
 
+http::Response done() {
+  http::Response response;
+  response.status = 204;
+  return response;
+}
+
 json::Value error_value(const Error& error) {
   return json::Object{{"code", name(error.code)},
                       {"message", public_message(error)},

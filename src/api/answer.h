@@ -14,6 +14,8 @@ namespace samtale::api {
 [[nodiscard]] int http_status(ErrorCode code);
 
 [[nodiscard]] http::Response ok(const json::Value& body, int status = 200);
+// 204: done, and there is nothing to say about it.
+[[nodiscard]] http::Response done();
 // {"code","message","request_id","retryable"}; 429 and 503 carry Retry-After. What went wrong
 // inside (unavailable, deadline_exceeded, corrupt) is told to the log, not to the caller.
 [[nodiscard]] http::Response failure(const Error& error, const http::Request& request);

@@ -8,11 +8,15 @@
 #include <string_view>
 #include <vector>
 
+#include "analyze/backfill.h"
+#include "analyze/catalog.h"
 #include "base/result.h"
 #include "http/server.h"
 #include "ingest/receiver.h"
 #include "json/json.h"
 #include "metrics/metrics.h"
+#include "notify/subscriptions.h"
+#include "notify/webhook_sender.h"
 #include "queue/queue.h"
 #include "search/index_set.h"
 #include "search/search.h"
@@ -47,6 +51,10 @@ struct ApiParts {
   Queue& queue;
   const Searcher& searcher;
   IndexSet& indexes;
+  AnalyzerCatalog& analyzers;
+  Backfills& backfills;
+  Subscriptions& subscriptions;
+  const WebhookSender& webhook_sender;
   Metrics& metrics;
   const Clock& clock;
   Random& random;
@@ -54,9 +62,12 @@ struct ApiParts {
   // Empty when the server takes work; else why it does not.
   std::function<std::string()> not_ready;
   std::function<bool()> embedder_ready;
+  bool has_language_model = false;  // Whether analyses may be asked of one.
   // Makes received events take effect again; how many.
   std::function<Result<std::size_t>(std::optional<WallTime> from, std::optional<WallTime> to)>
       replay;
+  // Something of the company was deleted: whoever remembers its words forgets them. May be empty.
+  std::function<void(CompanyId)> forget;
 };
 
 // Every route, for the server. The Api's data lives as long as the routes.

@@ -43,6 +43,9 @@ constexpr std::string_view kSchemas = R"({
     "topic":{"$ref":"#/components/schemas/any_of"},
     "sentiment_score":{"type":"object","additionalProperties":false,"properties":{
       "min":{"type":"number","minimum":-1,"maximum":1},"max":{"type":"number","minimum":-1,"maximum":1}}},
+    "analyses":{"type":"object","description":"By analyzer: a label, some, or a range of the score.","additionalProperties":{"anyOf":[
+      {"$ref":"#/components/schemas/any_of"},
+      {"type":"object","additionalProperties":false,"minProperties":1,"properties":{"gte":{"type":"number"},"lte":{"type":"number"}}}]}},
     "metadata":{"type":"object","additionalProperties":{"$ref":"#/components/schemas/any_of"}}}}}},
 "redrive":{"type":"object","additionalProperties":false,"properties":{"ids":{"type":"array","items":{"type":"string"}}}},
 "key":{"type":"object","required":["scopes"],"additionalProperties":false,"properties":{
@@ -53,10 +56,47 @@ constexpr std::string_view kSchemas = R"({
   "idle_timeout_s":{"type":"integer","minimum":0,"maximum":604800}}},
 "rotate":{"type":"object","additionalProperties":false,"properties":{
   "secret":{"type":"string"},"keep_old_s":{"type":"integer","minimum":0,"maximum":2592000,"default":86400}}},
+"subscription":{"type":"object","required":["url"],"additionalProperties":false,"properties":{
+  "url":{"type":"string","format":"uri","maxLength":2048},"events":{"type":"array","items":{"enum":["analysis.completed"]}}}},
+"subscription_rotate":{"type":"object","additionalProperties":false,"properties":{
+  "keep_old_s":{"type":"integer","minimum":0,"maximum":2592000,"default":86400}}},
 "company":{"type":"object","required":["name"],"additionalProperties":false,"properties":{
   "name":{"type":"string","pattern":"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"},"weight":{"type":"number"},
   "events_per_second_max":{"type":"integer","minimum":0},"conversations_max":{"type":"integer","minimum":0}}},
-"backfill":{"type":"object","additionalProperties":false,"properties":{"cursor":{"type":"string"}}},
+"budget":{"type":"object","additionalProperties":false,"properties":{
+  "tokens_per_day":{"type":"integer","minimum":0},"tokens_per_month":{"type":"integer","minimum":0},
+  "usd_per_day":{"type":"number","minimum":0},"usd_per_month":{"type":"number","minimum":0}}},
+"analyzer":{"type":"object","additionalProperties":false,"properties":{
+  "name":{"type":"string","pattern":"^[a-z][a-z0-9_]{0,39}$"},
+  "kind":{"enum":["summary","sentiment","topics","intent","resolution","action_items","pii","scorecard","custom"]},
+  "description":{"type":"string","maxLength":1000},"instructions":{"type":"string","maxLength":8000},
+  "schema":{"type":"object","description":"JSON Schema of a custom analyzer's value."},
+  "taxonomy":{"type":"array","maxItems":200,"items":{"type":"string","minLength":1,"maxLength":100}},
+  "discover":{"type":"boolean"},
+  "questions":{"type":"array","maxItems":50,"items":{"type":"object","required":["text"],"additionalProperties":false,"properties":{
+    "id":{"type":"string","pattern":"^[a-z0-9_]{1,40}$"},"text":{"type":"string","minLength":1,"maxLength":1000},
+    "max":{"type":"integer","minimum":1,"maximum":100,"default":1},"weight":{"type":"number","minimum":0,"maximum":1000,"default":1}}}},
+  "model":{"type":"string","maxLength":200},"language":{"type":"string","maxLength":35},
+  "trigger":{"type":"object","additionalProperties":false,"properties":{
+    "on":{"enum":["ended","turn","tag","schedule","demand"],"default":"ended"},"tag":{"type":"string","maxLength":100},
+    "quiet_s":{"type":"integer","minimum":0,"maximum":86400,"default":10},
+    "every_s":{"type":"integer","minimum":600,"maximum":2678400,"default":86400}}},
+  "priority":{"enum":["critical","normal","bulk"],"default":"normal"},
+  "deadline_s":{"type":"integer","minimum":1,"maximum":604800},
+  "sample":{"type":"number","exclusiveMinimum":0,"maximum":1,"default":1},
+  "budget":{"$ref":"#/components/schemas/budget"},"active":{"type":"boolean","default":true}}},
+"analysis_settings":{"type":"object","additionalProperties":false,"properties":{
+  "budget":{"$ref":"#/components/schemas/budget"},"mask_pii":{"type":"boolean","default":false},
+  "mask_names":{"type":"array","maxItems":1000,"items":{"type":"string"}},"language":{"type":"string","maxLength":35}}},
+"analyze":{"type":"object","additionalProperties":false,"properties":{
+  "analyzers":{"type":"array","items":{"type":"string"}}}},
+"override":{"type":"object","required":["result"],"additionalProperties":false,"properties":{
+  "result":{"type":"object","minProperties":1,"description":"As the analyzer's; of a score card {\"answers\":[{\"id\",\"points\"}]}."},
+  "note":{"type":"string","maxLength":4000}}},
+"backfill":{"type":"object","additionalProperties":false,"properties":{
+  "analyzers":{"type":"array","items":{"type":"string"}},
+  "from":{"type":"string","format":"date-time"},"to":{"type":"string","format":"date-time"},
+  "channel":{"type":"string"},"source":{"type":"string"},"estimate_only":{"type":"boolean","default":false}}},
 "replay":{"type":"object","additionalProperties":false,"properties":{
   "from":{"type":"string","format":"date-time"},"to":{"type":"string","format":"date-time"}}}
 })";

@@ -1,10 +1,10 @@
 #include <charconv>
 
 #include "api/answer.h"
-#include "api/fields.h"
 #include "api/requests.h"
 #include "api/table.h"
 #include "ingest/jobs.h"
+#include "model/fields.h"
 
 namespace samtale::api {
 namespace {

@@ -1,24 +1,12 @@
 #include "api/answer.h"
-#include "api/fields.h"
 #include "api/requests.h"
 #include "api/table.h"
 #include "ingest/workers.h"
+#include "model/fields.h"
 #include "providers/provider.h"
 
 namespace samtale::api {
 namespace {
-
-std::unexpected<Error> no_such_conversation() {
-  return fail(ErrorCode::not_found, "there is no such conversation");
-}
-
-Result<StoredConversation> find_named(const Context& context, const Call& call) {
-  const auto id = parse_conversation_id(*call.request.param("id"));
-  if (!id) return no_such_conversation();
-  SAMTALE_TRY(auto found, context.parts.store.find_conversation(call.caller->company(), *id));
-  if (!found) return no_such_conversation();
-  return std::move(*found);
-}
 
 Result<ConversationQuery> read_query(const http::Request& request) {
   ConversationQuery query;
@@ -40,14 +28,17 @@ bool wants_vcon(const http::Request& request) {
 }
 
 // Source: draft-ietf-vcon-vcon-core-04, section 4.5 (analysis object).
-json::Value to_vcon_analysis(const StoredAnalysis& analysis) {
-  auto result = json::parse(analysis.result);
-  return json::Object{{"type", analysis.analyzer},
+json::Value to_vcon_analysis(const StoredAnalysis& analysis,
+                             std::span<const AnalysisOverride> overrides) {
+  const auto said = to_json(analysis, overrides);
+  json::Object object{{"type", analysis.analyzer},
                       {"vendor", "samtale"},
                       {"product", analysis.method},
                       {"schema", analysis.analyzer + "-v" + std::to_string(analysis.version)},
                       {"encoding", "json"},
-                      {"body", result ? std::move(*result) : json::Value()}};
+                      {"body", *said.find("result")}};
+  if (const auto* override_ = said.find("override")) object.emplace_back("override", *override_);
+  return object;
 }
 
 }  // namespace
@@ -76,10 +67,13 @@ void get_conversation(const Context& context, const Call& call, http::Reply repl
   const auto analyses =
       context.parts.store.analyses(call.caller->company(), stored->conversation.id);
   if (!analyses) return refuse(context, call, analyses.error(), std::move(reply));
+  const auto overrides =
+      context.parts.store.overrides(call.caller->company(), stored->conversation.id);
+  if (!overrides) return refuse(context, call, overrides.error(), std::move(reply));
   if (wants_vcon(call.request)) {
     auto vcon = to_vcon(stored->conversation, stored->received_at, stored->updated_at);
     json::Array list;
-    for (const auto& analysis : *analyses) list.push_back(to_vcon_analysis(analysis));
+    for (const auto& analysis : *analyses) list.push_back(to_vcon_analysis(analysis, *overrides));
     if (!list.empty()) vcon.set("analysis", std::move(list));
     auto response = ok(vcon);
     response.content_type = "application/vcon+json";
@@ -90,7 +84,7 @@ void get_conversation(const Context& context, const Call& call, http::Reply repl
   object.set("received_at", format_time(stored->received_at));
   object.set("updated_at", format_time(stored->updated_at));
   json::Array list;
-  for (const auto& analysis : *analyses) list.push_back(to_json(analysis));
+  for (const auto& analysis : *analyses) list.push_back(to_json(analysis, *overrides));
   object.set("analyses", std::move(list));
   reply(ok(object));
 }
@@ -104,6 +98,7 @@ void delete_conversation(const Context& context, const Call& call, http::Reply r
   // At once from the answers of searches too, not only when the feed comes by.
   if (erased) erased = context.parts.indexes.refresh(context.parts.store, company, id);
   if (!erased) return refuse(context, call, erased.error(), std::move(reply));
+  if (context.parts.forget) context.parts.forget(company);
   context.parts.log.info("api.conversation_deleted", {{"company", call.caller->company_name()},
                                                       {"conversation", text(id)},
                                                       {"key", call.caller->key_id()},

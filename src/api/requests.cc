@@ -1,6 +1,8 @@
 #include "api/requests.h"
 
+#include <algorithm>
 #include <charconv>
+#include <chrono>
 
 #include "api/answer.h"
 
@@ -45,6 +47,17 @@ Result<std::optional<WallTime>> query_time(const http::Request& request, std::st
                   text->substr(0, 40) + "\"");
 }
 
+Result<std::string> query_date(const http::Request& request, std::string_view name,
+                               std::string otherwise) {
+  const auto* text = request.query_value(name);
+  if (text == nullptr || text->empty()) return otherwise;
+  constexpr std::size_t kLength = 10;
+  if (text->size() == kLength && parse_time(*text + "T00:00:00Z")) return *text;
+  return fail(ErrorCode::invalid_argument, "?" + std::string(name) +
+                                               ": must be a date like 2026-11-23; got \"" +
+                                               text->substr(0, 40) + "\"");
+}
+
 std::string query_text(const http::Request& request, std::string_view name) {
   const auto* text = request.query_value(name);
   return text == nullptr ? std::string() : *text;
@@ -71,6 +84,43 @@ json::Value summary_of(const ConversationSummary& summary) {
   object.emplace_back("turn_count", summary.turns);
   object.emplace_back("received_at", format_time(summary.received_at));
   return object;
+}
+
+json::Value to_json(const AnalysisOverride& override_) {
+  auto result = json::parse(override_.result);
+  json::Object object{{"result", result ? std::move(*result) : json::Value()},
+                      {"by", override_.by},
+                      {"note", override_.note},
+                      {"made_at", format_time(override_.made_at)},
+                      {"revision", override_.revision}};
+  const auto* score = object.front().second.find("score");
+  if (score != nullptr && score->as_number()) object.emplace_back("score", json::Value(*score));
+  return object;
+}
+
+json::Value to_json(const StoredAnalysis& analysis, std::span<const AnalysisOverride> overrides) {
+  json::Object object{{"analyzer", analysis.analyzer},
+                      {"version", analysis.version},
+                      {"method", analysis.method},
+                      {"revision", analysis.revision},
+                      {"created_at", format_time(analysis.created_at)}};
+  json::Array labels(analysis.labels.begin(), analysis.labels.end());
+  object.emplace_back("labels", std::move(labels));
+  if (analysis.score) object.emplace_back("score", *analysis.score);
+  auto result = json::parse(analysis.result);
+  object.emplace_back("result", result ? std::move(*result) : json::Value());
+  const auto said = std::ranges::find(overrides, analysis.analyzer, &AnalysisOverride::analyzer);
+  if (said != overrides.end()) object.emplace_back("override", to_json(*said));
+  return object;
+}
+
+Result<StoredConversation> find_named(const Context& context, const Call& call) {
+  const auto id = parse_conversation_id(*call.request.param("id"));
+  if (id) {
+    SAMTALE_TRY(auto found, context.parts.store.find_conversation(call.caller->company(), *id));
+    if (found) return std::move(*found);
+  }
+  return fail(ErrorCode::not_found, "there is no such conversation");
 }
 
 std::string address_of(const http::Request& request) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -22,6 +23,9 @@ namespace samtale::api {
                                                  std::int64_t least, std::int64_t most);
 [[nodiscard]] Result<std::optional<WallTime>> query_time(const http::Request& request,
                                                          std::string_view name);
+// "2026-11-28"; `otherwise` if it is not there.
+[[nodiscard]] Result<std::string> query_date(const http::Request& request, std::string_view name,
+                                             std::string otherwise);
 [[nodiscard]] std::string query_text(const http::Request& request, std::string_view name);
 
 // Answers with the error, and tells the log what only the operator may know.
@@ -30,8 +34,13 @@ void refuse(const Context& context, const Call& call, const Error& error, http::
 // What lists show of a conversation.
 [[nodiscard]] json::Value summary_of(const ConversationSummary& summary);
 
-// An analysis, but for the conversation it is of.
-[[nodiscard]] json::Value to_json(const StoredAnalysis& analysis);
+// An analysis, but for the conversation it is of, with the one of `overrides` that is of it.
+[[nodiscard]] json::Value to_json(const StoredAnalysis& analysis,
+                                  std::span<const AnalysisOverride> overrides);
+[[nodiscard]] json::Value to_json(const AnalysisOverride& override_);
+
+// The conversation that the path names. Errors: not_found.
+[[nodiscard]] Result<StoredConversation> find_named(const Context& context, const Call& call);
 
 // The address of the peer, without its port.
 [[nodiscard]] std::string address_of(const http::Request& request);

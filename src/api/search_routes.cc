@@ -1,12 +1,51 @@
 #include "api/answer.h"
-#include "api/fields.h"
 #include "api/requests.h"
 #include "api/table.h"
+#include "model/fields.h"
 
 namespace samtale::api {
 namespace {
 
 constexpr std::string_view kDegraded = "the embedder is away, so this was searched by words alone";
+
+// {"intent": "cancel order", "quality": {"gte": 0.5}}: a label, some, or a range of the score.
+void read_analyses(Fields& filters, SearchFilters& wanted) {
+  const auto* object = filters.object("analyses");
+  if (object == nullptr) return;
+  Fields members(*object, "/filters/analyses");
+  for (const auto& [name, value] : *object->as_object()) {
+    AnalysisFilter filter;
+    filter.analyzer = name;
+    if (value.find("gte") == nullptr && value.find("lte") == nullptr) {
+      filter.labels = members.values_of(value, name);
+    } else {
+      Fields bounds(value, "/filters/analyses/" + json::pointer_token(name));
+      filter.score_min = bounds.number("gte");
+      filter.score_max = bounds.number("lte");
+      [[maybe_unused]] const auto read = bounds.done();
+      members.add_mistakes(bounds);
+    }
+    wanted.analyses.push_back(std::move(filter));
+  }
+  filters.add_mistakes(members);
+}
+
+// The short words for what nearly everybody looks for.
+void read_short_forms(Fields& filters, SearchFilters& wanted) {
+  AnalysisFilter sentiment{.analyzer = "sentiment", .labels = filters.any_of("sentiment")};
+  if (const auto* score = filters.object("sentiment_score")) {
+    Fields bounds(*score, "/filters/sentiment_score");
+    sentiment.score_min = bounds.number("min");
+    sentiment.score_max = bounds.number("max");
+    [[maybe_unused]] const auto read = bounds.done();
+    filters.add_mistakes(bounds);
+  }
+  if (!sentiment.labels.empty() || sentiment.score_min || sentiment.score_max) {
+    wanted.analyses.push_back(std::move(sentiment));
+  }
+  AnalysisFilter topics{.analyzer = "topics", .labels = filters.any_of("topic")};
+  if (!topics.labels.empty()) wanted.analyses.push_back(std::move(topics));
+}
 
 Result<SearchRequest> read_search(const json::Value& body) {
   SearchRequest request;
@@ -48,15 +87,8 @@ Result<SearchRequest> read_search(const json::Value& body) {
       }
       filters.add_mistakes(members);
     }
-    wanted.sentiments = filters.any_of("sentiment");
-    wanted.topics = filters.any_of("topic");
-    if (const auto* score = filters.object("sentiment_score")) {
-      Fields bounds(*score, "/filters/sentiment_score");
-      wanted.sentiment_min = bounds.number("min");
-      wanted.sentiment_max = bounds.number("max");
-      [[maybe_unused]] const auto read = bounds.done();
-      filters.add_mistakes(bounds);
-    }
+    read_short_forms(filters, wanted);
+    read_analyses(filters, wanted);
     [[maybe_unused]] const auto noted = filters.done();
     fields.add_mistakes(filters);
   }

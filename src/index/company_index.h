@@ -33,7 +33,7 @@ struct Attributes {
   std::vector<std::string> tags;
   std::vector<std::pair<std::string, std::string>> metadata;  // Values as text.
   std::vector<std::pair<std::string, std::string>> labels;    // Analyzer and what it concluded.
-  std::optional<double> sentiment;                            // -1 to 1.
+  std::vector<std::pair<std::string, double>> scores;         // Analyzer and its score.
 };
 
 struct IndexChunk {

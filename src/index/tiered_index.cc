@@ -48,6 +48,8 @@ std::size_t attribute_bytes(const Attributes& attributes) {
   for (const auto& [analyzer, label] : attributes.labels) {
     bytes += string_bytes(analyzer) + string_bytes(label);
   }
+  bytes += attributes.scores.capacity() * sizeof(std::pair<std::string, double>);
+  for (const auto& [analyzer, score] : attributes.scores) bytes += string_bytes(analyzer);
   return bytes;
 }
 

@@ -27,7 +27,7 @@ Attributes attributes_of(const StoredConversation& stored, std::vector<AnalysisL
                         .tags = conversation.tags,
                         .metadata = {},
                         .labels = {},
-                        .sentiment = {}};
+                        .scores = {}};
   std::set<std::string> parties;
   for (const auto& party : conversation.parties) {
     parties.insert({party.id, party.name, party.address});
@@ -39,7 +39,10 @@ Attributes attributes_of(const StoredConversation& stored, std::vector<AnalysisL
     attributes.metadata.emplace_back(key, as_text(value));
   }
   for (auto& [analyzer, label, score] : labels) {
-    if (analyzer == "sentiment") attributes.sentiment = score;
+    // An analyzer's labels follow one another, each with the one score.
+    const bool is_new = attributes.scores.empty() || attributes.scores.back().first != analyzer;
+    if (score && is_new) attributes.scores.emplace_back(analyzer, *score);
+    if (label.empty()) continue;
     attributes.labels.emplace_back(std::move(analyzer), std::move(label));
   }
   return attributes;

@@ -32,11 +32,17 @@ bool holds_any(const std::vector<std::string>& wanted, const std::vector<std::st
          });
 }
 
-bool holds_label(const std::vector<std::string>& wanted, const Attributes& attributes,
-                 std::string_view analyzer) {
-  return wanted.empty() || std::ranges::any_of(attributes.labels, [&](const auto& label) {
-           return label.first == analyzer && holds_any(wanted, label.second);
-         });
+bool holds(const AnalysisFilter& wanted, const Attributes& attributes) {
+  const bool has_label =
+      wanted.labels.empty() || std::ranges::any_of(attributes.labels, [&](const auto& label) {
+        return label.first == wanted.analyzer && holds_any(wanted.labels, label.second);
+      });
+  if (!has_label || (!wanted.score_min && !wanted.score_max)) return has_label;
+  const auto score =
+      std::ranges::find(attributes.scores, wanted.analyzer, &std::pair<std::string, double>::first);
+  return score != attributes.scores.end() &&
+         (!wanted.score_min || score->second >= *wanted.score_min) &&
+         (!wanted.score_max || score->second <= *wanted.score_max);
 }
 
 bool passes(const SearchFilters& filters, const Attributes& attributes) {
@@ -47,11 +53,8 @@ bool passes(const SearchFilters& filters, const Attributes& attributes) {
   if (!holds_any(filters.languages, attributes.language)) return false;
   if (!holds_any(filters.parties, attributes.parties)) return false;
   if (!holds_any(filters.tags, attributes.tags)) return false;
-  if (!holds_label(filters.sentiments, attributes, "sentiment")) return false;
-  if (!holds_label(filters.topics, attributes, "topics")) return false;
-  const auto& sentiment = attributes.sentiment;
-  if (filters.sentiment_min && !(sentiment >= filters.sentiment_min)) return false;
-  if (filters.sentiment_max && !(sentiment && *sentiment <= *filters.sentiment_max)) return false;
+  const auto is_borne_out = [&](const AnalysisFilter& wanted) { return holds(wanted, attributes); };
+  if (!std::ranges::all_of(filters.analyses, is_borne_out)) return false;
   return std::ranges::all_of(filters.metadata, [&](const auto& condition) {
     return std::ranges::any_of(attributes.metadata, [&](const auto& entry) {
       return entry.first == condition.first && holds_any(condition.second, entry.second);
@@ -66,9 +69,9 @@ ConversationFilter make_filter(const SearchFilters& filters) {
 
 std::size_t count_values(const SearchFilters& filters) {
   std::size_t count = filters.channels.size() + filters.sources.size() + filters.languages.size() +
-                      filters.parties.size() + filters.tags.size() + filters.sentiments.size() +
-                      filters.topics.size();
+                      filters.parties.size() + filters.tags.size();
   for (const auto& [key, values] : filters.metadata) count += 1 + values.size();
+  for (const auto& wanted : filters.analyses) count += 1 + wanted.labels.size();
   return count;
 }
 
@@ -91,12 +94,13 @@ std::string fingerprint(CompanyId company, const SearchRequest& request) {
   add_all("language", filters.languages);
   add_all("party", filters.parties);
   add_all("tag", filters.tags);
-  add_all("sentiment", filters.sentiments);
-  add_all("topic", filters.topics);
   const auto bound = [](const std::optional<double>& value) {
     return value ? std::to_string(*value) : std::string();
   };
-  add_all("sentiment score", {bound(filters.sentiment_min), bound(filters.sentiment_max)});
+  for (const auto& wanted : filters.analyses) {
+    add_all("analysis " + wanted.analyzer, wanted.labels);
+    add_all("score", {bound(wanted.score_min), bound(wanted.score_max)});
+  }
   for (const auto& [key, values] : filters.metadata) add_all("metadata " + key, values);
   return text;
 }

@@ -20,6 +20,17 @@ namespace samtale {
 
 enum class SearchMode : std::uint8_t { hybrid, vector, keyword };
 
+// What an analyzer must have concluded from the conversation: one without its analysis does not
+// pass.
+struct AnalysisFilter {
+  std::string analyzer;
+  std::vector<std::string> labels;  // Any of them; empty: none is asked for.
+  std::optional<double> score_min;  // Both included.
+  std::optional<double> score_max;
+
+  friend bool operator==(const AnalysisFilter&, const AnalysisFilter&) = default;
+};
+
 // Every condition that is there must hold; of the values of one, any.
 struct SearchFilters {
   std::optional<WallTime> from;  // >=
@@ -30,11 +41,7 @@ struct SearchFilters {
   std::vector<std::string> parties;
   std::vector<std::string> tags;
   std::vector<std::pair<std::string, std::vector<std::string>>> metadata;
-  // By what was concluded from the conversation: one without an analysis passes none of them.
-  std::vector<std::string> sentiments;  // "negative", "neutral", "positive", "mixed".
-  std::vector<std::string> topics;
-  std::optional<double> sentiment_min;  // -1 to 1, both included.
-  std::optional<double> sentiment_max;
+  std::vector<AnalysisFilter> analyses;
 
   friend bool operator==(const SearchFilters&, const SearchFilters&) = default;
 };

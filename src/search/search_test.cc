@@ -57,6 +57,20 @@ class SearchTest : public testing::Test {
     return conversation.id;
   }
 
+  void conclude(CompanyId company, const ConversationId& id, const std::string& analyzer,
+                std::vector<std::string> labels, std::optional<double> score = std::nullopt) {
+    const StoredAnalysis analysis{.analyzer = analyzer,
+                                  .method = "lm",
+                                  .revision = 1,
+                                  .result = "{}",
+                                  .labels = std::move(labels),
+                                  .score = score};
+    EXPECT_TRUE(store->write(Partition{0}, [&](StoreWriter& writer) {
+      return writer.put_analysis(company, id, analysis);
+    }));
+    EXPECT_TRUE(follower.step());
+  }
+
   std::vector<std::string> found(CompanyId company, const SearchRequest& request) {
     std::vector<std::string> names;
     const auto answer = searcher().search(company, request);
@@ -89,6 +103,28 @@ class SearchTest : public testing::Test {
     std::optional<IndexFollower> follower_;
   } follower{*this};
 };
+
+TEST_F(SearchTest, finds_by_what_each_analyzer_concluded) {
+  const auto first = add(kAcme, "first", "the parcel is late");
+  add(kAcme, "second", "the parcel is here");
+  conclude(kAcme, first, "intent", {"complain", "cancel"});
+  conclude(kAcme, first, "quality", {}, 0.5);
+  const auto found_by = [&](AnalysisFilter filter) {
+    SearchRequest request;
+    request.query = "parcel";
+    request.filters.analyses = {std::move(filter)};
+    return found(kAcme, request);
+  };
+
+  EXPECT_THAT(found_by({.analyzer = "intent", .labels = {"cancel"}}), ElementsAre("first"));
+  EXPECT_THAT(found_by({.analyzer = "intent", .labels = {"ask"}}), IsEmpty());
+  EXPECT_THAT(found_by({.analyzer = "topics", .labels = {"cancel"}}), IsEmpty());
+  EXPECT_THAT(found_by({.analyzer = "quality", .score_min = 0.5, .score_max = 0.5}),
+              ElementsAre("first"));
+  EXPECT_THAT(found_by({.analyzer = "quality", .score_min = 0.51}), IsEmpty());
+  EXPECT_THAT(found_by({.analyzer = "quality", .score_max = 0.49}), IsEmpty());
+  EXPECT_THAT(found_by({.analyzer = "intent", .score_max = 1}), IsEmpty());
+}
 
 TEST_F(SearchTest, finds_by_words_by_meaning_and_by_both) {
   add(kAcme, "lamp", "the lamp arrived broken");

@@ -26,6 +26,7 @@
 #include "store/sqlite_registry.h"
 #include "store/sqlite_store.h"
 #include "sys/files.h"
+#include "sys/testing/fake_http_client.h"
 
 namespace samtale {
 
@@ -49,10 +50,14 @@ class ApiTest : public testing::Test {
     store_options.folder = folder_;
     store_options.partitions = 1;
     store = *SqliteStore::open(store_options, clock, random);
+    analyzers.emplace(*registry_, clock);
+    subscriptions.emplace(*registry_, clock, random);
+    backfills.emplace(*store, store->queue(), *analyzers, nullptr, clock, random);
     searcher_.emplace(indexes, *store, embedder, clock,
                       SearchOptions{.cursor_key = "a key of this test"});
     follower_.emplace(*store, Partition{0}, indexes);
-    routes = make_api_routes(parts(), std::move(options));
+    options_ = std::move(options);
+    routes = make_api_routes(parts(), options_);
     committer_ = std::jthread([this](const std::stop_token& stop) { accept_log->run(stop); });
   }
   // Without waiting for others to share a flush.
@@ -110,6 +115,12 @@ class ApiTest : public testing::Test {
     return text_at(answer, "/id");
   }
 
+  // From here on the API says that there is a language model. Nothing is asked of it.
+  void with_language_model() {
+    has_language_model_ = true;
+    routes = make_api_routes(parts(), options_);
+  }
+
   // Lets everything accepted take effect, up to the search index.
   void settle() {
     Normaliser normaliser(*accept_log, *store, Partition{0}, log);
@@ -125,7 +136,14 @@ class ApiTest : public testing::Test {
   void settle_analyses() {
     clock.advance(std::chrono::seconds(2));
     const auto words = [this](CompanyId company) { return indexes.find(company); };
-    AnalyzeWorker analyze(store->queue(), *store, words, clock, random);
+    const AnalyzeParts analyze_parts{.queue = store->queue(),
+                                     .store = *store,
+                                     .catalog = *analyzers,
+                                     .clock = clock,
+                                     .random = random,
+                                     .metrics = *metrics_,
+                                     .wants_news = [](CompanyId) { return false; }};
+    AnalyzeWorker analyze(analyze_parts, words, false);
     while (*analyze.step() > 0) continue;
     while (*follower_->step() > 0) continue;
   }
@@ -175,6 +193,7 @@ class ApiTest : public testing::Test {
   SimRandom random{1};
   MemoryLog log;
   FakeEmbedder embedder;
+  FakeHttpClient subscriber;  // Every URL that is subscribed.
   IndexSet indexes{embedder.model_id(), embedder.dimension()};
   std::string not_ready;  // What readiness says.
   bool is_embedder_ready = true;
@@ -189,18 +208,26 @@ class ApiTest : public testing::Test {
             .queue = store->queue(),
             .searcher = *searcher_,
             .indexes = indexes,
+            .analyzers = *analyzers,
+            .backfills = *backfills,
+            .subscriptions = *subscriptions,
+            .webhook_sender = webhook_sender_,
             .metrics = *metrics_,
             .clock = clock,
             .random = random,
             .log = log,
             .not_ready = [this] { return not_ready; },
             .embedder_ready = [this] { return is_embedder_ready; },
+            .has_language_model = has_language_model_,
             .replay =
                 [this](std::optional<WallTime> from, std::optional<WallTime> to) {
                   return Normaliser(*accept_log, *store, Partition{0}, log).replay(from, to);
                 }};
   }
 
+  const WebhookSender webhook_sender_{subscriber, clock, random};
+  ApiOptions options_;
+  bool has_language_model_ = false;
   std::string folder_;
   SimClock log_clock_;  // Read by the committing thread.
   const std::unique_ptr<Files> files_ = make_system_files();
@@ -209,6 +236,9 @@ class ApiTest : public testing::Test {
 
  protected:
   std::optional<Tenants> tenants;
+  std::optional<AnalyzerCatalog> analyzers;
+  std::optional<Backfills> backfills;
+  std::optional<Subscriptions> subscriptions;
   std::unique_ptr<AcceptLog> accept_log;
   std::unique_ptr<SqliteStore> store;
   std::vector<http::Route> routes;
