@@ -1,5 +1,4 @@
-// Companies, keys, endpoints, dead letters, analyses and replay: each a request and a few lines
-// about it.
+// Companies, keys, endpoints, dead letters and replay: each a request and a few lines about it.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -8,55 +7,10 @@
 #include <cstring>
 #include <ostream>
 
-#include "cli/context.h"
+#include "cli/listing.h"
 
 namespace samtale::cli {
 namespace {
-
-struct Column {
-  std::string_view title;
-  std::string_view key;
-};
-
-std::string cell(const json::Value& item, std::string_view key) {
-  const auto* const value = item.find(key);
-  if (value == nullptr || value->is_null()) return "-";
-  if (const auto* const text = value->as_string()) return text->empty() ? "-" : *text;
-  const auto* const list = value->as_array();
-  if (list == nullptr) return json::dump(*value);
-  std::string all;
-  for (const auto& part : *list) {
-    const auto* const text = part.as_string();
-    if (text != nullptr) all += (all.empty() ? "" : ",") + *text;
-  }
-  return all;
-}
-
-void print_list(const Context& context, const json::Value& answer, std::string_view member,
-                std::span<const Column> columns) {
-  if (context.wants_json()) return context.print(answer);
-  std::vector<std::string> header;
-  for (const auto& column : columns) header.emplace_back(column.title);
-  Table table(std::move(header));
-  for (const auto& item : array_at(answer, member)) {
-    std::vector<std::string> row;
-    for (const auto& column : columns) row.push_back(cell(item, column.key));
-    table.add(std::move(row));
-  }
-  context.screen().out << table.text();
-  if (const auto cursor = text_at(answer, "next_cursor"); !cursor.empty()) {
-    context.screen().out << "more: --cursor " << plain(cursor) << "\n";
-  }
-}
-
-Result<int> list(Context& context, const std::string& path, std::string_view member,
-                 std::span<const Column> columns) {
-  SAMTALE_TRY(const auto* const api, context.api());
-  SAMTALE_TRY(const auto company, context.company());
-  SAMTALE_TRY(const auto answer, api->get(path, company));
-  print_list(context, answer, member, columns);
-  return 0;
-}
 
 Result<json::Value> remove(Context& context, const std::string& path) {
   SAMTALE_TRY(const auto* const api, context.api());
@@ -264,32 +218,6 @@ Result<int> dead_letter_redrive(Context& context, const Arguments& arguments) {
     context.print(answer);
   } else {
     context.screen().out << int_at(answer, "redriven") << " put back\n";
-  }
-  return 0;
-}
-
-Result<int> analyze(Context& context, const Arguments& arguments) {
-  if (!arguments.has("--backfill")) {
-    return usage(
-        "samtale analyze needs --backfill: what ends from now on is analysed without being asked");
-  }
-  SAMTALE_TRY(const auto* const api, context.api());
-  SAMTALE_TRY(const auto company, context.company());
-  Progress progress(context.screen(), "asking", 0);
-  std::int64_t queued = 0;
-  std::string cursor;
-  do {
-    json::Object body;
-    if (!cursor.empty()) body.emplace_back("cursor", cursor);
-    SAMTALE_TRY(const auto answer, api->post("/v1/analyses/backfill", company, std::move(body)));
-    queued += int_at(answer, "queued");
-    cursor = text_at(answer, "next_cursor");
-    progress.update(static_cast<std::uint64_t>(queued), std::to_string(queued) + " conversations");
-  } while (!cursor.empty());
-  if (context.wants_json()) {
-    context.print(json::Object{{"queued", queued}});
-  } else {
-    context.screen().out << queued << " conversations will be analysed; see samtale status\n";
   }
   return 0;
 }

@@ -59,6 +59,8 @@ Result<http::Response> Api::exchange(const ApiCall& call) const {
 }
 
 Result<json::Value> value_of(const http::Response& response) {
+  constexpr int kNothingToSay = 204;
+  if (response.status == kNothingToSay) return json::Value();
   auto body = json::parse(response.body, kAnswerLimits);
   if (response.status < 400) {
     if (!body) return std::unexpected(std::move(body).error().during("the server's answer"));

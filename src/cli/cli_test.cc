@@ -2,20 +2,12 @@
 // the screen readable and harmless. Method: run() with a fake server that records and answers.
 #include "cli/cli.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-#include <sys/stat.h>
-
-#include <algorithm>
 #include <cstdlib>
-#include <filesystem>
-#include <fstream>
-#include <sstream>
 
 #include "cli/commands.h"
 #include "cli/eval.h"
 #include "cli/export.h"
-#include "json/json.h"
+#include "cli/testing/cli_test.h"
 
 namespace samtale {
 namespace {
@@ -25,81 +17,6 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::StartsWith;
-
-// Stands still but for what it is told to sleep.
-class HandClock final : public Clock {
- public:
-  WallTime wall_now() const override { return from_us(1'700'000'000'000'000); }
-  Instant now() const override { return now_; }
-  void sleep_for(Duration length, std::stop_token) override {
-    now_ += length;
-    ++sleeps;
-  }
-  int sleeps = 0;
-
- private:
-  Instant now_{};
-};
-
-std::string header(const http::Request& request, std::string_view name) {
-  const auto found =
-      std::ranges::find(request.headers, name, &std::pair<std::string, std::string>::first);
-  return found == request.headers.end() ? "" : found->second;
-}
-
-class CliTest : public ::testing::Test {
- protected:
-  CliTest() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "samtale-XXXXXX").string();
-    folder_ = ::mkdtemp(pattern.data());
-    hooks_.in = &in_;
-    hooks_.out = &out_;
-    hooks_.err = &err_;
-    hooks_.clock = &clock_;
-    hooks_.connect = [this](const Config&, bool needs_server) -> Result<Transport> {
-      needed_server_ = needs_server;
-      return Transport([this](http::Request request) -> Result<http::Response> {
-        requests_.push_back(std::move(request));
-        return answer_(requests_.back());
-      });
-    };
-    say(200, R"({"companies":[{"name":"acme"}]})");
-  }
-  ~CliTest() override { std::filesystem::remove_all(folder_); }
-
-  void say(int status, std::string body) {
-    answer_ = [=](const http::Request&) {
-      http::Response response;
-      response.status = status;
-      response.body = body;
-      return response;
-    };
-  }
-
-  int run_words(std::vector<std::string> words) {
-    words.insert(words.begin(), "samtale");
-    std::vector<char*> pointers;
-    for (auto& word : words) pointers.push_back(word.data());
-    return run(static_cast<int>(pointers.size()), pointers.data(), hooks_);
-  }
-
-  std::string write(const std::string& name, const std::string& text) {
-    const auto path = (folder_ / name).string();
-    std::ofstream(path, std::ios::binary) << text;
-    ::chmod(path.c_str(), 0600);
-    return path;
-  }
-
-  std::filesystem::path folder_;
-  CliHooks hooks_;
-  HandClock clock_;
-  std::istringstream in_;
-  std::ostringstream out_;
-  std::ostringstream err_;
-  std::vector<http::Request> requests_;
-  std::function<http::Response(const http::Request&)> answer_;
-  bool needed_server_ = false;
-};
 
 TEST_F(CliTest, search_sends_words_options_and_filters_as_the_api_wants_them) {
   say(200, R"({"hits":[],"mode":"keyword","model":"m","exact":true,"took_ms":1})");
@@ -309,24 +226,51 @@ TEST_F(CliTest, export_goes_through_every_page_and_escapes_formulas) {
   EXPECT_THAT(out_.str(), HasSubstr("cnv_2,,,,,\"a,b\",,,3,,,\r\n"));
 }
 
-TEST_F(CliTest, analyze_asks_page_by_page_and_says_how_many) {
-  answer_ = [](const http::Request& request) {
-    http::Response response;
-    const bool is_last = request.body.find("page-2") != std::string::npos;
-    response.body = is_last ? R"({"queued":2,"next_cursor":null})"
-                            : R"({"queued":5000,"next_cursor":"page-2"})";
-    return response;
-  };
+TEST_F(CliTest, subscription_create_prints_the_secret_and_asks_for_what_was_typed) {
+  say(201, R"({"id":"sub_1","secret":"whsec_x"})");
 
-  const int status = run_words({"analyze", "--backfill", "--company", "acme"});
+  const int status = run_words({"subscription", "create", "https://example.com/hook", "--event",
+                                "analysis.completed", "--company", "acme"});
 
   EXPECT_EQ(status, 0) << err_.str();
-  ASSERT_EQ(requests_.size(), 2u);
-  EXPECT_EQ(requests_[0].target, "/v1/analyses/backfill");
-  EXPECT_EQ(requests_[1].body, R"({"cursor":"page-2"})");
-  EXPECT_THAT(out_.str(), testing::HasSubstr("5002 conversations"));
-  EXPECT_EQ(run_words({"analyze", "--company", "acme"}), 2);
-  EXPECT_EQ(requests_.size(), 2u);
+  EXPECT_EQ(requests_.back().path, "/v1/subscriptions");
+  EXPECT_EQ(requests_.back().body,
+            R"({"url":"https://example.com/hook","events":["analysis.completed"]})");
+  EXPECT_EQ(out_.str(), "id      sub_1\nsecret  whsec_x\n");
+}
+
+TEST_F(CliTest, subscription_list_shows_what_is_wrong_where_something_is) {
+  say(200, R"({"subscriptions":[{"id":"sub_1","url":"https://a.example/","events":[],
+      "state":"paused","why":"nothing\u001b[2J but failures","created_at":"2026-01-01"}]})");
+
+  EXPECT_EQ(run_words({"subscription", "list", "--company", "acme"}), 0);
+
+  EXPECT_THAT(out_.str(), HasSubstr("paused"));
+  EXPECT_THAT(out_.str(), HasSubstr("nothing?[2J but failures"));
+}
+
+TEST_F(CliTest, subscription_test_ends_as_the_delivery_did) {
+  say(200, R"({"delivered":true,"status":204,"took_ms":3.5})");
+  EXPECT_EQ(run_words({"subscription", "test", "sub_1", "--company", "acme"}), 0);
+  EXPECT_EQ(requests_.back().path, "/v1/subscriptions/sub_1/test");
+
+  say(200, R"({"delivered":false,"status":500,"took_ms":3.5,"cause":"answered 500"})");
+  EXPECT_EQ(run_words({"subscription", "test", "sub_1", "--company", "acme"}), 1);
+
+  EXPECT_EQ(out_.str(), "delivered: answered 204\nnot delivered: answered 500\n");
+}
+
+TEST_F(CliTest, subscriptions_are_rotated_resumed_and_revoked_by_their_id) {
+  say(200, R"({"id":"sub_1","secret":"whsec_y"})");
+
+  EXPECT_EQ(run_words({"subscription", "rotate", "sub_1", "--keep-old", "60", "--company", "acme"}),
+            0);
+  EXPECT_EQ(requests_.back().path, "/v1/subscriptions/sub_1/rotate");
+  EXPECT_EQ(requests_.back().body, R"({"keep_old_s":60})");
+  EXPECT_EQ(run_words({"subscription", "resume", "sub_1", "--company", "acme"}), 0);
+  EXPECT_EQ(requests_.back().path, "/v1/subscriptions/sub_1/resume");
+  EXPECT_EQ(run_words({"subscription", "revoke", "sub_1", "--company", "acme"}), 0);
+  EXPECT_EQ(requests_.back().method, "DELETE");
 }
 
 TEST_F(CliTest, eval_asks_each_query_as_its_company_and_prints_the_means) {

@@ -18,7 +18,15 @@ constexpr OptionInfo kCommon[] = {
 };
 
 constexpr OptionInfo kAnalyze[] = {
-  {"--backfill", "", "Ask for all conversations the company has"},
+  {"--analyzer", "NAME", "Only by this analyzer; default all that are active", "", 0, 0, true},
+  {"--backfill", "", "All conversations the company has, instead of one"},
+  {"--from", "TIME", "Of a back-fill: started at or after"},
+  {"--to", "TIME", "Of a back-fill: started before"},
+  {"--channel", "NAME", "Of a back-fill: only of this channel"},
+  {"--source", "NAME", "Of a back-fill: only from this source"},
+  {"--estimate", "", "Say what a back-fill would cost, and start nothing"},
+  {"--yes", "", "Do not ask whether it may cost that"},
+  {"--no-wait", "", "Start the back-fill and leave it to itself"},
 };
 constexpr OptionInfo kServe[] = {
   {"--port", "N", "The port to listen on (http.port)", "", 0, 65535},
@@ -47,6 +55,12 @@ constexpr OptionInfo kEndpointRotate[] = {
   {"--secret-file", "FILE", "File with the new secret; default a new one"},
   {"--keep-old", "SECONDS", "How long the old secret goes on; default a day", "", 0, 2'592'000},
 };
+constexpr OptionInfo kSubscriptionCreate[] = {
+  {"--event", "NAME", "What to tell it; repeat for more; default all, also those to come", "analysis.completed", 0, 0, true},
+};
+constexpr OptionInfo kSubscriptionRotate[] = {
+  {"--keep-old", "SECONDS", "How long the old secret signs too; default a day", "", 0, 2'592'000},
+};
 constexpr OptionInfo kImport[] = {
   {"--create-companies", "", "Make companies that are not there yet"},
   {"--rejected", "FILE", "Where refused records go; default FILE.rejected beside the input"},
@@ -65,6 +79,7 @@ constexpr OptionInfo kSearch[] = {
   {"--party", "TEXT", "Who took part", "", 0, 0, true},
   {"--tag", "TEXT", "What it is marked with", "", 0, 0, true},
   {"--metadata", "KEY=VALUE", "A value the conversation carries", "", 0, 0, true},
+  {"--analysis", "NAME=LABEL", "What an analyzer concluded: sentiment=negative", "", 0, 0, true},
 };
 constexpr OptionInfo kExport[] = {
   {"--format", "FORMAT", "Conversations as JSON Lines or vCon, or the list as CSV; default jsonl", "jsonl|vcon|csv"},
@@ -78,6 +93,10 @@ constexpr OptionInfo kDelete[] = {{"--yes", "", "Do not ask"}};
 constexpr OptionInfo kDeadLetterList[] = {
   {"--limit", "N", "How many; default 50", "", 1, 200},
   {"--cursor", "TEXT", "Go on where a list ended"},
+};
+constexpr OptionInfo kUsage[] = {
+  {"--from", "DATE", "First day (UTC), like 2026-11-01; default the month's first"},
+  {"--to", "DATE", "Last day; default the month's last"},
 };
 constexpr OptionInfo kReplay[] = {
   {"--from", "TIME", "Events accepted at or after"},
@@ -123,6 +142,24 @@ constexpr CommandInfo kCommands[] = {
    "Examples:\n  samtale endpoint rotate ep4h2 --keep-old 3600", kEndpointRotate, endpoint_rotate},
   {"endpoint revoke", "ID", "End a webhook endpoint at once", "Examples:\n  samtale endpoint revoke ep4h2", {}, endpoint_revoke},
 
+  {"subscription create", "URL", "Send events of a company to a URL of its",
+   "Each event is a POST of JSON, signed as Standard Webhooks says with the secret that this prints. URL is\n"
+   "https:// and leads to a public address (the operator may allow more: notify.allow_private).\n\n"
+   "Examples:\n"
+   "  samtale subscription create https://example.com/hooks/samtale --company acme\n"
+   "  samtale subscription create https://example.com/hook --event analysis.completed", kSubscriptionCreate, subscription_create},
+  {"subscription list", "", "List the subscriptions of a company",
+   "A subscription of which every delivery has failed for five days is paused.\n\n"
+   "Examples:\n  samtale subscription list --company acme", {}, subscription_list},
+  {"subscription rotate", "ID", "Give a subscription a new secret",
+   "Deliveries are signed with both for a day unless --keep-old says otherwise.\n\n"
+   "Examples:\n  samtale subscription rotate sub_4q7r --keep-old 3600", kSubscriptionRotate, subscription_rotate},
+  {"subscription resume", "ID", "Let a paused subscription go on", "Examples:\n  samtale subscription resume sub_4q7r", {}, subscription_resume},
+  {"subscription test", "ID", "Send a ping and tell how it went",
+   "The exit status is 0 if it was delivered.\n\n"
+   "Examples:\n  samtale subscription test sub_4q7r", {}, subscription_test},
+  {"subscription revoke", "ID", "End a subscription at once", "Examples:\n  samtale subscription revoke sub_4q7r", {}, subscription_revoke},
+
   {"import", "FILE...", "Send conversations from files",
    "JSON Lines, a JSON object or array, or vCon; plain, .gz or .zst; - is standard input. Without\n"
    "--company each record goes to the company its \"company_id\" names. Needs a running server. What is\n"
@@ -137,7 +174,8 @@ constexpr CommandInfo kCommands[] = {
    "Examples:\n"
    "  samtale search refund for a late parcel --company acme\n"
    "  samtale search --mode keyword BD-20931 --from 2026-01-01\n"
-   "  samtale search faktura --language da --metadata plan=pro --json", kSearch, search},
+   "  samtale search faktura --language da --metadata plan=pro --json\n"
+   "  samtale search parcel --analysis sentiment=negative --analysis resolution=unresolved", kSearch, search},
   {"export", "", "Write out conversations",
    "Cells of a CSV that a spreadsheet would run as a formula get a ' in front.\n\n"
    "Examples:\n"
@@ -156,10 +194,44 @@ constexpr CommandInfo kCommands[] = {
    "Examples:\n  samtale dead-letter list --company acme", kDeadLetterList, dead_letter_list},
   {"dead-letter redrive", "[ID...]", "Put given-up work back; all of it without an ID",
    "Examples:\n  samtale dead-letter redrive --company acme\n  samtale dead-letter redrive 17 18", {}, dead_letter_redrive},
-  {"analyze", "", "Analyse conversations from before there were analyses",
-   "Those that have ended; what was analysed as it is now is not analysed again, so it can be stopped and\n"
-   "started anew. The work is done behind everything else; samtale status shows what is left.\n\n"
-   "Examples:\n  samtale analyze --backfill --company acme", kAnalyze, analyze},
+  {"analyze", "[CONVERSATION]", "Analyse one conversation now, or history with --backfill",
+   "CONVERSATION is its id (cnv_...) or the id its source knows it by. A back-fill first says what it would\n"
+   "cost at the most and asks; then it runs on the server, behind everything else, whether this waits for\n"
+   "it or not: Ctrl-C leaves it running (see samtale backfill). What was concluded before, by the same\n"
+   "version of the analyzer from the same words, costs nothing.\n\n"
+   "Examples:\n"
+   "  samtale analyze order-4711 --company acme\n"
+   "  samtale analyze cnv_4q7r --analyzer intent --analyzer quality\n"
+   "  samtale analyze --backfill --estimate --company acme\n"
+   "  samtale analyze --backfill --analyzer quality --from 2026-01-01 --yes --no-wait", kAnalyze, analyze},
+  {"analyzer list", "", "List what a company's conversations are analysed for",
+   "BY is what makes it on this server: lm (a language model), extractive or rules; - is nothing, for want\n"
+   "of a language model.\n\n"
+   "Examples:\n  samtale analyzer list --company acme", {}, analyzer_list},
+  {"analyzer show", "NAME", "Print the definition of an analyzer",
+   "As `samtale analyzer put` takes it; with --json also its version and earlier ones.\n\n"
+   "Examples:\n  samtale analyzer show topics > topics.json", {}, analyzer_show},
+  {"analyzer put", "FILE", "Make an analyzer, or a new version of one",
+   "FILE is JSON, - is standard input; \"name\" says which. See docs/how-to/write-an-analyzer.md. Conversations\n"
+   "that were analysed before stay as they are until `samtale analyze --backfill --analyzer NAME`.\n\n"
+   "Examples:\n"
+   "  samtale analyzer put topics.json --company acme\n"
+   "  echo '{\"name\":\"intent\",\"taxonomy\":[\"cancel order\",\"complain\"]}' | samtale analyzer put -", {}, analyzer_put},
+  {"analyzer delete", "NAME", "Delete an analyzer; a shipped one is then as shipped",
+   "What it concluded stays.\n\n"
+   "Examples:\n  samtale analyzer delete quality --company acme", {}, analyzer_delete},
+  {"backfill list", "", "List the back-fills of analyses, newest first",
+   "Examples:\n  samtale backfill list --company acme", {}, backfill_list},
+  {"backfill show", "ID", "Tell how far a back-fill is", "Examples:\n  samtale backfill show bf_7k2m", {}, backfill_show},
+  {"backfill pause", "ID", "Let a back-fill stand still",
+   "What it asked for already is still done.\n\n"
+   "Examples:\n  samtale backfill pause bf_7k2m", {}, backfill_pause},
+  {"backfill resume", "ID", "Let a paused back-fill go on", "Examples:\n  samtale backfill resume bf_7k2m", {}, backfill_resume},
+  {"backfill cancel", "ID", "End a back-fill for good", "Examples:\n  samtale backfill cancel bf_7k2m", {}, backfill_cancel},
+  {"usage", "", "Tell what analyses cost, and what is left of the budgets",
+   "Examples:\n"
+   "  samtale usage --company acme\n"
+   "  samtale usage --from 2026-10-01 --to 2026-10-31 --json", kUsage, show_usage},
   {"replay", "", "Take accepted events through the pipeline again",
    "Of all companies, from the raw events that are kept (accept.archive_bytes_max). Changes nothing that\n"
    "is right already. Needs a running server.\n\n"

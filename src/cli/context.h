@@ -96,7 +96,7 @@ class Api {
   Transport transport_;
   bool is_remote_;  // Through --url, where the key says for which company.
 };
-// The answer as an error if its status is one.
+// The answer as an error if its status is one; null where there is nothing to say (204).
 [[nodiscard]] Result<json::Value> value_of(const http::Response& response);
 // The Retry-After of an answer, within a minute; one second without it.
 [[nodiscard]] Duration retry_after(const http::Response& response);
@@ -140,6 +140,10 @@ class Context {
 [[nodiscard]] inline std::unexpected<Error> usage(std::string message) {
   return fail(ErrorCode::invalid_argument, "usage: " + std::move(message));
 }
+
+// The conversation's own id, from that or from the one its source knows it by.
+[[nodiscard]] Result<std::string> resolve_conversation(const Api& api, const std::string& company,
+                                                       const std::string& id);
 
 // The whole of a small file (a secret, a key); trailing line ends are dropped.
 [[nodiscard]] Result<std::string> read_secret(const std::string& path);

@@ -7,25 +7,6 @@
 namespace samtale::cli {
 namespace {
 
-// The conversation's own id, from that or from the one its source knows it by.
-Result<std::string> resolve(const Api& api, const std::string& company, const std::string& id) {
-  if (id.starts_with("cnv_")) return id;
-  ApiCall call;
-  call.path = "/v1/conversations";
-  call.company = company;
-  call.query = {{"external_id", id}, {"limit", "2"}};
-  SAMTALE_TRY(const auto answer, api.call(call));
-  const auto& found = array_at(answer, "conversations");
-  if (found.empty()) {
-    return fail(ErrorCode::not_found, "no conversation has the id " + plain(id));
-  }
-  if (found.size() > 1) {
-    return fail(ErrorCode::conflict, "conversations of several sources have the id " + plain(id) +
-                                         "; name it by its cnv_... id");
-  }
-  return text_at(found.front(), "id");
-}
-
 void print_conversation(std::ostream& out, const json::Value& conversation) {
   for (const std::string_view key :
        {"id", "external_id", "source", "channel", "language", "title", "status", "started_at"}) {
@@ -51,10 +32,29 @@ void print_conversation(std::ostream& out, const json::Value& conversation) {
 
 }  // namespace
 
+Result<std::string> resolve_conversation(const Api& api, const std::string& company,
+                                         const std::string& id) {
+  if (id.starts_with("cnv_")) return id;
+  ApiCall call;
+  call.path = "/v1/conversations";
+  call.company = company;
+  call.query = {{"external_id", id}, {"limit", "2"}};
+  SAMTALE_TRY(const auto answer, api.call(call));
+  const auto& found = array_at(answer, "conversations");
+  if (found.empty()) {
+    return fail(ErrorCode::not_found, "no conversation has the id " + plain(id));
+  }
+  if (found.size() > 1) {
+    return fail(ErrorCode::conflict, "conversations of several sources have the id " + plain(id) +
+                                         "; name it by its cnv_... id");
+  }
+  return text_at(found.front(), "id");
+}
+
 Result<int> show(Context& context, const Arguments& arguments) {
   SAMTALE_TRY(const auto* const api, context.api());
   SAMTALE_TRY(const auto company, context.company());
-  SAMTALE_TRY(const auto id, resolve(*api, company, arguments.words().front()));
+  SAMTALE_TRY(const auto id, resolve_conversation(*api, company, arguments.words().front()));
   SAMTALE_TRY(const auto answer, api->get("/v1/conversations/" + escaped(id), company));
   if (context.wants_json()) {
     context.print(answer);
@@ -68,7 +68,7 @@ Result<int> delete_conversation(Context& context, const Arguments& arguments) {
   auto& screen = context.screen();
   SAMTALE_TRY(const auto* const api, context.api());
   SAMTALE_TRY(const auto company, context.company());
-  SAMTALE_TRY(const auto id, resolve(*api, company, arguments.words().front()));
+  SAMTALE_TRY(const auto id, resolve_conversation(*api, company, arguments.words().front()));
   if (!arguments.has("--yes")) {
     if (!screen.err_is_terminal) return usage("delete asks first; without a terminal give --yes");
     screen.err << "Delete " << plain(id) << " for good? [y/N] " << std::flush;

@@ -1,4 +1,5 @@
 #include <cstdio>
+#include <map>
 #include <ostream>
 
 #include "cli/context.h"
@@ -35,6 +36,21 @@ json::Value metadata_value(const std::string& text) {
   return value && (value->as_bool() || value->as_number()) ? *value : json::Value(text);
 }
 
+// NAME=LABEL; a name that comes again may have any of its labels. Labels may have "=" in them.
+Result<json::Object> analyses_of(const Arguments& arguments) {
+  std::map<std::string, std::vector<std::string>> labels;
+  for (const auto& pair : arguments.all("--analysis")) {
+    const auto equals = pair.find('=');
+    if (equals == 0 || equals == std::string::npos) {
+      return usage("--analysis " + plain(pair) + ": must be NAME=LABEL, such as intent=complain");
+    }
+    labels[pair.substr(0, equals)].push_back(pair.substr(equals + 1));
+  }
+  json::Object analyses;
+  for (const auto& [name, values] : labels) analyses.emplace_back(name, one_or_in(values));
+  return analyses;
+}
+
 Result<json::Object> filters_of(const Arguments& arguments) {
   json::Object filters;
   for (const std::string_view name : {"from", "to"}) {
@@ -54,6 +70,8 @@ Result<json::Object> filters_of(const Arguments& arguments) {
     metadata.set(pair.substr(0, equals), metadata_value(pair.substr(equals + 1)));
   }
   if (!metadata.is_null()) filters.emplace_back("metadata", std::move(metadata));
+  SAMTALE_TRY(auto analyses, analyses_of(arguments));
+  if (!analyses.empty()) filters.emplace_back("analyses", std::move(analyses));
   return filters;
 }
 
