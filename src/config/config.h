@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -73,11 +74,54 @@ struct EmbedConfig {
   std::vector<std::string> command;  // For "managed": what to start; "{port}" is replaced.
 };
 
+// An account at a provider of language models.
+struct LmConfig {
+  std::string url;  // Of an OpenAI-compatible server: "https://host/v1". Empty: there is none.
+  std::string model;
+  std::string api_key_file;                // Mode 0600; empty: no key is sent.
+  std::string structured = "json_schema";  // "json_schema", "json_object" or "none".
+  std::string max_tokens_field = "max_tokens";
+  bool stream = false;
+  bool send_temperature = true;
+  std::size_t requests_per_minute = 0;  // 0: learnt from the provider.
+  std::size_t tokens_per_minute = 0;
+  std::size_t concurrency_max = 64;
+  double input_usd = 0;  // A million tokens.
+  double cached_input_usd = 0;
+  double output_usd = 0;
+};
+
+struct AnalyzeConfig {
+  std::size_t workers = 16;          // Conversations that a language model reads at once …
+  std::size_t critical_workers = 4;  // … and as many more for critical ones.
+  Duration request_timeout = std::chrono::seconds(120);
+  std::size_t segment_tokens = 1'000;
+  std::size_t whole_tokens_max = 12'000;
+  bool mask_pii = false;  // Unless the company's settings say otherwise.
+  // Of each company at the most; 0: no limit.
+  std::size_t tokens_per_day = 0;
+  std::size_t tokens_per_month = 0;
+  double usd_per_day = 0;
+  double usd_per_month = 0;
+};
+
 struct SearchConfig {
   double hybrid_weight = 0.5;  // Share of meaning against words, 0 to 1.
   std::size_t candidates = 200;
   std::size_t graph_from = 50'000;  // Vectors of one company; 0: never.
   double recall_target = 0.95;      // Of a search by the graph.
+};
+
+// Outgoing webhooks.
+struct NotifyConfig {
+  std::size_t threads = 4;
+  Duration timeout = std::chrono::seconds(15);
+  // Lengths of time as parse_length_of_time reads them.
+  std::vector<std::string> retry_schedule = {"5s",  "5m",  "30m", "2h", "5h",
+                                             "10h", "14h", "20h", "24h"};
+  bool allow_http = false;
+  std::vector<std::string> ports;          // Beside 443.
+  std::vector<std::string> allow_private;  // Networks: "10.1.0.0/16".
 };
 
 struct LimitsConfig {
@@ -86,6 +130,7 @@ struct LimitsConfig {
   std::size_t failures_max = 20;  // Bad credentials per address and minute.
   std::size_t keys_max = 100;     // Per company.
   std::size_t endpoints_max = 1'000;
+  std::size_t subscriptions_max = 20;
 };
 
 struct LogConfig {
@@ -101,7 +146,11 @@ struct Config {
   QueueConfig queue;
   ChunkConfig chunk;
   EmbedConfig embed;
+  LmConfig lm;
+  LmConfig lm_fallback;  // Used while the first cannot be.
+  AnalyzeConfig analyze;
   SearchConfig search;
+  NotifyConfig notify;
   LimitsConfig limits;
   LogConfig log;
 };
@@ -148,6 +197,10 @@ struct ConfigKeyInfo {
 
 // A value as it would be written in TOML. Empty for a key that does not exist.
 [[nodiscard]] std::string config_value(const Config& config, std::string_view key);
+
+// "250ms", "5s", "30m", "2h": a whole number, and its unit. Empty if it is none, or longer than 30
+// days.
+[[nodiscard]] std::optional<Duration> parse_length_of_time(std::string_view text);
 
 // docs/configuration.md, whole.
 [[nodiscard]] std::string config_documentation();

@@ -212,6 +212,19 @@ TEST(ParseConfigTest, lists_come_from_toml_and_from_words) {
   EXPECT_EQ(config_value(file->config, "embed.command"), R"(["serve", "--port", "{port}"])");
 }
 
+TEST(ParseConfigTest, lists_of_ports_networks_and_pauses_hold_nothing_else) {
+  EXPECT_EQ(mistakes_of("[notify]\nports = ['8443']\nallow_private = ['10.0.0.0/8', 'fd00::1']\n"
+                        "retry_schedule = ['250ms', '720h']\n"),
+            "");
+  for (const auto* bad :
+       {"ports = ['0']", "ports = ['65536']", "ports = ['https']",
+        "allow_private = ['10.0.0.0/33']", "allow_private = ['localhost']",
+        "allow_private = ['10.0.0.0/']", "retry_schedule = ['5']", "retry_schedule = ['5 s']",
+        "retry_schedule = ['-5s']", "retry_schedule = ['721h']", "retry_schedule = ['ms']"}) {
+    EXPECT_THAT(mistakes_of(std::string("[notify]\n") + bad), HasSubstr("must hold")) << bad;
+  }
+}
+
 TEST(ConfigKeysTest, every_default_can_be_read_back) {
   for (const auto& key : config_keys()) {
     const auto dot = key.name.find('.');

@@ -27,7 +27,10 @@ enum class Meaning : std::uint8_t {
   file,         // A path that must exist.
   secret_file,  // A path that must exist and be closed to others.
   ip_address,
-  url,  // http:// or https://
+  url,             // http:// or https://
+  port,            // 1 to 65535, as a text.
+  network,         // "10.1.0.0/16", "fd00::/8", or one address.
+  length_of_time,  // "5s", "30m".
 };
 
 struct Key {

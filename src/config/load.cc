@@ -79,6 +79,11 @@ class Reader {
       mistake("queue.retry_longest_ms", "must not be less than queue.retry_base_ms; raise it");
     }
     check_embedder(config.embed);
+    check_language_model("lm", config.lm);
+    check_language_model("lm_fallback", config.lm_fallback);
+    if (config.lm.url.empty() && !config.lm_fallback.url.empty()) {
+      mistake("lm_fallback.url", "is used beside lm.url only: set that one");
+    }
   }
 
   void check_files() {
@@ -157,6 +162,12 @@ class Reader {
       loaded_.origins[std::string(key.name)] = origin;
     } else {
       mistakes_.push_back(origin + ": " + std::string(key.name) + ": " + assigned.error().message);
+    }
+  }
+
+  void check_language_model(const std::string& section, const LmConfig& lm) {
+    if (!lm.url.empty() && lm.model.empty()) {
+      mistake(section + ".model", "must name the model that " + section + ".url is asked for");
     }
   }
 

@@ -112,6 +112,22 @@ bool is_one_of(std::string_view text, std::string_view choices) {
   return false;
 }
 
+bool is_network(const std::string& text) {
+  const auto slash = text.find('/');
+  const auto address = text.substr(0, slash);
+  std::array<char, sizeof(in6_addr)> bytes{};
+  const bool is_v4 = inet_pton(AF_INET, address.c_str(), bytes.data()) == 1;
+  if (!is_v4 && inet_pton(AF_INET6, address.c_str(), bytes.data()) != 1) return false;
+  if (slash == std::string::npos) return true;
+  const auto prefix = number_from<unsigned>(std::string_view(text).substr(slash + 1));
+  return prefix && *prefix <= (is_v4 ? 32U : 128U);
+}
+
+bool is_port(std::string_view text) {
+  const auto port = number_from<std::uint16_t>(text);
+  return port && *port != 0;
+}
+
 Result<> check_text(const Key& key, const std::string& text) {
   if (text.find('\0') != std::string::npos) return wrong("must not hold a NUL byte");
   if (!key.choices.empty() && !is_one_of(text, key.choices)) {
@@ -124,6 +140,14 @@ Result<> check_text(const Key& key, const std::string& text) {
       return wrong("must be an IP address such as 127.0.0.1, 0.0.0.0 or ::1; got " +
                    shown(std::string_view(text)));
     }
+  }
+  const bool is_right = key.meaning == Meaning::network ? is_network(text)
+                        : key.meaning == Meaning::port  ? is_port(text)
+                        : key.meaning == Meaning::length_of_time
+                            ? parse_length_of_time(text).has_value()
+                            : true;
+  if (!is_right) {
+    return wrong("must hold " + range_text(key) + "; got " + shown(std::string_view(text)));
   }
   if (key.meaning == Meaning::url && !text.empty() && !text.starts_with("http://") &&
       !text.starts_with("https://")) {
@@ -221,6 +245,22 @@ Result<> assign(const Key& key, const RawValue& value, Config& config) {
                     key.at);
 }
 
+std::optional<Duration> parse_length_of_time(std::string_view text) {
+  constexpr std::pair<std::string_view, Duration> kUnits[] = {
+      {"ms", std::chrono::milliseconds(1)},  // Before "s", which it ends with.
+      {"s", std::chrono::seconds(1)},
+      {"m", std::chrono::minutes(1)},
+      {"h", std::chrono::hours(1)}};
+  constexpr Duration kLongest = std::chrono::hours(30 * 24);
+  for (const auto& [name, unit] : kUnits) {
+    if (!text.ends_with(name)) continue;
+    const auto count = number_from<std::uint32_t>(text.substr(0, text.size() - name.size()));
+    if (!count || *count > kLongest / unit) return std::nullopt;
+    return *count * unit;
+  }
+  return std::nullopt;
+}
+
 std::string type_text(const Key& key) {
   if (key.meaning == Meaning::bytes) return "bytes: a whole number or a text such as \"64 MiB\"";
   return std::visit(
@@ -244,6 +284,9 @@ std::string range_text(const Key& key) {
   if (key.meaning == Meaning::secret_file) return "a file with mode 0600";
   if (key.meaning == Meaning::ip_address) return "an IP address";
   if (key.meaning == Meaning::url) return "http:// or https://";
+  if (key.meaning == Meaning::port) return "ports from 1 to 65535";
+  if (key.meaning == Meaning::network) return "networks such as 10.1.0.0/16 or fd00::/8";
+  if (key.meaning == Meaning::length_of_time) return "lengths of time such as 250ms, 5s, 30m or 2h";
   if (key.max == 0) return "";
   const auto end = [&](double value) {
     return key.meaning == Meaning::bytes || value >= 1e4

@@ -49,7 +49,8 @@ App::App(const Config& config, Log& log, DataFolder folder)
       folder_(std::move(folder)),
       files_(make_system_files()),
       http_client_(make_http_client()),
-      metrics_(make_metrics()) {}
+      metrics_(make_metrics()),
+      outside_client_(make_http_client({.may_connect = public_or(private_networks(config))})) {}
 
 App::~App() { stop(); }
 
@@ -69,6 +70,12 @@ Result<> App::build() {
     store_->queue().set_weight(company.id, company.weight);
   }
 
+  subscriptions_ =
+      std::make_unique<Subscriptions>(*registry_, clock_, random_, subscription_options(config_));
+  SAMTALE_TRY_VOID(subscriptions_->load());
+  webhook_sender_ = std::make_unique<WebhookSender>(*outside_client_, clock_, random_,
+                                                    webhook_sender_options(config_));
+  SAMTALE_TRY_VOID(build_analyses());
   SAMTALE_TRY(embedder_, make_embedder(config_, *http_client_, clock_, random_, log_));
   indexes_ = std::make_unique<IndexSet>(embedder_.embedder->model_id(),
                                         embedder_.embedder->dimension(), index_options(config_));
@@ -81,6 +88,21 @@ Result<> App::build() {
   return {};
 }
 
+Result<> App::build_analyses() {
+  catalog_ = std::make_unique<AnalyzerCatalog>(*registry_, clock_, analysis_settings(config_));
+  SAMTALE_TRY_VOID(catalog_->load());
+  if (!config_.lm.url.empty()) {
+    SAMTALE_TRY(language_models_, LanguageModels::make(config_, *http_client_, *store_, *catalog_,
+                                                       *metrics_, clock_, random_));
+  }
+  BackfillOptions options;
+  options.prices = token_prices(config_.lm);
+  backfills_ = std::make_unique<Backfills>(
+      *store_, store_->queue(), *catalog_,
+      language_models_ ? &language_models_->analyst() : nullptr, clock_, random_, options);
+  return {};
+}
+
 void App::make_routes() {
   ApiParts parts{.tenants = *tenants_,
                  .receiver = *receiver_,
@@ -88,14 +110,23 @@ void App::make_routes() {
                  .queue = store_->queue(),
                  .searcher = *searcher_,
                  .indexes = *indexes_,
+                 .analyzers = *catalog_,
+                 .backfills = *backfills_,
+                 .subscriptions = *subscriptions_,
+                 .webhook_sender = *webhook_sender_,
                  .metrics = *metrics_,
                  .clock = clock_,
                  .random = random_,
                  .log = log_,
                  .not_ready = [this] { return not_ready(); },
                  .embedder_ready = embedder_.is_ready,
+                 .has_language_model = language_models_ != nullptr,
                  .replay = [this](std::optional<WallTime> from,
-                                  std::optional<WallTime> to) { return replay(from, to); }};
+                                  std::optional<WallTime> to) { return replay(from, to); },
+                 .forget =
+                     [this](CompanyId company) {
+                       if (language_models_) language_models_->scheduler().forget(company);
+                     }};
   auto options = api_options(config_);
   options.version = kVersion;
   options.assets = dashboard_assets();
@@ -158,10 +189,13 @@ Result<> App::start() {
     start_worker(
         "index", [it = followers_[i].get()] { return it->step(); }, options);
   }
+  const auto wants_analysis_now = [this](CompanyId company, const Conversation& conversation) {
+    return wants_analysis(*catalog_, company, conversation);
+  };
   // Two of each: while one waits for the disk, the other computes.
   for (int i = 0; i < 2; ++i) {
-    chunk_workers_.push_back(
-        std::make_unique<ChunkWorker>(queue, *store_, *policy, random_, options));
+    chunk_workers_.push_back(std::make_unique<ChunkWorker>(queue, *store_, *policy, random_,
+                                                           options, wants_analysis_now));
     start_worker(
         "chunk", [it = chunk_workers_.back().get()] { return it->step(); }, options);
     embed_workers_.push_back(std::make_unique<EmbedWorker>(
@@ -171,10 +205,8 @@ Result<> App::start() {
   }
   auto slow = options;
   slow.idle_pause = std::chrono::milliseconds(200);
-  const auto words = [this](CompanyId company) { return indexes_->find(company); };
-  analyze_worker_ = std::make_unique<AnalyzeWorker>(queue, *store_, words, clock_, random_, slow);
-  start_worker(
-      "analyze", [it = analyze_worker_.get()] { return it->step(); }, slow);
+  start_notifying(slow);
+  SAMTALE_TRY_VOID(start_analyses(slow));
   idle_worker_ = std::make_unique<IdleWorker>(queue, *store_, random_, slow);
   start_worker(
       "idle", [it = idle_worker_.get()] { return it->step(); }, slow);
@@ -208,10 +240,67 @@ Result<> App::start() {
   return {};
 }
 
+void App::start_notifying(const WorkerOptions& options) {
+  auto& queue = store_->queue();
+  notify_worker_ =
+      std::make_unique<NotifyWorker>(queue, *store_, *subscriptions_, random_, options);
+  start_worker(
+      "notify", [it = notify_worker_.get()] { return it->step(); }, options);
+  deliver_worker_ =
+      std::make_unique<DeliverWorker>(queue, *store_, *subscriptions_, *webhook_sender_, *metrics_,
+                                      clock_, random_, log_, deliver_options(config_));
+  for (std::size_t i = 0; i < config_.notify.threads; ++i) {
+    start_worker(
+        "deliver", [it = deliver_worker_.get()] { return it->step(); }, options);
+  }
+}
+
+Result<> App::start_analyses(const WorkerOptions& options) {
+  const AnalyzeParts parts{
+      .queue = store_->queue(),
+      .store = *store_,
+      .catalog = *catalog_,
+      .clock = clock_,
+      .random = random_,
+      .metrics = *metrics_,
+      .wants_news = [this](CompanyId company) { return subscriptions_->has_active(company); }};
+  const auto words = [this](CompanyId company) { return indexes_->find(company); };
+  analyze_worker_ =
+      std::make_unique<AnalyzeWorker>(parts, words, language_models_ != nullptr, options);
+  start_worker(
+      "analyze", [it = analyze_worker_.get()] { return it->step(); }, options);
+  start_worker(
+      "backfill", [it = backfills_.get()] { return it->step(); }, options);
+  if (!language_models_) return {};
+
+  start_worker(
+      "budget", [this] { return language_models_->budget().step(); }, options);
+  auto lm_options = lm_worker_options(config_);
+  SAMTALE_TRY(lm_options.mask_secret,
+              read_or_make_secret(*files_, random_, folder_.path(), "mask.key"));
+  const auto start = [&](std::string_view kind, std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) {
+      lm_workers_.push_back(
+          std::make_unique<LmWorker>(parts, language_models_->analyst(), kind, lm_options));
+      workers_.emplace_back([this, kind, it = lm_workers_.back().get(),
+                             options = lm_options.worker](const std::stop_token& stop) {
+        become_background_thread();
+        run_worker(
+            std::string(kind), [&] { return it->step(stop); }, options, clock_, log_, stop);
+      });
+    }
+  };
+  start(kLmJob, config_.analyze.workers);
+  start(kLmCriticalJob, config_.analyze.critical_workers);
+  return {};
+}
+
 void App::stop() {
   is_stopping_ = true;
   for (auto& worker : workers_) worker.request_stop();
+  if (deliver_worker_) deliver_worker_->stop();  // Receivers may take their time.
   workers_.clear();
+  deliver_worker_ = {};  // Puts back what it holds.
   embedder_watch_ = {};
   // Last, so that everything that was accepted meanwhile is committed and answered.
   committer_.request_stop();

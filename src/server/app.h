@@ -11,6 +11,8 @@
 #include <vector>
 
 #include "accept/accept_log.h"
+#include "analyze/backfill.h"
+#include "analyze/catalog.h"
 #include "analyze/worker.h"
 #include "api/api.h"
 #include "base/result.h"
@@ -21,8 +23,12 @@
 #include "ingest/receiver.h"
 #include "ingest/workers.h"
 #include "metrics/metrics.h"
+#include "notify/subscriptions.h"
+#include "notify/webhook_sender.h"
+#include "notify/worker.h"
 #include "search/index_set.h"
 #include "search/search.h"
+#include "server/language_model.h"
 #include "sqlite/data_folder.h"
 #include "store/sqlite_registry.h"
 #include "store/sqlite_store.h"
@@ -76,7 +82,10 @@ class App {
   Result<> build();
   void make_routes();
   void export_metrics();
+  Result<> build_analyses();
   void start_worker(std::string name, Step step, WorkerOptions options);
+  void start_notifying(const WorkerOptions& options);
+  Result<> start_analyses(const WorkerOptions& options);
   [[nodiscard]] std::string not_ready() const;
   Result<> housekeep();
   Result<std::size_t> replay(std::optional<WallTime> from, std::optional<WallTime> to);
@@ -93,6 +102,15 @@ class App {
   std::unique_ptr<Tenants> tenants_;
   std::unique_ptr<AcceptLog> accept_log_;
   std::unique_ptr<SqliteStore> store_;
+  std::unique_ptr<AnalyzerCatalog> catalog_;
+  std::unique_ptr<LanguageModels> language_models_;  // Null: analyses are extractive.
+  std::unique_ptr<Backfills> backfills_;
+  // Connects to public addresses only, and to networks that the operator has named.
+  const std::unique_ptr<HttpClient> outside_client_;
+  std::unique_ptr<Subscriptions> subscriptions_;
+  std::unique_ptr<WebhookSender> webhook_sender_;
+  std::unique_ptr<NotifyWorker> notify_worker_;
+  std::unique_ptr<DeliverWorker> deliver_worker_;
   std::unique_ptr<Receiver> receiver_;
   MadeEmbedder embedder_;
   std::unique_ptr<IndexSet> indexes_;
@@ -102,6 +120,7 @@ class App {
   std::vector<std::unique_ptr<ChunkWorker>> chunk_workers_;
   std::vector<std::unique_ptr<EmbedWorker>> embed_workers_;
   std::unique_ptr<AnalyzeWorker> analyze_worker_;
+  std::vector<std::unique_ptr<LmWorker>> lm_workers_;
   std::unique_ptr<IdleWorker> idle_worker_;
   std::unique_ptr<EraseWorker> erase_worker_;
   std::vector<http::Route> routes_;

@@ -1,7 +1,9 @@
 #include "server/options.h"
 
 #include <algorithm>
+#include <cmath>
 #include <fstream>
+#include <optional>
 
 namespace samtale {
 namespace {
@@ -21,12 +23,13 @@ std::string public_url(const Config& config) {
 }
 
 // The first line of the file; the configuration has checked that nobody else can read it.
-Result<std::string> read_key(const std::string& path) {
+Result<std::string> read_key(std::string_view key_name, const std::string& path) {
   if (path.empty()) return std::string();
   std::ifstream file(path);
   std::string key;
   if (!std::getline(file, key)) {
-    return fail(ErrorCode::invalid_argument, "embed.api_key_file: " + path + " has no first line");
+    return fail(ErrorCode::invalid_argument,
+                std::string(key_name) + ": " + path + " has no first line");
   }
   return key;
 }
@@ -134,7 +137,7 @@ Result<OpenAiEmbedderOptions> embedding_server_options(const Config& config) {
   const auto& embed = config.embed;
   OpenAiEmbedderOptions options;
   options.url = embed.url;
-  SAMTALE_TRY(options.key, read_key(embed.api_key_file));
+  SAMTALE_TRY(options.key, read_key("embed.api_key_file", embed.api_key_file));
   options.model = embed.model;
   options.dimension = embed.dimension;
   options.batch_max = embed.batch_max;
@@ -149,6 +152,100 @@ Result<ManagedEmbedderOptions> managed_embedder_options(const Config& config) {
   options.command = config.embed.command;
   SAMTALE_TRY(options.server, embedding_server_options(config));
   options.log_path = config.data_dir + "/embedder.log";
+  return options;
+}
+
+Result<OpenAiChatOptions> chat_options(std::string_view section, const LmConfig& config) {
+  OpenAiChatOptions options;
+  options.url = config.url;
+  SAMTALE_TRY(options.key, read_key(std::string(section) + ".api_key_file", config.api_key_file));
+  options.model = config.model;
+  options.structured = config.structured;
+  options.stream = config.stream;
+  options.max_tokens_field = config.max_tokens_field;
+  options.send_temperature = config.send_temperature;
+  return options;
+}
+
+GateOptions gate_options(const LmConfig& config) {
+  GateOptions options;
+  options.requests_per_minute = static_cast<std::int64_t>(config.requests_per_minute);
+  options.tokens_per_minute = static_cast<std::int64_t>(config.tokens_per_minute);
+  options.concurrency_max = config.concurrency_max;
+  options.concurrency_start = std::min(options.concurrency_start, config.concurrency_max);
+  return options;
+}
+
+TokenPrices token_prices(const LmConfig& config) {
+  return {.input = config.input_usd,
+          .cached_input = config.cached_input_usd,
+          .output = config.output_usd};
+}
+
+LmAnalystOptions analyst_options(const Config& config) {
+  LmAnalystOptions options;
+  options.segment_tokens = static_cast<std::int64_t>(config.analyze.segment_tokens);
+  options.whole_tokens_max = static_cast<std::int64_t>(config.analyze.whole_tokens_max);
+  return options;
+}
+
+LmWorkerOptions lm_worker_options(const Config& config) {
+  LmWorkerOptions options;
+  options.worker.retry = worker_options(config).retry;
+  return options;
+}
+
+AnalysisSettings analysis_settings(const Config& config) {
+  constexpr double kMicro = 1e6;
+  const auto& analyze = config.analyze;
+  const auto tokens = [](std::size_t most) {
+    return most == 0 ? std::nullopt : std::optional(static_cast<std::int64_t>(most));
+  };
+  const auto micro_usd = [](double usd) {
+    return usd == 0 ? std::nullopt : std::optional(std::llround(usd * kMicro));
+  };
+  AnalysisSettings settings;
+  settings.budget.tokens_per_day = tokens(analyze.tokens_per_day);
+  settings.budget.tokens_per_month = tokens(analyze.tokens_per_month);
+  settings.budget.micro_usd_per_day = micro_usd(analyze.usd_per_day);
+  settings.budget.micro_usd_per_month = micro_usd(analyze.usd_per_month);
+  settings.mask_pii = analyze.mask_pii;
+  return settings;
+}
+
+std::vector<Network> private_networks(const Config& config) {
+  std::vector<Network> networks;
+  for (const auto& text : config.notify.allow_private) {
+    if (const auto network = parse_network(text)) networks.push_back(*network);
+  }
+  return networks;
+}
+
+SubscriptionOptions subscription_options(const Config& config) {
+  SubscriptionOptions options;
+  options.per_company_max = static_cast<int>(config.limits.subscriptions_max);
+  options.allow_http = config.notify.allow_http;
+  for (const auto& text : config.notify.ports) {
+    options.ports.push_back(static_cast<std::uint16_t>(std::stoul(text)));
+  }
+  options.may_connect = public_or(private_networks(config));
+  return options;
+}
+
+WebhookSenderOptions webhook_sender_options(const Config& config) {
+  WebhookSenderOptions options;
+  options.timeout = config.notify.timeout;
+  options.ping_timeout = std::min(options.ping_timeout, config.notify.timeout);
+  return options;
+}
+
+DeliverOptions deliver_options(const Config& config) {
+  DeliverOptions options;
+  options.threads = config.notify.threads;
+  options.retry_schedule.clear();
+  for (const auto& text : config.notify.retry_schedule) {
+    options.retry_schedule.push_back(parse_length_of_time(text).value_or(Duration{}));
+  }
   return options;
 }
 

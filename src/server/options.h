@@ -3,8 +3,12 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "accept/accept_log.h"
+#include "analyze/catalog.h"
+#include "analyze/worker.h"
 #include "api/api.h"
 #include "base/result.h"
 #include "config/config.h"
@@ -13,6 +17,12 @@
 #include "http/server.h"
 #include "index/company_index.h"
 #include "ingest/workers.h"
+#include "lm/gate.h"
+#include "lm/openai_chat.h"
+#include "notify/public_address.h"
+#include "notify/subscriptions.h"
+#include "notify/webhook_sender.h"
+#include "notify/worker.h"
 #include "search/search.h"
 #include "store/sqlite_store.h"
 #include "sys/log.h"
@@ -34,6 +44,23 @@ namespace samtale {
 // Reads the file with the server's key. Errors: invalid_argument.
 [[nodiscard]] Result<OpenAiEmbedderOptions> embedding_server_options(const Config& config);
 [[nodiscard]] Result<ManagedEmbedderOptions> managed_embedder_options(const Config& config);
+
+// `section` is the configuration's name of it. Reads the file with the server's key. Errors:
+// invalid_argument.
+[[nodiscard]] Result<OpenAiChatOptions> chat_options(std::string_view section,
+                                                     const LmConfig& config);
+[[nodiscard]] GateOptions gate_options(const LmConfig& config);
+[[nodiscard]] TokenPrices token_prices(const LmConfig& config);
+[[nodiscard]] LmAnalystOptions analyst_options(const Config& config);
+// Without the secret of the masks.
+[[nodiscard]] LmWorkerOptions lm_worker_options(const Config& config);
+[[nodiscard]] AnalysisSettings analysis_settings(const Config& config);
+
+[[nodiscard]] SubscriptionOptions subscription_options(const Config& config);
+// Networks beside the public Internet that webhooks may be sent to.
+[[nodiscard]] std::vector<Network> private_networks(const Config& config);
+[[nodiscard]] WebhookSenderOptions webhook_sender_options(const Config& config);
+[[nodiscard]] DeliverOptions deliver_options(const Config& config);
 
 // Where the server can be reached: "http://127.0.0.1:8080". `port` is the one it listens on.
 [[nodiscard]] std::string server_url(const Config& config, std::uint16_t port);

@@ -3,7 +3,9 @@
 //         there anyway and once with another, and compared.
 #include "server/options.h"
 
+#include <arpa/inet.h>
 #include <gmock/gmock.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 
 #include <filesystem>
@@ -100,12 +102,68 @@ void add_search(const Config& config, Texts& all) {
   all["embed.input_type"] = text(embedder->input_type);
 }
 
+void add_language_model(const std::string& section, const LmConfig& config, Texts& all) {
+  const auto chat = chat_options(section, config);
+  ASSERT_TRUE(chat);
+  all[section + ".url"] = chat->url;
+  all[section + ".key"] = chat->key;
+  all[section + ".model"] = chat->model;
+  all[section + ".structured"] = chat->structured;
+  all[section + ".max_tokens_field"] = chat->max_tokens_field;
+  all[section + ".stream"] = text(chat->stream);
+  all[section + ".send_temperature"] = text(chat->send_temperature);
+  const auto gate = gate_options(config);
+  all[section + ".requests_per_minute"] = text(gate.requests_per_minute);
+  all[section + ".tokens_per_minute"] = text(gate.tokens_per_minute);
+  all[section + ".concurrency_start"] = text(gate.concurrency_start);
+  all[section + ".concurrency_max"] = text(gate.concurrency_max);
+  const auto prices = token_prices(config);
+  all[section + ".input"] = text(prices.input);
+  all[section + ".cached_input"] = text(prices.cached_input);
+  all[section + ".output"] = text(prices.output);
+}
+
+void add_analyses(const Config& config, Texts& all) {
+  add_language_model("lm", config.lm, all);
+  add_language_model("lm_fallback", config.lm_fallback, all);
+  const auto analyst = analyst_options(config);
+  all["analyst.segment_tokens"] = text(analyst.segment_tokens);
+  all["analyst.whole_tokens_max"] = text(analyst.whole_tokens_max);
+  const auto lm_worker = lm_worker_options(config);
+  all["lm_worker.attempts"] = text(lm_worker.worker.retry.attempts);
+  all["lm_worker.base"] = text(lm_worker.worker.retry.base);
+  all["lm_worker.longest"] = text(lm_worker.worker.retry.longest);
+  all["settings"] = json::dump(to_json(analysis_settings(config)));
+}
+
+void add_notify(const Config& config, Texts& all) {
+  const auto subscriptions = subscription_options(config);
+  all["subscription.per_company_max"] = text(subscriptions.per_company_max);
+  all["subscription.allow_http"] = text(subscriptions.allow_http);
+  all["subscription.ports"] = testing::PrintToString(subscriptions.ports);
+  sockaddr_in inside{};
+  inside.sin_family = AF_INET;
+  inside.sin_addr.s_addr = htonl(0x0A010203);
+  all["subscription.may_connect"] =
+      text(subscriptions.may_connect(reinterpret_cast<const sockaddr&>(inside)));
+  all["notify.networks"] = text(private_networks(config).size());
+  const auto sender = webhook_sender_options(config);
+  all["webhook_sender.timeout"] = text(sender.timeout);
+  all["webhook_sender.ping_timeout"] = text(sender.ping_timeout);
+  const auto deliver = deliver_options(config);
+  all["deliver.threads"] = text(deliver.threads);
+  for (const auto pause : deliver.retry_schedule)
+    all["deliver.retry_schedule"] += text(pause) + ",";
+}
+
 // Every option that the configuration reaches, by name.
 Texts all_options(const Config& config) {
   Texts all;
   add_server(config, all);
   add_storage(config, all);
   add_search(config, all);
+  add_analyses(config, all);
+  add_notify(config, all);
   return all;
 }
 
@@ -125,6 +183,12 @@ const Texts kManaged = {{"embed.kind", R"("managed")"},
                         {"embed.model", R"("m")"},
                         {"embed.dimension", "8"},
                         {"embed.command", R"(["one", "{port}"])"}};
+
+const Texts kLm = {{"lm.url", R"("https://one.test/v1")"}, {"lm.model", R"("m")"}};
+const Texts kLmFallback = {{"lm.url", R"("https://one.test/v1")"},
+                           {"lm.model", R"("m")"},
+                           {"lm_fallback.url", R"("https://one.test/v1")"},
+                           {"lm_fallback.model", R"("m")"}};
 
 std::vector<Row> rows(const std::string& key_file) {
   return {
@@ -154,9 +218,9 @@ std::vector<Row> rows(const std::string& key_file) {
       {"accept.group_wait_ms_max", "2", {"accept.group_wait_max"}},
       {"accept.archive_bytes_max", R"("64 MiB")", {"accept.log_bytes_max"}},
       {"queue.jobs_max_per_company", "2", {"queue.jobs_per_company_max"}},
-      {"queue.retry_attempts", "2", {"worker.attempts"}},
-      {"queue.retry_base_ms", "2", {"worker.base"}},
-      {"queue.retry_longest_ms", "2000", {"worker.longest"}},
+      {"queue.retry_attempts", "2", {"worker.attempts", "lm_worker.attempts"}},
+      {"queue.retry_base_ms", "2", {"worker.base", "lm_worker.base"}},
+      {"queue.retry_longest_ms", "2000", {"worker.longest", "lm_worker.longest"}},
       {"embed.url", R"("https://two.test/v1")", {"embed.url"}, kOpenAi},
       {"embed.model", R"("n")", {"embed.model"}, kOpenAi},
       {"embed.api_key_file", '"' + key_file + '"', {"embed.key"}, kOpenAi},
@@ -166,22 +230,72 @@ std::vector<Row> rows(const std::string& key_file) {
       {"embed.passage_prefix", R"("passage: ")", {"embed.passage_prefix"}, kOpenAi},
       {"embed.input_type", "true", {"embed.input_type"}, kOpenAi},
       {"embed.command", R"(["two", "{port}"])", {"managed.command"}, kManaged},
+      {"lm.url", R"("https://two.test/v1")", {"lm.url"}, kLm},
+      {"lm.model", R"("n")", {"lm.model"}, kLm},
+      {"lm.api_key_file", '"' + key_file + '"', {"lm.key"}, kLm},
+      {"lm.structured", R"("none")", {"lm.structured"}, kLm},
+      {"lm.max_tokens_field", R"("max_completion_tokens")", {"lm.max_tokens_field"}, kLm},
+      {"lm.stream", "true", {"lm.stream"}, kLm},
+      {"lm.send_temperature", "false", {"lm.send_temperature"}, kLm},
+      {"lm.requests_per_minute", "2", {"lm.requests_per_minute"}, kLm},
+      {"lm.tokens_per_minute", "2", {"lm.tokens_per_minute"}, kLm},
+      {"lm.concurrency_max", "2", {"lm.concurrency_max", "lm.concurrency_start"}, kLm},
+      {"lm.input_usd", "2", {"lm.input"}, kLm},
+      {"lm.cached_input_usd", "2", {"lm.cached_input"}, kLm},
+      {"lm.output_usd", "2", {"lm.output"}, kLm},
+      {"lm_fallback.url", R"("https://two.test/v1")", {"lm_fallback.url"}, kLmFallback},
+      {"lm_fallback.model", R"("n")", {"lm_fallback.model"}, kLmFallback},
+      {"lm_fallback.api_key_file", '"' + key_file + '"', {"lm_fallback.key"}, kLmFallback},
+      {"lm_fallback.structured", R"("none")", {"lm_fallback.structured"}, kLmFallback},
+      {"lm_fallback.max_tokens_field",
+       R"("max_completion_tokens")",
+       {"lm_fallback.max_tokens_field"},
+       kLmFallback},
+      {"lm_fallback.stream", "true", {"lm_fallback.stream"}, kLmFallback},
+      {"lm_fallback.send_temperature", "false", {"lm_fallback.send_temperature"}, kLmFallback},
+      {"lm_fallback.requests_per_minute", "2", {"lm_fallback.requests_per_minute"}, kLmFallback},
+      {"lm_fallback.tokens_per_minute", "2", {"lm_fallback.tokens_per_minute"}, kLmFallback},
+      {"lm_fallback.concurrency_max",
+       "2",
+       {"lm_fallback.concurrency_max", "lm_fallback.concurrency_start"},
+       kLmFallback},
+      {"lm_fallback.input_usd", "2", {"lm_fallback.input"}, kLmFallback},
+      {"lm_fallback.cached_input_usd", "2", {"lm_fallback.cached_input"}, kLmFallback},
+      {"lm_fallback.output_usd", "2", {"lm_fallback.output"}, kLmFallback},
+      {"analyze.segment_tokens", "500", {"analyst.segment_tokens"}},
+      {"analyze.whole_tokens_max", "600", {"analyst.whole_tokens_max"}},
+      {"analyze.mask_pii", "true", {"settings"}},
+      {"analyze.tokens_per_day", "2", {"settings"}},
+      {"analyze.tokens_per_month", "2", {"settings"}},
+      {"analyze.usd_per_day", "2", {"settings"}},
+      {"analyze.usd_per_month", "2", {"settings"}},
       {"search.hybrid_weight", "0.25", {"search.vector_share"}},
       {"search.candidates", "20", {"search.candidates"}},
       {"search.graph_from", "7", {"index.graph_from"}},
       {"search.recall_target", "0.9", {"index.recall_target"}},
+      {"notify.threads", "2", {"deliver.threads"}},
+      {"notify.timeout_ms", "4000", {"webhook_sender.timeout", "webhook_sender.ping_timeout"}},
+      {"notify.retry_schedule", R"(["250ms", "5s"])", {"deliver.retry_schedule"}},
+      {"notify.allow_http", "true", {"subscription.allow_http"}},
+      {"notify.ports", R"(["8443"])", {"subscription.ports"}},
+      {"notify.allow_private",
+       R"(["10.1.0.0/16"])",
+       {"notify.networks", "subscription.may_connect"}},
       {"limits.events_per_second", "2", {"tenant.events_per_second"}},
       {"limits.burst_seconds", "3", {"tenant.burst_seconds"}},
       {"limits.failures_max", "2", {"tenant.failures_max"}},
       {"limits.keys_max", "2", {"tenant.keys_max"}},
       {"limits.endpoints_max", "2", {"tenant.endpoints_max"}},
+      {"limits.subscriptions_max", "2", {"subscription.per_company_max"}},
       {"log.level", R"("warn")", {"log.level"}},
       {"log.format", R"("json")", {"log.json"}},
   };
 }
 
 // These go to where they are used without an options struct: embedder_test.cc and app.cc have them.
-const std::set<std::string> kUsedAsTheyAre = {"embed.kind", "embed.timeout_ms", "chunk.policy"};
+const std::set<std::string> kUsedAsTheyAre = {
+    "embed.kind",      "embed.timeout_ms",         "chunk.policy",
+    "analyze.workers", "analyze.critical_workers", "analyze.request_timeout_ms"};
 
 Config read(const Texts& values) {
   std::string toml;
@@ -228,6 +342,10 @@ TEST_F(OptionsTest, a_key_changes_the_options_it_names_and_no_others) {
     }
     EXPECT_EQ(changed, row.changes) << row.key;
   }
+}
+
+TEST_F(OptionsTest, the_schedule_of_retries_is_the_recommended_one_unless_set) {
+  EXPECT_EQ(deliver_options(Config()).retry_schedule, DeliverOptions().retry_schedule);
 }
 
 TEST_F(OptionsTest, levels_of_the_log_are_those_of_their_names) {
