@@ -77,7 +77,8 @@ export class Server {
   async request(key, method, path, body) {
     const headers = { Authorization: `Bearer ${key}`, "Content-Type": "application/json" };
     const response = await fetch(this.url + path, { method, headers, body: body && JSON.stringify(body) });
-    return { status: response.status, body: await response.json() };
+    const text = await response.text();
+    return { status: response.status, body: text === "" ? null : JSON.parse(text) };
   }
 
   // Sends a conversation and waits until a search by words finds `word` in it. Its id.

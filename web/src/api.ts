@@ -1,5 +1,18 @@
 // The HTTP API as the dashboard uses it (docs/http-api.md). The key goes into one header and nowhere
 // else. Fields that the server leaves out when empty are optional here.
+import type {
+  Analysis,
+  AnalysisSettings,
+  Analyzer,
+  AnalyzerWithVersions,
+  Backfill,
+  BackfillAction,
+  BackfillFilter,
+  Definition,
+  Estimate,
+  Override,
+  Usage,
+} from "./analysis_types";
 
 export interface WhoAmI {
   company: string;
@@ -79,35 +92,6 @@ export interface Party {
   role?: string;
   address?: string;
 }
-
-// What somebody said, in the turn it was said in (from 0).
-export interface Evidence {
-  turn: number;
-  quote: string;
-}
-
-export interface Summary {
-  title: string;
-  sentences: Evidence[];
-}
-
-export interface Sentiment {
-  label: string;
-  score: number;
-  sides: Array<{ role: string; label: string; score: number }>;
-  course: Array<{ first_turn: number; last_turn: number; score: number | null }>;
-  evidence: Evidence[];
-}
-
-export interface Topics {
-  topics: Array<{ name: string; score: number; evidence: Evidence[] }>;
-}
-
-export type Analysis = { method: string; revision: number; created_at: string } & (
-  | { analyzer: "summary"; result: Summary }
-  | { analyzer: "sentiment"; result: Sentiment }
-  | { analyzer: "topics"; result: Topics }
-);
 
 export interface TrendBucket {
   from: string; // A day: "2026-11-23".
@@ -210,6 +194,10 @@ async function readError(response: Response): Promise<ApiError> {
   }
 }
 
+const analyzerPath = (name: string): string => `/v1/analyzers/${encodeURIComponent(name)}`;
+const overridePath = (conversation: string, analyzer: string): string =>
+  `/v1/conversations/${encodeURIComponent(conversation)}/analyses/${encodeURIComponent(analyzer)}/override`;
+
 export class Client {
   // `onRefused` is told when the server no longer takes the key.
   constructor(
@@ -239,6 +227,65 @@ export class Client {
     return this.json("GET", `/v1/analyses/trends?${parameters}`, { signal });
   }
 
+  async analyzers(signal: AbortSignal): Promise<Analyzer[]> {
+    return (await this.json<{ analyzers: Analyzer[] }>("GET", "/v1/analyzers", { signal })).analyzers;
+  }
+
+  analyzer(name: string, signal: AbortSignal): Promise<AnalyzerWithVersions> {
+    return this.json("GET", analyzerPath(name), { signal });
+  }
+
+  putAnalyzer(name: string, body: Definition): Promise<Analyzer> {
+    return this.json("PUT", analyzerPath(name), { body });
+  }
+
+  async deleteAnalyzer(name: string): Promise<void> {
+    await this.send("DELETE", analyzerPath(name));
+  }
+
+  analysisSettings(signal: AbortSignal): Promise<AnalysisSettings> {
+    return this.json("GET", "/v1/analyses/settings", { signal });
+  }
+
+  putAnalysisSettings(body: AnalysisSettings): Promise<AnalysisSettings> {
+    return this.json("PUT", "/v1/analyses/settings", { body });
+  }
+
+  usage(from: string, to: string, signal: AbortSignal): Promise<Usage> {
+    return this.json("GET", `/v1/analyses/usage?${new URLSearchParams({ from, to })}`, { signal });
+  }
+
+  async estimateBackfill(filter: BackfillFilter, signal: AbortSignal): Promise<Estimate> {
+    const body = { ...filter, estimate_only: true };
+    return (await this.json<{ estimate: Estimate }>("POST", "/v1/backfills", { body, signal })).estimate;
+  }
+
+  startBackfill(filter: BackfillFilter): Promise<Backfill> {
+    return this.json("POST", "/v1/backfills", { body: filter });
+  }
+
+  async backfills(signal: AbortSignal): Promise<Backfill[]> {
+    return (await this.json<{ backfills: Backfill[] }>("GET", "/v1/backfills", { signal })).backfills;
+  }
+
+  changeBackfill(id: string, action: BackfillAction): Promise<Backfill> {
+    return this.json("POST", `/v1/backfills/${encodeURIComponent(id)}/${action}`);
+  }
+
+  // All that are active if `analyzers` is empty.
+  analyse(conversation: string, analyzers: string[]): Promise<{ queued: string[] }> {
+    const body = analyzers.length > 0 ? { analyzers } : {};
+    return this.json("POST", `/v1/conversations/${encodeURIComponent(conversation)}/analyses`, { body });
+  }
+
+  putOverride(conversation: string, analyzer: string, body: { result: unknown; note?: string }): Promise<Override> {
+    return this.json("PUT", overridePath(conversation, analyzer), { body });
+  }
+
+  async deleteOverride(conversation: string, analyzer: string): Promise<void> {
+    await this.send("DELETE", overridePath(conversation, analyzer));
+  }
+
   async export(id: string, form: "json" | "vcon"): Promise<Blob> {
     const path = `/v1/conversations/${encodeURIComponent(id)}${form === "vcon" ? "?format=vcon" : ""}`;
     return (await this.send("GET", path)).blob();
@@ -252,8 +299,8 @@ export class Client {
     return this.json("GET", "/v1/status", { signal });
   }
 
-  deadLetters(cursor: string, signal: AbortSignal): Promise<DeadLetterPage> {
-    const parameters = new URLSearchParams({ limit: "50" });
+  deadLetters(cursor: string, signal: AbortSignal, limit = 50): Promise<DeadLetterPage> {
+    const parameters = new URLSearchParams({ limit: String(limit) });
     if (cursor !== "") parameters.set("cursor", cursor);
     return this.json("GET", `/v1/dead-letters?${parameters}`, { signal });
   }

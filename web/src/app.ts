@@ -7,6 +7,8 @@ import { forgetKey, rememberedKey, type Session, signIn } from "./session";
 import { makeShell, type Shell, showKeys } from "./shell";
 import { applyTheme } from "./theme";
 import type { Context, View } from "./view";
+import { analyzerView } from "./views/analyzer";
+import { analyzersView } from "./views/analyzers";
 import { browseView } from "./views/browse";
 import { conversationView } from "./views/conversation";
 import { deadLettersView } from "./views/dead_letters";
@@ -32,7 +34,11 @@ function makeView(route: Route, given: Context): View {
     case "browse":
       return browseView(given, route);
     case "trends":
-      return trendsView(given);
+      return trendsView(given, route);
+    case "analyzers":
+      return analyzersView(given, route);
+    case "analyzer":
+      return analyzerView(given, route);
     case "live":
       return liveView(given);
     case "dead-letters":

@@ -1,10 +1,10 @@
 // The address after "#": which page, and what it shows. Never the key.
 
-export type PageName = "search" | "conversation" | "browse" | "trends" | "live" | "dead-letters";
+export type PageName = "search" | "conversation" | "browse" | "trends" | "analyzers" | "analyzer" | "live" | "dead-letters";
 
 export interface Route {
   page: PageName;
-  id: string; // Of the conversation; else empty.
+  id: string; // Of the conversation, or the analyzer's name; else empty.
   parameters: URLSearchParams;
 }
 
@@ -24,6 +24,10 @@ export function parseRoute(hash: string): Route {
     return { page: "conversation", id: decoded(second), parameters };
   }
   if (first === "conversations") return { page: "browse", id: "", parameters };
+  if (first === "analyzers" && (second !== "" || parameters.has("new"))) {
+    return { page: "analyzer", id: decoded(second), parameters };
+  }
+  if (first === "analyzers") return { page: "analyzers", id: "", parameters };
   if (first === "trends" || first === "live" || first === "dead-letters") return { page: first, id: "", parameters };
   return { page: "search", id: "", parameters };
 }
@@ -40,3 +44,17 @@ export const browseHref = (parameters: URLSearchParams): string =>
 
 export const conversationHref = (id: string, parameters = new URLSearchParams()): string =>
   withQuery(`#/conversations/${encodeURIComponent(id)}`, parameters);
+
+export const trendsHref = (parameters: URLSearchParams): string => withQuery("#/trends", parameters);
+
+export const analyzersHref = (tab: string): string =>
+  withQuery("#/analyzers", new URLSearchParams(tab === "" ? {} : { tab }));
+
+export const analyzerHref = (name: string): string => `#/analyzers/${encodeURIComponent(name)}`;
+
+// The search for conversations that were given this label. Commas part several values of a text filter.
+export function labelHref(analyzer: string, label: string): string {
+  const filter = analyzer === "sentiment" ? "sentiment" : analyzer === "topics" ? "topic" : "";
+  const isPlain = filter !== "" && !label.includes(",");
+  return searchHref(new URLSearchParams(isPlain ? { [filter]: label } : { label: `${analyzer}:${label}` }));
+}

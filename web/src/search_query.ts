@@ -23,7 +23,14 @@ export interface SearchQuery {
   to: string;
   filters: Record<TextFilter, string>;
   metadata: string[]; // "key=value"
+  labels: string[]; // "intent:cancel order", of any analyzer
+  scores: string[]; // "quality:0.5..1", either end may be missing
 }
+
+const kLabel = /^([a-z][a-z0-9_]{0,39}):(.+)$/s;
+const kScore = /^([a-z][a-z0-9_]{0,39}):(-?\d+(?:\.\d+)?)?\.\.(-?\d+(?:\.\d+)?)?$/;
+
+export const isScore = (text: string): boolean => kScore.test(text) && !text.endsWith(":..");
 
 export const kDay = /^\d{4}-\d{2}-\d{2}$/;
 
@@ -53,6 +60,8 @@ export function parseSearch(parameters: URLSearchParams): SearchQuery {
       topic: text("topic"),
     },
     metadata: parameters.getAll("metadata").filter((pair) => pair.indexOf("=") > 0),
+    labels: parameters.getAll("label").filter((text) => kLabel.test(text)),
+    scores: parameters.getAll("score").filter(isScore),
   };
 }
 
@@ -71,6 +80,8 @@ export function searchParameters(query: SearchQuery): URLSearchParams {
   }
   for (const name of kTextFilters) set(name, query.filters[name]);
   for (const pair of query.metadata) parameters.append("metadata", pair);
+  for (const label of query.labels) parameters.append("label", label);
+  for (const score of query.scores) parameters.append("score", score);
   return parameters;
 }
 
@@ -114,6 +125,25 @@ function metadataFilter(pairs: string[]): Record<string, OneOrMore> {
   return Object.fromEntries([...values].map(([key, list]) => [key, oneOrMore(list)]));
 }
 
+// Of one analyzer the server takes labels or a range of the score; labels say more.
+function analysesFilter(query: SearchQuery): Record<string, OneOrMore | { gte?: number; lte?: number }> {
+  const filter: Record<string, OneOrMore | { gte?: number; lte?: number }> = {};
+  for (const text of query.scores) {
+    const [, name = "", least, most] = kScore.exec(text) ?? [];
+    const range: { gte?: number; lte?: number } = {};
+    if (least !== undefined) range.gte = Number(least);
+    if (most !== undefined) range.lte = Number(most);
+    filter[name] = range;
+  }
+  const labels = new Map<string, string[]>();
+  for (const text of query.labels) {
+    const [, name = "", label = ""] = kLabel.exec(text) ?? [];
+    labels.set(name, [...(labels.get(name) ?? []), label]);
+  }
+  for (const [name, list] of labels) filter[name] = oneOrMore(list);
+  return filter;
+}
+
 export function searchBody(query: SearchQuery, limit: number, cursor: string, now: Date): object {
   const filters: Record<string, unknown> = timeFilter(query, now);
   for (const name of kTextFilters) {
@@ -123,10 +153,18 @@ export function searchBody(query: SearchQuery, limit: number, cursor: string, no
     if (given.length > 0) filters[name] = oneOrMore(given);
   }
   if (query.metadata.length > 0) filters["metadata"] = metadataFilter(query.metadata);
+  const analyses = analysesFilter(query);
+  if (Object.keys(analyses).length > 0) filters["analyses"] = analyses;
   const body: Record<string, unknown> = { query: query.text.trim(), mode: query.mode, limit, chunks: 3 };
   if (cursor !== "") body["cursor"] = cursor;
   if (Object.keys(filters).length > 0) body["filters"] = filters;
   return body;
+}
+
+function scoreWords(text: string): string {
+  const [, name = "", least, most] = kScore.exec(text) ?? [];
+  if (least === undefined) return `${name}: up to ${most}`;
+  return most === undefined ? `${name}: ${least} or more` : `${name}: ${least} to ${most}`;
 }
 
 // One line a filter that is set, with the query that goes without it.
@@ -152,6 +190,14 @@ export function activeFilters(query: SearchQuery): ActiveFilter[] {
   for (const pair of query.metadata) {
     const without = { ...query, metadata: query.metadata.filter((other) => other !== pair) };
     active.push({ label: pair, without });
+  }
+  for (const text of query.labels) {
+    const without = { ...query, labels: query.labels.filter((other) => other !== text) };
+    active.push({ label: text.replace(":", ": "), without });
+  }
+  for (const text of query.scores) {
+    const without = { ...query, scores: query.scores.filter((other) => other !== text) };
+    active.push({ label: scoreWords(text), without });
   }
   return active;
 }

@@ -10,6 +10,7 @@ const kPages: Array<{ page: PageName; href: string; label: string; icon: IconNam
   { page: "search", href: "#/search", label: "Search", icon: "search" },
   { page: "browse", href: "#/conversations", label: "Conversations", icon: "list" },
   { page: "trends", href: "#/trends", label: "Trends", icon: "trend" },
+  { page: "analyzers", href: "#/analyzers", label: "Analyzers", icon: "spark" },
   { page: "live", href: "#/live", label: "Live", icon: "pulse" },
   { page: "dead-letters", href: "#/dead-letters", label: "Dead letters", icon: "inbox" },
 ];
@@ -113,7 +114,7 @@ export function makeShell(session: Session, signOut: () => void): Shell {
     main,
     mark(page) {
       for (const { page: name, link } of links) {
-        const isHere = name === page || (name === "browse" && page === "conversation");
+        const isHere = name === page || (name === "browse" && page === "conversation") || (name === "analyzers" && page === "analyzer");
         if (isHere) link.setAttribute("aria-current", "page");
         else link.removeAttribute("aria-current");
       }

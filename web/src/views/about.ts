@@ -5,7 +5,6 @@ import { between, exactOf, momentOf, number } from "../format";
 import { icon } from "../icons";
 import { copy } from "../parts/states";
 import { searchHref } from "../route";
-import { analysisSections } from "./analyses";
 
 type Row = [string, HTMLElement | string | undefined];
 
@@ -61,11 +60,11 @@ function copyable(text: string): HTMLElement {
   );
 }
 
-// `show` brings the reader to a turn.
-export function aboutPanel(conversation: Conversation, show: (turn: number) => void): HTMLElement {
+// `analyses`: the panel of what was concluded, which comes first.
+export function aboutPanel(conversation: Conversation, analyses: HTMLElement): HTMLElement {
   const { parties = [], tags = [], metadata = {}, vendor_analysis = {}, extra = {} } = conversation;
   const panel = h("aside", { class: "about", "aria-label": "About this conversation" });
-  panel.append(...analysisSections(conversation.analyses ?? [], show));
+  panel.append(analyses);
   if (parties.length > 0) {
     panel.append(section("Parties", h("ul", { class: "parties" }, ...parties.map(party))));
   }

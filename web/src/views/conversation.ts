@@ -12,6 +12,7 @@ import type { Route } from "../route";
 import { may } from "../session";
 import type { Context, View } from "../view";
 import { aboutPanel } from "./about";
+import { AnalysesPanel } from "./analyses";
 import { badges } from "./results";
 import { makeTranscript, type Transcript } from "./transcript";
 
@@ -81,6 +82,7 @@ class ConversationPage implements View {
     this.stops = stops;
     this.transcript = makeTranscript(turns, parties, this.found, stops);
     this.context.setTitle(nameOf(conversation));
+    const analyses = new AnalysesPanel(this.context, conversation, (turn, quote) => this.cite(turn, quote), this.stopped.signal);
     const body =
       turns.length > 0
         ? this.transcript.element
@@ -88,7 +90,7 @@ class ConversationPage implements View {
     replace(
       this.element,
       this.head(conversation),
-      h("div", { class: "columns" }, h("section", { class: "said", "aria-label": "Transcript" }, body), aboutPanel(conversation, (turn) => this.showTurn(turn))),
+      h("div", { class: "columns" }, h("section", { class: "said", "aria-label": "Transcript" }, body), aboutPanel(conversation, analyses.element)),
     );
     if (stops.length > 0) this.goTo(best);
   }
@@ -183,8 +185,8 @@ class ConversationPage implements View {
     return true;
   }
 
-  private showTurn(at: number): void {
-    const turn = this.transcript?.turn(at);
+  private cite(at: number, quote: string): void {
+    const turn = this.transcript?.cite(at, quote);
     turn?.scrollIntoView({ block: "center" });
     turn?.focus({ preventScroll: true });
   }

@@ -1,6 +1,10 @@
 // The filters of a search: a panel of fields and the chips of those that are set.
+import type { Analyzer } from "../analysis_types";
+import type { Client } from "../api";
 import { h, replace } from "../dom";
+import { titleOf } from "../findings";
 import { icon } from "../icons";
+import { byLabel } from "../trend_math";
 import { activeFilters, kSpans, kTextFilters, type SearchQuery, type TextFilter } from "../search_query";
 
 const kFields: Record<TextFilter, { label: string; placeholder: string; known: string[] }> = {
@@ -75,6 +79,81 @@ function metadataField(query: SearchQuery, apply: (query: SearchQuery) => void):
     },
   });
   return field("Metadata", input);
+}
+
+const kLabelsKnown = new Map([
+  ["resolution", ["resolved", "partly", "unresolved", "unclear"]],
+  ["pii", ["EMAIL", "PHONE", "CARD", "CPR", "IBAN"]],
+]);
+
+// What the reader may choose from: the labels that a definition names, then those that were found.
+async function knownLabels(client: Client, { name, kind, taxonomy = [] }: Analyzer, signal: AbortSignal): Promise<string[]> {
+  const named = [...(kLabelsKnown.get(kind) ?? []), ...taxonomy];
+  try {
+    const { buckets } = await client.trends(name, "", "month", signal);
+    return [...new Set([...named, ...byLabel(buckets).slice(0, 200).map(({ label }) => label)])];
+  } catch {
+    return named; // They are an aid; any label can be typed.
+  }
+}
+
+const hasLabels = ({ kind, name }: Analyzer): boolean =>
+  !["summary", "action_items", "scorecard"].includes(kind) && name !== "sentiment" && name !== "topics";
+const hasScore = ({ kind }: Analyzer): boolean => ["sentiment", "scorecard", "custom"].includes(kind);
+
+// The label or the score of any analyzer; nothing where their list cannot be read.
+export async function analysisFields(
+  client: Client,
+  query: SearchQuery,
+  apply: (query: SearchQuery) => void,
+  signal: AbortSignal,
+): Promise<HTMLElement[]> {
+  const analyzers = (await client.analyzers(signal)).filter((one) => hasLabels(one) || hasScore(one));
+  if (analyzers.length === 0) return [];
+  const option = (value: string, text: string): HTMLOptionElement => h("option", { value }, text);
+  const choice = h("select", { name: "analysis" }, option("", "Choose…"), ...analyzers.map(({ name }) => option(name, titleOf(name))));
+  const labels = h("datalist", { id: "known-labels" });
+  const label = h("input", { type: "text", name: "label", autocomplete: "off", list: "known-labels" });
+  const bound = (name: string, text: string): HTMLInputElement =>
+    h("input", { type: "number", name, step: "any", placeholder: text, "aria-label": text, inputmode: "decimal" });
+  const least = bound("score-least", "Least score");
+  const most = bound("score-most", "Highest score");
+  const labelField = field("Label", label, labels);
+  const pair = h("div", { class: "pair" }, least, most);
+  const scoreField = h("div", { class: "field" }, h("span", {}, "Score"), pair);
+  labelField.hidden = true;
+  scoreField.hidden = true;
+  choice.addEventListener("change", () => {
+    const chosen = analyzers.find(({ name }) => name === choice.value);
+    labelField.hidden = chosen === undefined || !hasLabels(chosen);
+    scoreField.hidden = chosen === undefined || !hasScore(chosen);
+    labels.replaceChildren();
+    if (chosen === undefined || !hasLabels(chosen)) return;
+    void knownLabels(client, chosen, signal).then((list) => {
+      if (choice.value === chosen.name) replace(labels, ...list.map((value) => option(value, "")));
+    });
+  });
+  label.addEventListener("change", () => {
+    const text = label.value.trim();
+    if (text === "") return;
+    const scores = query.scores.filter((one) => !one.startsWith(`${choice.value}:`));
+    apply({ ...query, scores, labels: [...new Set([...query.labels, `${choice.value}:${text}`])] });
+  });
+  const changed = (): void => {
+    if (least.value === "" && most.value === "") return;
+    const others = (list: string[]): string[] => list.filter((one) => !one.startsWith(`${choice.value}:`));
+    apply({ ...query, labels: others(query.labels), scores: [...others(query.scores), `${choice.value}:${least.value}..${most.value}`] });
+  };
+  // Once both ends can have been given.
+  pair.addEventListener("focusout", (event) => {
+    if (!pair.contains(event.relatedTarget as Node | null)) changed();
+  });
+  pair.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter") return;
+    event.preventDefault();
+    changed();
+  });
+  return [field("Analysis", choice), labelField, scoreField];
 }
 
 export function filterPanel(query: SearchQuery, apply: (query: SearchQuery) => void): HTMLElement {

@@ -9,7 +9,7 @@ import { type Route, searchHref } from "../route";
 import { activeFilters, type Mode, parseSearch, searchBody, searchParameters, type SearchQuery } from "../search_query";
 import { may } from "../session";
 import type { Context, View } from "../view";
-import { filterChips, filterPanel } from "./filters";
+import { analysisFields, filterChips, filterPanel } from "./filters";
 import { resultItem } from "./results";
 
 const kPageSize = 20;
@@ -32,6 +32,8 @@ class SearchPage implements View {
   private readonly below = h("div", { class: "below" });
   private readonly stopped = new AbortController();
   private limit = kPageSize;
+  private hasAnalysisFields = false;
+  private isLeft = false;
   private now = new Date();
 
   constructor(
@@ -103,6 +105,7 @@ class SearchPage implements View {
     const panel = filterPanel(this.query, apply);
     const count = activeFilters(this.query).length;
     panel.hidden = !filtersAreOpen;
+    if (filtersAreOpen) void this.addAnalysisFields(panel);
     const toggle = h(
       "button",
       {
@@ -113,6 +116,7 @@ class SearchPage implements View {
         onclick: () => {
           filtersAreOpen = !filtersAreOpen;
           panel.hidden = !filtersAreOpen;
+          void this.addAnalysisFields(panel);
           toggle.setAttribute("aria-expanded", String(filtersAreOpen));
         },
       },
@@ -135,6 +139,18 @@ class SearchPage implements View {
       panel,
       count > 0 && filterChips(this.query, apply),
     );
+  }
+
+  // Once the panel is open: they depend on the company's analyzers.
+  private async addAnalysisFields(panel: HTMLElement): Promise<void> {
+    if (this.hasAnalysisFields || !may(this.context.session, "read")) return;
+    this.hasAnalysisFields = true;
+    const apply = (query: SearchQuery): void => this.apply(query);
+    try {
+      panel.append(...(await analysisFields(this.context.session.client, this.query, apply, this.stopped.signal)));
+    } catch {
+      // The other filters do without.
+    }
   }
 
   private modes(): HTMLElement {
@@ -162,6 +178,9 @@ class SearchPage implements View {
 
   // Takes the words in the field along, whatever it was that changed.
   private apply(query: SearchQuery): void {
+    // Enter in a filter changes it and submits the form as it was before: the change is what is meant.
+    if (this.isLeft) return;
+    this.isLeft = true;
     this.context.place = null;
     this.context.go(searchHref(searchParameters({ ...query, text: this.field.value.trim() })));
   }

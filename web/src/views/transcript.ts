@@ -19,6 +19,8 @@ const kLongTurns = 300;
 export interface Transcript {
   element: HTMLElement;
   turn(at: number): HTMLElement | undefined;
+  // The turn, the quote marked in it; the one before is as it was.
+  cite(at: number, quote: string): HTMLElement | undefined;
 }
 
 function roleOf(speaker: string): { label: string; icon: IconName; style: string } {
@@ -41,6 +43,14 @@ function speech(turn: Turn, pattern: RegExp | null): HTMLElement {
   }
   if (!turn.text) text.append(h("em", { class: "muted" }, "No text"));
   return text;
+}
+
+// The words that an analysis quotes, letter by letter, marked as its own.
+function citedSpeech(text: string, quote: string): HTMLElement | null {
+  const at = quote === "" ? -1 : text.indexOf(quote);
+  if (at < 0) return null;
+  const end = at + quote.length;
+  return h("p", { class: "turn-text", dir: "auto" }, text.slice(0, at), h("mark", { class: "cited-words" }, quote), text.slice(end));
 }
 
 function turnItem(turn: Turn, name: string, isContinued: boolean, pattern: RegExp | null): HTMLLIElement {
@@ -94,5 +104,19 @@ export function makeTranscript(turns: Turn[], parties: Party[], found: Found, st
     items.push(item);
     list.append(item);
   });
-  return { element: list, turn: (at) => items[at] };
+  let undo = (): void => {};
+  const cite = (at: number, quote: string): HTMLElement | undefined => {
+    undo();
+    const item = items[at];
+    const before = item?.querySelector(".turn-text");
+    const marked = citedSpeech(turns[at]?.text ?? "", quote);
+    item?.classList.add("cited");
+    if (before && marked !== null) before.replaceWith(marked);
+    undo = () => {
+      item?.classList.remove("cited");
+      if (before && marked !== null) marked.replaceWith(before);
+    };
+    return item;
+  };
+  return { element: list, turn: (at) => items[at], cite };
 }
