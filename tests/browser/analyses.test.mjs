@@ -340,7 +340,7 @@ test("a shipped analyzer is changed and reset", async (t) => {
 
   await page.getByLabel("Active").uncheck();
   await page.getByRole("button", { name: "Save as a new version" }).click();
-  await page.getByText("1, changed").waitFor();
+  await page.getByText("2, changed").waitFor();
   assert.equal((await server.request(key, "GET", "/v1/analyzers/resolution")).body.active, false);
 
   await page.getByRole("button", { name: "Reset…" }).click();
