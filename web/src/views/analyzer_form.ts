@@ -8,11 +8,11 @@ import { budgetFields } from "../parts/budget_fields";
 import { area, checkbox, choice, formField, linesIn, numberIn, numberInput, setProblem, textInput } from "../parts/form";
 
 const kTriggerWords: Record<string, string> = {
-  ended: "when the conversation ends",
+  ended: "when it ends",
   turn: "after a turn",
-  tag: "when it carries a tag",
+  tag: "with a tag",
   schedule: "on a schedule",
-  demand: "only when asked",
+  demand: "when asked",
 };
 
 // A start for a company's own, to be changed.
@@ -182,7 +182,7 @@ export function analyzerForm(form: Form, isNew: boolean): AnalyzerForm {
         "fieldset",
         { class: "group" },
         h("legend", {}, "When"),
-        h("div", { class: "grid" }, formField("Runs", on, "/trigger"), tagField, quietField, everyField, formField("Priority", priority, "/priority"), formField("Deadline in seconds", deadline, "/deadline_s"), formField("Sample in percent", sample, "/sample", "Of the conversations.")),
+        h("div", { class: "grid" }, formField("Runs", on, "/trigger"), tagField, quietField, everyField, formField("Priority", priority, "/priority"), formField("Deadline in seconds", deadline, "/deadline_s"), formField("Sample in percent", sample, "/sample", "Of the conversations: more than 0, at most 100.")),
         formField("Active", isActive, "/active"),
       ),
       budget.element,

@@ -71,6 +71,7 @@ export function askBackfill(client: Client, analyzers: Analyzer[], chosen: strin
       replace(result, estimateList(estimate), h("p", { class: "small muted" }, `${note}What is known already is not made again.`));
       action.textContent = "Start the back-fill";
       problem.textContent = "";
+      action.scrollIntoView({ block: "nearest" });
     } catch (error) {
       if (!stopped.signal.aborted) showMistakes(form, error, problem);
     } finally {
