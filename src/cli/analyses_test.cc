@@ -12,7 +12,8 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 
-// A server with one back-fill, which comes on by two conversations each time one looks.
+// A server with one back-fill, which comes on by two of its six conversations each time one looks.
+// Of others it sees that they are none of its.
 class AnalysesCliTest : public CliTest {
  protected:
   AnalysesCliTest() {
@@ -27,13 +28,14 @@ class AnalysesCliTest : public CliTest {
     }
     if (request.method == "GET") {
       if (on_look_) on_look_();
-      seen_ = std::min(seen_ + 2, 6);
+      asked_ = std::min(asked_ + 2, 6);
     }
-    const bool is_done = seen_ == 6;
+    const bool is_done = asked_ == 6;
     const auto state = state_.empty() ? (is_done ? "done" : "running") : state_;
     response.status = request.method == "GET" ? 200 : 201;
-    response.body = R"({"id":"bf_1","state":")" + state + R"(","total":6,"asked":5,"seen":)" +
-                    std::to_string(seen_) + R"(,"waiting":0})";
+    response.body = R"({"id":"bf_1","state":")" + state + R"(","total":6,"seen":)" +
+                    std::to_string(2 * asked_) + R"(,"asked":)" + std::to_string(asked_) +
+                    R"(,"waiting":0})";
     return response;
   }
   int backfill(std::vector<std::string> words = {}) {
@@ -53,7 +55,7 @@ class AnalysesCliTest : public CliTest {
       R"({"conversations":6,"analyses":24,"input_tokens":125000,"output_tokens":4800,"usd":1.239})";
   std::string state_;  // If not empty, whatever was done.
   std::function<void()> on_look_;
-  int seen_ = 0;
+  int asked_ = 0;
 };
 
 TEST_F(AnalysesCliTest, an_estimate_is_shown_and_starts_nothing) {
@@ -94,6 +96,7 @@ TEST_F(AnalysesCliTest, tokens_of_a_model_without_a_price_cost_too) {
   EXPECT_EQ(backfill(), 2);
 
   EXPECT_EQ(posts().size(), 1U);
+  EXPECT_THAT(err_.str(), HasSubstr("lm.input_usd"));
 }
 
 TEST_F(AnalysesCliTest, on_a_terminal_one_is_asked_with_the_price) {
@@ -120,18 +123,18 @@ TEST_F(AnalysesCliTest, it_is_watched_until_it_is_done) {
   EXPECT_EQ(clock_.sleeps, 3);
   EXPECT_THAT(err_.str(),
               AllOf(HasSubstr("[##########....................] 33 %"), HasSubstr("100 %")));
-  EXPECT_EQ(out_.str(), "back-fill bf_1 is done: 5 conversations were asked for\n");
+  EXPECT_EQ(out_.str(), "back-fill bf_1 is done: 6 conversations were asked for\n");
 }
 
 TEST_F(AnalysesCliTest, interrupted_it_goes_on_and_says_how_to_find_it) {
   on_look_ = [this] {
-    if (seen_ == 2) (void)std::raise(SIGINT);
+    if (asked_ == 2) (void)std::raise(SIGINT);
   };
 
   const int status = backfill({"--yes"});
 
   EXPECT_EQ(status, 1);
-  EXPECT_EQ(seen_, 4);
+  EXPECT_EQ(asked_, 4);
   EXPECT_THAT(out_.str(), AllOf(HasSubstr("goes on"), HasSubstr("samtale backfill show bf_1"),
                                 HasSubstr("samtale backfill cancel bf_1")));
   EXPECT_THAT(posts(), Not(testing::Contains(HasSubstr("cancel"))));
@@ -192,7 +195,7 @@ TEST_F(AnalysesCliTest, a_backfill_is_paused_resumed_and_cancelled_by_its_id) {
     EXPECT_EQ(run_words({"backfill", action, "bf_1", "--company", "acme"}), 0) << err_.str();
     EXPECT_EQ(posts().back(), "/v1/backfills/bf_1/" + action + " {}");
   }
-  EXPECT_THAT(out_.str(), HasSubstr("seen      0 of 6 conversations\n"));
+  EXPECT_THAT(out_.str(), HasSubstr("asked     0 of 6 conversations; 0 were looked at\n"));
 }
 
 TEST_F(AnalysesCliTest, an_analyzer_is_put_under_the_name_in_its_file) {
@@ -248,6 +251,19 @@ TEST_F(AnalysesCliTest, an_analyzer_is_deleted_though_the_answer_is_empty) {
 
   EXPECT_EQ(requests_.back().method, "DELETE");
   EXPECT_EQ(out_.str(), "analyzer quality deleted\n");
+}
+
+TEST_F(AnalysesCliTest, searches_go_by_what_analyzers_concluded) {
+  say(200, R"({"hits":[]})");
+
+  EXPECT_EQ(run_words({"search", "parcel", "--analysis", "order=fault=late", "--analysis",
+                       "intent=ask", "--analysis", "intent=buy", "--company", "acme"}),
+            0)
+      << err_.str();
+
+  EXPECT_THAT(requests_.back().body,
+              HasSubstr(R"("analyses":{"intent":{"in":["ask","buy"]},"order":"fault=late"})"));
+  EXPECT_EQ(run_words({"search", "parcel", "--analysis", "intent", "--company", "acme"}), 2);
 }
 
 TEST_F(AnalysesCliTest, usage_shows_costs_and_what_is_spent) {

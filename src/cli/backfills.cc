@@ -25,6 +25,15 @@ std::string rough(std::int64_t count) {
   return text;
 }
 
+std::string price(double usd) {
+  constexpr double kCent = 0.01;
+  if (usd <= 0) return "at no price that is configured (lm.input_usd, lm.output_usd)";
+  if (usd < kCent) return "under $0.01";
+  char text[32];
+  std::snprintf(text, sizeof text, "$%.2f", usd);
+  return text;
+}
+
 std::string counted(std::int64_t count, const std::string& thing) {
   return rough(count) + " " + thing + (count == 1 ? "" : "s");
 }
@@ -33,16 +42,17 @@ std::string path_of(std::string_view id) { return "/v1/backfills/" + escaped(id)
 
 std::uint64_t finished(const json::Value& backfill) {
   return static_cast<std::uint64_t>(
-      std::max<std::int64_t>(int_at(backfill, "seen") - int_at(backfill, "waiting"), 0));
+      std::max<std::int64_t>(int_at(backfill, "asked") - int_at(backfill, "waiting"), 0));
 }
 
 void print_backfill(const Context& context, const json::Value& backfill) {
   if (context.wants_json()) return context.print(backfill);
   auto& out = context.screen().out;
   out << "id        " << plain(text_at(backfill, "id")) << "\nstate     "
-      << plain(text_at(backfill, "state")) << "\nseen      " << int_at(backfill, "seen") << " of "
-      << int_at(backfill, "total") << " conversations\nasked     " << int_at(backfill, "asked")
-      << "\nwaiting   " << int_at(backfill, "waiting") << " jobs of the company's analyses\n";
+      << plain(text_at(backfill, "state")) << "\nasked     " << int_at(backfill, "asked") << " of "
+      << int_at(backfill, "total") << " conversations; " << int_at(backfill, "seen")
+      << " were looked at\nwaiting   " << int_at(backfill, "waiting")
+      << " jobs of the company's analyses\n";
   if (const auto* estimate = backfill.find("estimate")) {
     out << "estimate  " << describe_estimate(*estimate) << "\n";
   }
@@ -68,11 +78,10 @@ bool costs(const json::Value& estimate) {
 std::string describe_estimate(const json::Value& estimate) {
   auto text = counted(int_at(estimate, "conversations"), "conversation");
   if (!costs(estimate)) return text + "; no language model is asked";
-  char usd[32];
-  std::snprintf(usd, sizeof usd, "%.2f", number_at(estimate, "usd"));
   return text + ", " + rough(int_at(estimate, "analyses")) +
          " analyses by a language model: at most " + rough(int_at(estimate, "input_tokens")) +
-         " tokens in and " + rough(int_at(estimate, "output_tokens")) + " out, $" + usd;
+         " tokens in and " + rough(int_at(estimate, "output_tokens")) + " out, " +
+         price(number_at(estimate, "usd"));
 }
 
 bool goes_on(const json::Value& backfill) {
@@ -94,7 +103,7 @@ Result<json::Value> watch_backfill(Context& context, const std::string& company,
     SAMTALE_TRY(backfill, api->get(path, company));
     // Jobs that others asked for come and go: never backwards.
     done = std::max(done, finished(backfill));
-    progress.update(done, std::to_string(int_at(backfill, "seen")) + " of " +
+    progress.update(done, std::to_string(int_at(backfill, "asked")) + " of " +
                               std::to_string(int_at(backfill, "total")) + " asked for, " +
                               std::to_string(int_at(backfill, "waiting")) + " waiting");
   }
@@ -103,7 +112,7 @@ Result<json::Value> watch_backfill(Context& context, const std::string& company,
 
 Result<int> backfill_list(Context& context, const Arguments&) {
   constexpr Column kColumns[] = {{"ID", "id"},           {"STATE", "state"},
-                                 {"SEEN", "seen"},       {"TOTAL", "total"},
+                                 {"ASKED", "asked"},     {"TOTAL", "total"},
                                  {"WAITING", "waiting"}, {"MADE", "created_at"}};
   return list(context, "/v1/backfills", "backfills", kColumns);
 }
