@@ -97,12 +97,12 @@ void Lanes::untried(const std::string& subscription) {
   if (found->second.held.empty() && found->second.failures == 0) lanes_.erase(found);
 }
 
-void Lanes::forget(const std::string& subscription) {
+void Lanes::gone(const std::string& subscription) {
   const std::lock_guard lock(lanes_mutex_);
   const auto found = lanes_.find(subscription);
-  if (found != lanes_.end() && found->second.held.empty() && !found->second.is_busy) {
-    lanes_.erase(found);
-  }
+  release(found);
+  found->second.failures = 0;
+  if (found->second.held.empty()) lanes_.erase(found);
 }
 
 std::size_t Lanes::failures(const std::string& subscription) const {

@@ -46,7 +46,7 @@ class Lanes {
   [[nodiscard]] std::optional<Duration> offer(HeldDelivery delivery, Instant now);
 
   // What may be sent now, of the subscription that was served longest ago; none: nothing. Until one
-  // of the three below is called for it, the subscription is served by nobody else.
+  // of the four below is called for it, the subscription is served by nobody else.
   [[nodiscard]] std::optional<HeldDelivery> next(Instant now);
 
   void succeeded(const std::string& subscription, Duration took, Instant now);
@@ -54,8 +54,7 @@ class Lanes {
   [[nodiscard]] std::vector<HeldDelivery> failed(const std::string& subscription, Duration pause,
                                                  Instant now);
   void untried(const std::string& subscription);  // Nothing was sent.
-
-  void forget(const std::string& subscription);  // It is no more; fine while it is being served.
+  void gone(const std::string& subscription);     // It is no more: its failures are forgotten.
 
   // Failures in a row; 0 after a success, and after a restart.
   [[nodiscard]] std::size_t failures(const std::string& subscription) const;

@@ -107,6 +107,19 @@ TEST(LanesTest, what_was_not_tried_leaves_no_trace) {
   EXPECT_EQ(lanes.next(kNow)->job.id, JobId{2});
 }
 
+TEST(LanesTest, one_that_is_gone_is_forgotten) {
+  Lanes lanes({});
+  EXPECT_FALSE(lanes.offer(of("a"), kNow));
+  EXPECT_TRUE(lanes.next(kNow));
+  EXPECT_THAT(lanes.failed("a", 0s, kNow), IsEmpty());
+  EXPECT_FALSE(lanes.offer(of("a"), kNow));
+  EXPECT_TRUE(lanes.next(kNow));
+
+  lanes.gone("a");
+
+  EXPECT_EQ(lanes.failures("a"), 0U);
+}
+
 TEST(LanesTest, hold_no_more_than_they_may) {
   Lanes lanes({.held_max = 2});
   EXPECT_FALSE(lanes.offer(of("a"), kNow));

@@ -40,6 +40,10 @@ class Visit {
     is_over_ = true;
     lanes_.succeeded(name_, took, now);
   }
+  void gone() {
+    is_over_ = true;
+    lanes_.gone(name_);
+  }
   std::vector<HeldDelivery> failed(Duration pause, Instant now) {
     is_over_ = true;
     return lanes_.failed(name_, pause, now);
@@ -162,6 +166,7 @@ Result<> DeliverWorker::deliver(const HeldDelivery& held) {
   }
   const auto subscription = subscriptions_.find(job.company, delivery.subscription);
   if (!subscription) {
+    visit.gone();
     counters_->dropped.add();
     return unless_lost(queue_.finish({&job, 1}));
   }
@@ -183,7 +188,7 @@ Result<> DeliverWorker::deliver(const HeldDelivery& held) {
       SAMTALE_TRY_VOID(unless_lost(queue_.finish({&job, 1})));
       return subscriptions_.note_delivered(job.company, delivery.subscription);
     case SendOutcome::gone: {
-      visit.succeeded(report.took, now);
+      visit.gone();
       counters_->gone.add();
       log_.info("notify.revoked", {{"subscription", delivery.subscription}, {"why", report.cause}});
       const auto revoked =
