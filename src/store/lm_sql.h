@@ -18,8 +18,8 @@ constexpr auto kOverridesOfConversation =
     "WHERE company = ?1 AND conversation = ?2 ORDER BY analyzer";
 
 // As read_campaign takes them.
-#define SAMTALE_CAMPAIGN                                                                     \
-  "SELECT id, state, cursor, total, seen, asked, finished, failed, created_us, updated_us, " \
+#define SAMTALE_CAMPAIGN                                                   \
+  "SELECT id, state, cursor, total, seen, asked, created_us, updated_us, " \
   "filter, estimate, company FROM campaigns "
 constexpr auto kFindCampaign = SAMTALE_CAMPAIGN "WHERE company = ?1 AND id = ?2";
 constexpr auto kCampaignsOfCompany =

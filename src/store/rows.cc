@@ -46,12 +46,10 @@ Result<Campaign> read_campaign(const sqlite::Statement& row) {
   campaign.total = row.integer(3);
   campaign.seen = row.integer(4);
   campaign.asked = row.integer(5);
-  campaign.finished = row.integer(6);
-  campaign.failed = row.integer(7);
-  campaign.created_at = from_us(row.integer(8));
-  campaign.updated_at = from_us(row.integer(9));
-  SAMTALE_TRY(campaign.filter, unpack(row.bytes(10)));
-  SAMTALE_TRY(campaign.estimate, unpack(row.bytes(11)));
+  campaign.created_at = from_us(row.integer(6));
+  campaign.updated_at = from_us(row.integer(7));
+  SAMTALE_TRY(campaign.filter, unpack(row.bytes(8)));
+  SAMTALE_TRY(campaign.estimate, unpack(row.bytes(9)));
   return campaign;
 }
 

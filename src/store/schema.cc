@@ -170,8 +170,6 @@ CREATE TABLE campaigns(
   total INTEGER NOT NULL,
   seen INTEGER NOT NULL,
   asked INTEGER NOT NULL,
-  finished INTEGER NOT NULL,
-  failed INTEGER NOT NULL,
   created_us INTEGER NOT NULL,
   updated_us INTEGER NOT NULL,
   filter BLOB NOT NULL,

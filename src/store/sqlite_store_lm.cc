@@ -66,7 +66,7 @@ Result<std::vector<std::pair<CompanyId, Campaign>>> SqliteStore::running_campaig
     SAMTALE_TRY(const bool found, rows.step());
     if (!found) return campaigns;
     SAMTALE_TRY(auto campaign, read_campaign(rows));
-    campaigns.emplace_back(static_cast<CompanyId>(rows.integer(12)), std::move(campaign));
+    campaigns.emplace_back(static_cast<CompanyId>(rows.integer(10)), std::move(campaign));
   }
 }
 

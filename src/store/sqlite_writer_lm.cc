@@ -107,12 +107,12 @@ Result<> SqliteWriter::put_campaign(CompanyId company, const Campaign& campaign)
     SAMTALE_TRY_VOID(make_room_for_campaign(company));
   }
   return connection_.run(
-      "INSERT OR REPLACE INTO campaigns(company, id, state, cursor, total, seen, asked, finished, "
-      "failed, created_us, updated_us, filter, estimate) "
-      "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+      "INSERT OR REPLACE INTO campaigns(company, id, state, cursor, total, seen, asked, "
+      "created_us, updated_us, filter, estimate) "
+      "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
       company, campaign.id, campaign.state, campaign.cursor, campaign.total, campaign.seen,
-      campaign.asked, campaign.finished, campaign.failed, to_us(campaign.created_at),
-      to_us(campaign.updated_at), Blob{pack(campaign.filter)}, Blob{pack(campaign.estimate)});
+      campaign.asked, to_us(campaign.created_at), to_us(campaign.updated_at),
+      Blob{pack(campaign.filter)}, Blob{pack(campaign.estimate)});
 }
 
 Result<> SqliteWriter::make_room_for_campaign(CompanyId company) {

@@ -138,9 +138,7 @@ struct Campaign {
   std::int64_t total = 0;  // Conversations it is about, as counted when it was made.
   std::int64_t seen = 0;   // Looked at so far.
   std::int64_t asked = 0;  // Of them, given a job.
-  std::int64_t finished = 0;
-  std::int64_t failed = 0;
-  std::string estimate;  // JSON: what it was thought to cost.
+  std::string estimate;    // JSON: what it was thought to cost.
   WallTime created_at{};
   WallTime updated_at{};
 };

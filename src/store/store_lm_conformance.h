@@ -59,8 +59,6 @@ class StoreLmConformance : public StoreConformance<Harness> {
             .total = 9,
             .seen = 7,
             .asked = 5,
-            .finished = 3,
-            .failed = 1,
             .estimate = R"({"tokens":12})",
             .created_at = from_us(created_us),
             .updated_at = from_us(created_us + 1)};
@@ -292,7 +290,7 @@ TYPED_TEST_P(StoreLmConformance, keeps_campaigns_newest_first_as_they_last_were)
   this->put_campaign(this->kOne, this->campaign("bf_a", "running", 2));
   auto changed = this->campaign("bf_b", "paused", 1);
   changed.cursor = "further";
-  changed.finished = 4;
+  changed.asked = 6;
 
   this->put_campaign(this->kOne, changed);
 
@@ -305,9 +303,8 @@ TYPED_TEST_P(StoreLmConformance, keeps_campaigns_newest_first_as_they_last_were)
     EXPECT_EQ(found->cursor, "further");
     EXPECT_EQ(found->filter, R"({"channel":"chat"})");
     EXPECT_EQ(found->estimate, R"({"tokens":12})");
-    EXPECT_EQ(
-        (std::vector{found->total, found->seen, found->asked, found->finished, found->failed}),
-        (std::vector<std::int64_t>{9, 7, 5, 4, 1}));
+    EXPECT_EQ((std::vector{found->total, found->seen, found->asked}),
+              (std::vector<std::int64_t>{9, 7, 6}));
     EXPECT_EQ(found->created_at, from_us(1));
     EXPECT_EQ(found->updated_at, from_us(2));
     SAMTALE_TRY(const auto unknown, writer.find_campaign(this->kOne, "bf_c"));
