@@ -87,7 +87,7 @@ Result<json::Value> LmAnalyst::ask(Session& session, ChatRequest request,
               .wanted_by = order.wanted_by,
               .request = std::move(request),
               .check = std::move(check)};
-  const auto digest = task_key(task);
+  const auto digest = scheduler_.key_of(task);
   const std::string key(view(digest));
   session.findings.used_keys.push_back(key);
   SAMTALE_TRY(const auto stored, store_.find_lm_result(order.company, key));
@@ -115,8 +115,8 @@ Result<json::Value> LmAnalyst::ask(Session& session, ChatRequest request,
 Result<std::vector<TranscriptLine>> LmAnalyst::condense(Session& session,
                                                         const std::vector<TranscriptLine>& lines,
                                                         Segment segment) {
+  // By the server's model, whatever the analyzers name: so the notes serve them all.
   auto request = make_notes_request(join_lines(lines, segment));
-  request.model = session.order.analyzers.front().model;
   SAMTALE_TRY(auto answer, ask(session, std::move(request), session.order.analyzers, {}));
   // Held against the conversation as people read it, then masked again as its lines were.
   unmask(answer, session.order.masker);

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "lm/task_key.h"
-
 namespace samtale {
 namespace {
 
@@ -60,13 +58,6 @@ Judgement judge(const LmTask& task, const JsonSchema& schema, std::string_view n
   }
   out.value = std::move(*value);
   return out;
-}
-
-Result<json::Value> judge_answer(const LmTask& task, const ChatAnswer& answer) {
-  SAMTALE_TRY(const auto schema, JsonSchema::compile(task.request.schema));
-  auto judgement = judge(task, schema, answer_nonce(task_key(task)), answer);
-  if (judgement.value) return std::move(*judgement.value);
-  return fail(ErrorCode::corrupt, "the model's answer cannot be used: " + judgement.wrong);
 }
 
 Result<std::shared_ptr<const JsonSchema>> SchemaCache::find_or_compile(const json::Value& schema) {

@@ -18,10 +18,8 @@ using ::testing::HasSubstr;
 
 const json::Value kYes = json::Object{{"say", "yes"}};
 
-class LadderTest : public testing::Test, protected SchedulerWorld {
+class LadderTest : public testing::Test, protected SchedulerWorld<SimClock> {
  protected:
-  LadderTest() : SchedulerWorld(clock) {}
-
   static FakeChatModel::Script says(const std::string& text) {
     return [text](const ChatRequest& request, Instant, const auto&) {
       auto said = text;
@@ -30,8 +28,6 @@ class LadderTest : public testing::Test, protected SchedulerWorld {
       return FakeChatModel::answer(said);
     };
   }
-
-  SimClock clock;
 };
 
 TEST_F(LadderTest, takes_a_good_answer_without_its_nonce) {
@@ -256,19 +252,6 @@ TEST_F(LadderTest, gives_each_rung_a_key_of_its_own_and_each_try_of_a_rung_the_s
   ASSERT_EQ(keys.size(), 5U);
   EXPECT_EQ(keys[0], keys[1]);
   EXPECT_EQ(std::set(keys.begin(), keys.end()).size(), 4U);
-}
-
-TEST_F(LadderTest, judges_answers_that_came_another_way_by_the_same_proofs) {
-  const auto asked = with_nonce(task().request, answer_nonce(task_key(task())));
-
-  const auto good = judge_answer(task(), *FakeChatModel::good(asked).answer);
-  auto cut = *FakeChatModel::good(asked).answer;
-  cut.finish = Finish::length;
-  const auto swapped = FakeChatModel::good({.messages = {{"user", "Nonce: another"}}});
-
-  EXPECT_EQ(good, kYes);
-  EXPECT_EQ(judge_answer(task(), cut).error().code, ErrorCode::corrupt);
-  EXPECT_EQ(judge_answer(task(), *swapped.answer).error().code, ErrorCode::corrupt);
 }
 
 }  // namespace

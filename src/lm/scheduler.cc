@@ -53,6 +53,9 @@ class LmScheduler::State {
 
   LmOutcome run(const LmTask& task, Instant deadline, const std::stop_token& stop);
   void forget(CompanyId company) { shared_.forget(company); }
+  Sha256 key_of(const LmTask& task) const {
+    return task_key(task, sender_.accounts().front().model->default_model());
+  }
 
  private:
   LmOutcome lead(const LmTask& task, const Sha256& key, SharedAnswers::Flight& flight,
@@ -74,7 +77,7 @@ LmOutcome LmScheduler::State::give(Sharing how, const KeptAnswer& answer) {
 LmOutcome LmScheduler::State::run(const LmTask& task, Instant deadline,
                                   const std::stop_token& stop) {
   SAMTALE_CHECK(!task.analyzers.empty(), "a task is booked on an analyzer");
-  const auto key = task_key(task);
+  const auto key = key_of(task);
   const auto place = shared_.enter(key, task.company, task.priority);
   if (place.remembered) return give(Sharing::remembered, *place.remembered);
   if (!place.leads) {
@@ -116,6 +119,8 @@ LmScheduler::~LmScheduler() = default;
 LmOutcome LmScheduler::run(const LmTask& task, Instant deadline, const std::stop_token& stop) {
   return state_->run(task, deadline, stop);
 }
+
+Sha256 LmScheduler::key_of(const LmTask& task) const { return state_->key_of(task); }
 
 void LmScheduler::forget(CompanyId company) { state_->forget(company); }
 

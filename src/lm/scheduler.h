@@ -10,6 +10,7 @@
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/bytes.h"
@@ -77,15 +78,13 @@ struct LmSchedulerOptions {
 
 // The cache key of a task and where its answer is kept: SHA-256 of company, model, and the
 // canonical request (messages, schema, limits). Never equal for two companies.
-[[nodiscard]] Sha256 task_key(const LmTask& task);
+// `default_model` stands where the request names none.
+[[nodiscard]] Sha256 task_key(const LmTask& task, std::string_view default_model);
 // What the answer must echo: derived from the key, so that a swapped answer does not fit, and equal
 // for equal requests.
 [[nodiscard]] std::string answer_nonce(const Sha256& key);
 // The request as it is sent: it asks for the nonce.
 [[nodiscard]] ChatRequest with_nonce(const ChatRequest& request, const std::string& nonce);
-// For answers that come another way than run() (a batch): the same proofs, and no ladder. Errors:
-// corrupt, saying what is wrong; invalid_argument if the task's schema is none.
-[[nodiscard]] Result<json::Value> judge_answer(const LmTask& task, const ChatAnswer& answer);
 
 // The ladder for one task: ask → deterministic repair of the text → with a larger output_tokens_max
 // when it ended by length (never the same limit twice) → one repair prompt that says what is wrong
@@ -104,6 +103,8 @@ class LmScheduler {
   LmScheduler& operator=(const LmScheduler&) = delete;
 
   [[nodiscard]] LmOutcome run(const LmTask& task, Instant deadline, const std::stop_token& stop);
+  // Its task_key(), with the first account's default model, whichever account answers in the end.
+  [[nodiscard]] Sha256 key_of(const LmTask& task) const;
   // Forgets what is remembered of a company: something of it was deleted.
   void forget(CompanyId company);
 

@@ -18,10 +18,8 @@ using ::testing::HasSubstr;
 
 const json::Value kYes = json::Object{{"say", "yes"}};
 
-class LmSchedulerTest : public testing::Test, protected SchedulerWorld {
+class LmSchedulerTest : public testing::Test, protected SchedulerWorld<ManualClock> {
  protected:
-  LmSchedulerTest() : SchedulerWorld(clock) {}
-
   // The next request is answered when `answer_now` is stopped.
   void then_wait() {
     model().then([this](const ChatRequest& request, Instant, const std::stop_token& stop) {
@@ -32,7 +30,6 @@ class LmSchedulerTest : public testing::Test, protected SchedulerWorld {
     });
   }
 
-  ManualClock clock;
   std::stop_source answer_now;
 };
 
@@ -91,7 +88,7 @@ TEST_F(LmSchedulerTest, asks_apart_for_two_companies_with_the_same_request) {
   EXPECT_FALSE(run(ours).is_shared);
   EXPECT_FALSE(run(theirs).is_shared);
 
-  EXPECT_NE(task_key(ours), task_key(theirs));
+  EXPECT_NE(task_key(ours, "fake-1"), task_key(theirs, "fake-1"));
   const auto requests = model().requests();
   ASSERT_EQ(requests.size(), 2U);
   EXPECT_NE(FakeChatModel::nonce_of(requests[0]), FakeChatModel::nonce_of(requests[1]));
@@ -99,7 +96,7 @@ TEST_F(LmSchedulerTest, asks_apart_for_two_companies_with_the_same_request) {
 }
 
 TEST_F(LmSchedulerTest, knows_a_task_by_all_that_changes_its_answer) {
-  const auto key = task_key(task());
+  const auto key = task_key(task(), "fake-1");
   auto other_model = task();
   other_model.request.model = "other";
   auto other_schema = task();
@@ -111,12 +108,14 @@ TEST_F(LmSchedulerTest, knows_a_task_by_all_that_changes_its_answer) {
   auto other_analyzer = task();
   other_analyzer.analyzers = {"topics"};
 
-  EXPECT_NE(task_key(other_model), key);
-  EXPECT_NE(task_key(other_schema), key);
-  EXPECT_NE(task_key(other_limit), key);
-  EXPECT_NE(task_key(moved), key);
-  EXPECT_NE(task_key(task("What is it about? ")), key);
-  EXPECT_EQ(task_key(other_analyzer), key) << "who pays changes no answer";
+  EXPECT_NE(task_key(other_model, "fake-1"), key);
+  EXPECT_NE(task_key(task(), "fake-2"), key) << "the default model is a model too";
+  EXPECT_EQ(task_key(other_model, "fake-2"), task_key(other_model, "fake-1"));
+  EXPECT_NE(task_key(other_schema, "fake-1"), key);
+  EXPECT_NE(task_key(other_limit, "fake-1"), key);
+  EXPECT_NE(task_key(moved, "fake-1"), key);
+  EXPECT_NE(task_key(task("What is it about? "), "fake-1"), key);
+  EXPECT_EQ(task_key(other_analyzer, "fake-1"), key) << "who pays changes no answer";
   EXPECT_EQ(answer_nonce(key).size(), 32U);
 }
 
@@ -127,7 +126,7 @@ TEST_F(LmSchedulerTest, asks_for_the_nonce_in_the_last_line_of_the_last_message)
 
   EXPECT_THAT(request.messages.back().content, testing::StartsWith("What is it about?\n"));
   EXPECT_THAT(request.messages.back().content,
-              testing::EndsWith("\nNonce: " + answer_nonce(task_key(task()))));
+              testing::EndsWith("\nNonce: " + answer_nonce(task_key(task(), "fake-1"))));
 }
 
 TEST_F(LmSchedulerTest, lets_a_joiner_take_over_when_the_leader_is_stopped) {

@@ -22,10 +22,8 @@ using ::testing::HasSubstr;
 
 const json::Value kYes = json::Object{{"say", "yes"}};
 
-class SenderTest : public testing::Test, protected SchedulerWorld {
+class SenderTest : public testing::Test, protected SchedulerWorld<SimClock> {
  protected:
-  SenderTest() : SchedulerWorld(clock) {}
-
   // Answers, and writes down when it was asked.
   FakeChatModel::Script timed(ChatOutcome outcome) {
     return [this, outcome](const ChatRequest& request, Instant, const auto&) {
@@ -34,7 +32,6 @@ class SenderTest : public testing::Test, protected SchedulerWorld {
     };
   }
 
-  SimClock clock;
   std::vector<Instant> asked_at;
 };
 
@@ -193,6 +190,126 @@ TEST_F(SenderTest, books_on_each_analyzer_in_equal_shares) {
   EXPECT_EQ(outcome.spend[0].spent, (Spend{.tokens = 34, .micro_usd = 34}));
   EXPECT_EQ(outcome.spend[1].spent, (Spend{.tokens = 34, .micro_usd = 34}));
   EXPECT_EQ(outcome.spend[2].spent, (Spend{.tokens = 33, .micro_usd = 34}));
+}
+
+class HedgeTest : public testing::Test, protected SchedulerWorld<ManualClock> {
+ protected:
+  HedgeTest() { options.hedge_share = 1; }
+
+  static LmTask critical(const std::string& question) {
+    auto out = task(question);
+    out.priority = Priority::critical;
+    return out;
+  }
+  // So that the account is known to answer within 100 ms.
+  void warm_up() {
+    for (int i = 0; i < 30; ++i) {
+      model().then([this](const ChatRequest& request, Instant, const auto&) {
+        clock.advance(100ms);
+        return FakeChatModel::good(request);
+      });
+      EXPECT_TRUE(run(task(std::to_string(i))).answer);
+    }
+  }
+  [[nodiscard]] std::size_t sent() { return model().requests().size(); }
+};
+
+TEST_F(HedgeTest, sends_a_critical_request_again_that_takes_longer_than_most) {
+  warm_up();
+  const auto before = sent();
+  model().then_hang();
+  LmOutcome outcome;
+  std::jthread caller([&] { outcome = run(critical("slow")); });
+  model().wait_for_requests(before + 1);
+  clock.wait_for_sleepers(1);
+
+  clock.advance(100ms);
+  caller.join();
+
+  EXPECT_EQ(outcome.answer, kYes);
+  EXPECT_EQ(outcome.requests, 2);
+  EXPECT_NE(model().requests().at(before).idempotency_key,
+            model().requests().at(before + 1).idempotency_key);
+  EXPECT_GT(sum(outcome).tokens, 120) << "the input of the first is paid too";
+  EXPECT_EQ(metric("samtale_lm_hedges_total"), 1);
+  EXPECT_EQ(metric("samtale_lm_requests_total{outcome=\"stopped\",provider=\"fake\"}"), 1);
+  EXPECT_EQ(gate().stats().in_flight, 0U);
+}
+
+TEST_F(HedgeTest, takes_the_first_answer_and_stops_the_second) {
+  warm_up();
+  const auto before = sent();
+  std::stop_source answer_now;
+  model().then([&](const ChatRequest& request, Instant, const auto&) {
+    clock.sleep_for(1min, answer_now.get_token());
+    return FakeChatModel::good(request);
+  });
+  model().then_hang();
+  LmOutcome outcome;
+  std::jthread caller([&] { outcome = run(critical("slow")); });
+  clock.wait_for_sleepers(2);
+  clock.advance(100ms);
+  model().wait_for_requests(before + 2);
+
+  answer_now.request_stop();
+  caller.join();
+
+  EXPECT_EQ(outcome.answer, kYes);
+  EXPECT_EQ(outcome.requests, 2);
+  EXPECT_EQ(gate().stats().in_flight, 0U);
+}
+
+TEST_F(HedgeTest, stops_both_with_their_caller) {
+  warm_up();
+  const auto before = sent();
+  model().then_hang();
+  model().then_hang();
+  std::stop_source stop;
+  LmOutcome outcome;
+  std::jthread caller([&] { outcome = run(critical("slow"), 10min, stop.get_token()); });
+  model().wait_for_requests(before + 1);
+  clock.wait_for_sleepers(1);
+  clock.advance(100ms);
+  model().wait_for_requests(before + 2);
+
+  stop.request_stop();
+  caller.join();
+
+  EXPECT_EQ(outcome.answer.error().code, ErrorCode::unavailable);
+  EXPECT_EQ(outcome.requests, 2);
+}
+
+TEST_F(HedgeTest, sends_nothing_twice_that_is_not_critical) {
+  warm_up();
+  model().then([this](const ChatRequest& request, Instant, const auto&) {
+    clock.advance(10s);
+    return FakeChatModel::good(request);
+  });
+
+  EXPECT_EQ(run(task("slow")).requests, 1);
+  EXPECT_EQ(metric("samtale_lm_hedges_total"), 0);
+}
+
+TEST_F(HedgeTest, sends_no_larger_share_twice_than_it_may) {
+  options.hedge_share = 0.5;
+  warm_up();
+
+  for (int i = 0; i < 10; ++i) {
+    model().then([this](const ChatRequest& request, Instant, const std::stop_token& stop) {
+      clock.sleep_for(1min, stop);
+      if (!stop.stop_requested()) return FakeChatModel::good(request);
+      return FakeChatModel::fault(ChatFault::stopped, ErrorCode::unavailable);
+    });
+    LmOutcome outcome;
+    std::jthread caller([&] { outcome = run(critical("slow " + std::to_string(i))); });
+    clock.wait_for_sleepers(2);
+    clock.advance(100ms);
+    if (i % 2 == 0) clock.advance(1min);  // Half a hedge is saved: the first answers.
+    caller.join();
+    EXPECT_EQ(outcome.answer, kYes);
+  }
+
+  EXPECT_EQ(metric("samtale_lm_hedges_total"), 5);
 }
 
 }  // namespace

@@ -26,7 +26,7 @@ std::string short_digest(std::string_view purpose, const Sha256& key, std::strin
 
 }  // namespace
 
-Sha256 task_key(const LmTask& task) {
+Sha256 task_key(const LmTask& task, std::string_view default_model) {
   const auto& request = task.request;
   std::size_t size = 0;
   for (const auto& message : request.messages) size += message.content.size();
@@ -34,7 +34,7 @@ Sha256 task_key(const LmTask& task) {
   text.reserve(size + 4096);
   add_field("samtale lm task 1", text);
   add_field(std::to_string(number(task.company)), text);
-  add_field(request.model, text);
+  add_field(request.model.empty() ? default_model : request.model, text);
   add_field(request.schema_name, text);
   add_field(std::to_string(request.output_tokens_max), text);
   add_field(json::dump_sorted(request.schema), text);

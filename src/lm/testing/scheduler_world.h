@@ -18,6 +18,8 @@
 
 namespace samtale {
 
+// `TestClock`: SimClock or ManualClock.
+template <class TestClock>
 class SchedulerWorld {
  public:
   static constexpr CompanyId kCompany{7};
@@ -32,15 +34,15 @@ class SchedulerWorld {
   };
 
   // Prices: 1 and 2 micro-USD a token.
-  explicit SchedulerWorld(Clock& clock) : clock_(clock) {
-    store_ = SqliteStore::open({.folder = folder_ / ".", .partitions = 1}, clock_, random_).value();
-    budget_ = std::make_unique<Budget>(*store_, limits, clock_);
+  SchedulerWorld() {
+    store_ = SqliteStore::open({.folder = folder_ / ".", .partitions = 1}, clock, random_).value();
+    budget_ = std::make_unique<Budget>(*store_, limits, clock);
     add_account("fake");
   }
 
   FakeChatModel& add_account(const std::string& name) {
     models_.push_back(std::make_unique<FakeChatModel>(name));
-    gates_.push_back(std::make_unique<Gate>(GateOptions{}, clock_));
+    gates_.push_back(std::make_unique<Gate>(GateOptions{}, clock));
     return *models_.back();
   }
   FakeChatModel& model(std::size_t account = 0) { return *models_[account]; }
@@ -56,7 +58,7 @@ class SchedulerWorld {
                             .prices = {.input = 1, .cached_input = 1, .output = 2}});
       }
       scheduler_ =
-          std::make_unique<LmScheduler>(accounts, *budget_, *metrics_, clock_, random_, options);
+          std::make_unique<LmScheduler>(accounts, *budget_, *metrics_, clock, random_, options);
     }
     return *scheduler_;
   }
@@ -76,7 +78,7 @@ class SchedulerWorld {
   }
   LmOutcome run(const LmTask& task, Duration patience = std::chrono::minutes(10),
                 const std::stop_token& stop = {}) {
-    return scheduler().run(task, clock_.now() + patience, stop);
+    return scheduler().run(task, clock.now() + patience, stop);
   }
 
   // Of the text that /metrics shows; 0 if it is not there.
@@ -96,11 +98,11 @@ class SchedulerWorld {
     return sum;
   }
 
+  TestClock clock;
   Limits limits;
   LmSchedulerOptions options;
 
  private:
-  Clock& clock_;
   SimRandom random_{1};
   TemporaryFolder folder_;
   std::unique_ptr<SqliteStore> store_;
