@@ -4,6 +4,7 @@
 #include <map>
 #include <utility>
 
+#include "analyze/batch_row.h"
 #include "analyze/due.h"
 #include "analyze/jobs.h"
 #include "base/bytes.h"
@@ -195,7 +196,7 @@ Result<std::int64_t> Backfills::waiting(CompanyId company) const {
   SAMTALE_TRY(const auto kinds, queue_.stats(company));
   std::int64_t jobs = 0;
   for (const auto& kind : kinds) {
-    if (kind.kind != kAnalyzeJob && kind.kind != kLmJob) continue;
+    if (kind.kind != kAnalyzeJob && kind.kind != kLmJob && kind.kind != kLmBatchJob) continue;
     jobs += static_cast<std::int64_t>(kind.ready + kind.delayed + kind.leased);
   }
   return jobs;
@@ -203,7 +204,13 @@ Result<std::int64_t> Backfills::waiting(CompanyId company) const {
 
 Result<std::vector<BackfillProgress>> Backfills::list(CompanyId company) const {
   SAMTALE_TRY(auto campaigns, store_.campaigns(company));
-  SAMTALE_TRY(const auto jobs, waiting(company));
+  SAMTALE_TRY(auto jobs, waiting(company));
+  SAMTALE_TRY(const auto batches, store_.batches(store_.partition_of(company)));
+  for (const auto& [of, batch] : batches) {
+    if (of != company) continue;
+    SAMTALE_TRY(const auto row, read_batch_row(company, batch.requests));
+    jobs += static_cast<std::int64_t>(row.jobs.size());
+  }
   std::vector<BackfillProgress> list;
   for (auto& campaign : campaigns) list.push_back({std::move(campaign), jobs});
   return list;

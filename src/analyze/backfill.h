@@ -46,7 +46,8 @@ struct BackfillEstimate {
 
 struct BackfillProgress {
   Campaign campaign;
-  std::int64_t waiting = 0;  // Jobs of analyses of the company, whoever asked for them.
+  // Jobs of analyses of the company, whoever asked for them, those a batch is about too.
+  std::int64_t waiting = 0;
 };
 
 struct BackfillOptions {
@@ -85,6 +86,7 @@ class Backfills {
  private:
   [[nodiscard]] Result<std::vector<Analyzer>> analyzers_of(CompanyId company,
                                                            const BackfillFilter& filter) const;
+  // In the queue.
   [[nodiscard]] Result<std::int64_t> waiting(CompanyId company) const;
   Result<Campaign> put_new(CompanyId company, const BackfillFilter& filter, std::string id_prefix);
   Result<std::size_t> run_schedules();

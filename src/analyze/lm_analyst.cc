@@ -79,7 +79,7 @@ bool LmAnalyst::is_segmented(const LmOrder& order, std::int64_t tokens) const {
 }
 
 Result<json::Value> LmAnalyst::ask(Session& session, ChatRequest request,
-                                   std::span<const Analyzer> booked_on, Check check) {
+                                   std::span<const Analyzer> booked_on, Check check) const {
   const auto& order = session.order;
   LmTask task{.company = order.company,
               .analyzers = names_of(booked_on),
@@ -92,6 +92,7 @@ Result<json::Value> LmAnalyst::ask(Session& session, ChatRequest request,
   session.findings.used_keys.push_back(key);
   SAMTALE_TRY(const auto stored, store_.find_lm_result(order.company, key));
   if (stored) return json::parse(*stored);
+  if (session.rehearsal != nullptr) return (*session.rehearsal)(task, digest);
 
   auto outcome = scheduler_.run(task, session.deadline, session.stop);
   session.findings.tokens += outcome.usage.input + outcome.usage.output;
@@ -112,9 +113,8 @@ Result<json::Value> LmAnalyst::ask(Session& session, ChatRequest request,
 }
 
 // Notes of the lines, each with a citation that holds. `lines` may be notes themselves.
-Result<std::vector<TranscriptLine>> LmAnalyst::condense(Session& session,
-                                                        const std::vector<TranscriptLine>& lines,
-                                                        Segment segment) {
+Result<std::vector<TranscriptLine>> LmAnalyst::condense_one(
+    Session& session, const std::vector<TranscriptLine>& lines, Segment segment) const {
   // By the server's model, whatever the analyzers name: so the notes serve them all.
   auto request = make_notes_request(join_lines(lines, segment));
   SAMTALE_TRY(auto answer, ask(session, std::move(request), session.order.analyzers, {}));
@@ -137,32 +137,43 @@ Result<std::vector<TranscriptLine>> LmAnalyst::condense(Session& session,
   return notes;
 }
 
+Result<std::vector<TranscriptLine>> LmAnalyst::condense(Session& session,
+                                                        const std::vector<TranscriptLine>& lines,
+                                                        std::span<const Segment> segments) const {
+  std::vector<TranscriptLine> notes;
+  Result<> all;
+  for (const auto segment : segments) {
+    auto some = condense_one(session, lines, segment);
+    if (some) {
+      std::ranges::move(*some, std::back_inserter(notes));
+      continue;
+    }
+    all = std::unexpected(std::move(some).error());
+    if (session.rehearsal == nullptr) break;  // Who rehearses wants to know all that is asked.
+  }
+  SAMTALE_TRY_VOID(std::move(all));
+  return notes;
+}
+
 Result<LmAnalyst::Reading> LmAnalyst::read(Session& session,
-                                           const std::vector<TranscriptLine>& lines) {
+                                           const std::vector<TranscriptLine>& lines) const {
   if (!is_segmented(session.order, count_tokens(lines))) {
     return Reading{join_lines(lines, {0, lines.size()}), false};
   }
   const auto segments = cut_segments(lines, options_.segment_tokens);
-  std::vector<TranscriptLine> notes;
-  for (std::size_t i = 0; i + 1 < segments.size(); ++i) {
-    SAMTALE_TRY(auto some, condense(session, lines, segments[i]));
-    std::ranges::move(some, std::back_inserter(notes));
-  }
+  SAMTALE_TRY(auto notes, condense(session, lines, std::span(segments).first(segments.size() - 1)));
   // Of a very long one, notes of notes, until they fit.
   while (count_tokens(notes) > options_.whole_tokens_max) {
-    std::vector<TranscriptLine> shorter;
-    for (const auto& part : cut_segments(notes, 4 * options_.segment_tokens)) {
-      SAMTALE_TRY(auto some, condense(session, notes, part));
-      std::ranges::move(some, std::back_inserter(shorter));
-    }
+    SAMTALE_TRY(auto shorter,
+                condense(session, notes, cut_segments(notes, 4 * options_.segment_tokens)));
     if (count_tokens(shorter) >= count_tokens(notes)) break;
     notes = std::move(shorter);
   }
   return Reading{join_lines(notes, {0, notes.size()}) + join_lines(lines, segments.back()), true};
 }
 
-Result<> LmAnalyst::conclude_group(Session& session, const Reading& reading,
-                                   std::span<const Analyzer> group) {
+void LmAnalyst::conclude_group(Session& session, const Reading& reading,
+                               std::span<const Analyzer> group) const {
   const auto& order = session.order;
   auto request = make_analysis_request(reading.text, reading.has_notes, group, order.language);
   request.model = group.front().model;
@@ -188,9 +199,9 @@ Result<> LmAnalyst::conclude_group(Session& session, const Reading& reading,
   if (!answer && group.size() > 1 && answer.error().code == ErrorCode::resource_exhausted) {
     // One of them may be over its own budget: the others go on without it.
     for (const auto& analyzer : group) {
-      SAMTALE_TRY_VOID(conclude_group(session, reading, {&analyzer, 1}));
+      conclude_group(session, reading, {&analyzer, 1});
     }
-    return {};
+    return;
   }
   for (const auto& analyzer : group) {
     auto analysis = [&]() -> Result<Analysis> {
@@ -207,26 +218,40 @@ Result<> LmAnalyst::conclude_group(Session& session, const Reading& reading,
   // An answer that somebody tries again for is asked for again.
   const bool is_whole = session.findings.failed.size() == failed_before;
   if (answer && !is_whole) std::erase(session.findings.used_keys, key);
-  return {};
 }
 
-Result<LmFindings> LmAnalyst::analyse(const LmOrder& order, Instant deadline,
-                                      const std::stop_token& stop) {
-  Session session{order, deadline, stop, {}};
-  const auto lines = lines_of(order);
-  if (lines.empty() || order.analyzers.empty()) return std::move(session.findings);
+void LmAnalyst::run(Session& session) const {
+  const auto& analyzers = session.order.analyzers;
+  const auto lines = lines_of(session.order);
+  if (lines.empty() || analyzers.empty()) return;
   const auto reading = read(session, lines);
   if (!reading) {
-    for (const auto& analyzer : order.analyzers) {
+    for (const auto& analyzer : analyzers) {
       session.findings.failed.push_back({analyzer.name, reading.error()});
     }
-    return std::move(session.findings);
+    return;
   }
   // Back to back on one prefix.
-  for (const auto& group : group_by_model(order.analyzers, options_.analyzers_per_request)) {
-    SAMTALE_TRY_VOID(conclude_group(session, *reading, group));
+  for (const auto& group : group_by_model(analyzers, options_.analyzers_per_request)) {
+    conclude_group(session, *reading, group);
   }
+}
+
+LmFindings LmAnalyst::analyse(const LmOrder& order, Instant deadline,
+                              const std::stop_token& stop) const {
+  Session session{.order = order, .deadline = deadline, .stop = stop, .findings = {}};
+  run(session);
   return std::move(session.findings);
+}
+
+void LmAnalyst::rehearse(const LmOrder& order, const Answer& answer) const {
+  const std::stop_token never;
+  Session session{.order = order,
+                  .deadline = Instant::max(),
+                  .stop = never,
+                  .rehearsal = &answer,
+                  .findings = {}};
+  run(session);
 }
 
 std::int64_t LmAnalyst::estimate_tokens(const LmOrder& order) const {

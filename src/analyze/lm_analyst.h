@@ -13,6 +13,7 @@
 #include "analyze/analyzer.h"
 #include "analyze/extractive.h"
 #include "analyze/transcript.h"
+#include "base/bytes.h"
 #include "base/result.h"
 #include "lm/scheduler.h"
 #include "model/conversation.h"
@@ -70,9 +71,16 @@ class LmAnalyst {
   LmAnalyst(LmScheduler& scheduler, Store& store, const Clock& clock,
             const LmAnalystOptions& options = {});
 
-  // An analyzer that fails takes no other along. Errors: of the store only.
-  [[nodiscard]] Result<LmFindings> analyse(const LmOrder& order, Instant deadline,
-                                           const std::stop_token& stop);
+  // An analyzer that fails takes no other along; so does an error of the store.
+  [[nodiscard]] LmFindings analyse(const LmOrder& order, Instant deadline,
+                                   const std::stop_token& stop) const;
+
+  // Answers what analyse() would ask next, in place of the scheduler. `key` is the task's. An
+  // error: no answer. The task, its check too, lives as long as the call.
+  using Answer = std::function<Result<json::Value>(const LmTask& task, const Sha256& key)>;
+  // Goes through what analyse() asks and no stored answer answers, as far as `answer` does: nothing
+  // is sent, stored or concluded.
+  void rehearse(const LmOrder& order, const Answer& answer) const;
 
   // Input tokens that analyse() would send at the most, nothing being stored: for estimates.
   [[nodiscard]] std::int64_t estimate_tokens(const LmOrder& order) const;
@@ -86,19 +94,26 @@ class LmAnalyst {
     const LmOrder& order;
     const Instant deadline;
     const std::stop_token& stop;
+    const Answer* rehearsal = nullptr;  // Null: what is asked is sent.
     LmFindings findings;
   };
 
   [[nodiscard]] std::vector<TranscriptLine> lines_of(const LmOrder& order) const;
   [[nodiscard]] bool is_segmented(const LmOrder& order, std::int64_t tokens) const;
-  [[nodiscard]] Result<Reading> read(Session& session, const std::vector<TranscriptLine>& lines);
+  void run(Session& session) const;
+  [[nodiscard]] Result<Reading> read(Session& session,
+                                     const std::vector<TranscriptLine>& lines) const;
+  // The notes of all segments, in order.
   [[nodiscard]] Result<std::vector<TranscriptLine>> condense(
-      Session& session, const std::vector<TranscriptLine>& lines, Segment segment);
+      Session& session, const std::vector<TranscriptLine>& lines,
+      std::span<const Segment> segments) const;
+  [[nodiscard]] Result<std::vector<TranscriptLine>> condense_one(
+      Session& session, const std::vector<TranscriptLine>& lines, Segment segment) const;
   using Check = std::function<Result<>(const json::Value&)>;
   [[nodiscard]] Result<json::Value> ask(Session& session, ChatRequest request,
-                                        std::span<const Analyzer> booked_on, Check check);
-  [[nodiscard]] Result<> conclude_group(Session& session, const Reading& reading,
-                                        std::span<const Analyzer> group);
+                                        std::span<const Analyzer> booked_on, Check check) const;
+  void conclude_group(Session& session, const Reading& reading,
+                      std::span<const Analyzer> group) const;
 
   LmScheduler& scheduler_;
   Store& store_;

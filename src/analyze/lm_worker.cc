@@ -1,27 +1,15 @@
 #include <algorithm>
 #include <utility>
 
-#include "analyze/due.h"
 #include "analyze/jobs.h"
+#include "analyze/lm_work.h"
 #include "analyze/worker.h"
-#include "base/bytes.h"
 
 namespace samtale {
 namespace {
 
 // Jobs are served fairly by what they cost; this many tokens are one ordinary job.
 constexpr double kTokensAJob = 2'000;
-
-std::vector<std::string> names_to_mask(const Conversation& conversation,
-                                       const AnalysisSettings& settings) {
-  auto names = settings.mask_names;
-  for (const auto& party : conversation.parties) names.push_back(party.name);
-  for (const auto& turn : conversation.turns) names.push_back(turn.name);
-  std::erase(names, "");
-  std::ranges::sort(names);
-  names.erase(std::ranges::unique(names).begin(), names.end());
-  return names;
-}
 
 }  // namespace
 
@@ -43,7 +31,7 @@ Result<std::size_t> LmWorker::step(const std::stop_token& stop) {
   SAMTALE_TRY(const auto jobs,
               parts_.queue.take(kind_, options_.worker.batch, options_.worker.lease));
   for (const auto& job : jobs) {
-    const auto done = work(job, stop);
+    const auto done = answer(job, stop);
     if (done) continue;
     if (retryable(done.error().code)) {
       SAMTALE_TRY_VOID(
@@ -56,31 +44,15 @@ Result<std::size_t> LmWorker::step(const std::stop_token& stop) {
   return jobs.size();
 }
 
-Result<> LmWorker::work(const Job& job, const std::stop_token& stop) {
+Result<> LmWorker::answer(const Job& job, const std::stop_token& stop) {
   SAMTALE_TRY(const auto asked, read_analysis_job(job));
-  SAMTALE_TRY(const auto found, parts_.store.find_conversation(job.company, asked.conversation));
-  const auto finish = [&] {
+  SAMTALE_TRY(const auto work, make_lm_work(parts_, job.company, asked, options_.mask_secret));
+  if (work == nullptr) {
     return parts_.store.write(job.partition, [&](StoreWriter& writer) {
       return writer.finish({&job, 1});
     });
-  };
-  if (!found) return finish();  // Deleted since it was queued.
-  SAMTALE_TRY(const auto known, parts_.store.analyses(job.company, asked.conversation));
-  const auto& conversation = found->conversation;
-  const auto settings = parts_.catalog.settings(job.company);
-
-  LmOrder order{.company = job.company, .conversation = &conversation};
-  order.analyzers = chosen(*parts_.catalog.of(job.company), asked.analyzers, conversation);
-  std::erase_if(order.analyzers, [&](const Analyzer& one) {
-    return is_by_rules(one.kind) || is_known(one, found->revision, true, known);
-  });
-  if (order.analyzers.empty()) return finish();
-  // What was read before and has grown since will grow again.
-  order.goes_on =
-      conversation.status != "ended" || std::ranges::any_of(known, [&](const StoredAnalysis& one) {
-        return one.method == kByLanguageModel && one.revision < found->revision;
-      });
-  order.language = settings.language;
+  }
+  auto& order = work->order;
   order.priority = kind_ == kLmCriticalJob ? Priority::critical : job.priority;
   const auto now = parts_.clock.now();
   for (const auto& analyzer : order.analyzers) {
@@ -89,13 +61,7 @@ Result<> LmWorker::work(const Job& job, const std::stop_token& stop) {
     const auto wanted_by = now + std::max<Duration>(*analyzer.deadline - waited, Duration::zero());
     order.wanted_by = std::min(order.wanted_by.value_or(wanted_by), wanted_by);
   }
-  PiiMasker masker(
-      hmac_sha256(options_.mask_secret, "pii " + std::to_string(number(job.company))),
-      settings.mask_pii ? names_to_mask(conversation, settings) : std::vector<std::string>());
-  if (settings.mask_pii) order.masker = &masker;
-
-  SAMTALE_TRY(const auto findings, analyst_.analyse(order, now + options_.job_timeout, stop));
-  return settle(job, *found, findings);
+  return settle(job, work->conversation, analyst_.analyse(order, now + options_.job_timeout, stop));
 }
 
 Result<> LmWorker::settle(const Job& job, const StoredConversation& conversation,

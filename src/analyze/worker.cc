@@ -46,6 +46,16 @@ Duration quiet_time(std::span<const Analyzer> analyzers, const Conversation& con
   return quiet;
 }
 
+std::string_view lm_kind(std::span<const Analyzer> analyzers, Priority priority,
+                         std::optional<Duration> batch_window) {
+  if (priority == Priority::critical) return kLmCriticalJob;
+  if (priority != Priority::bulk || !batch_window) return kLmJob;
+  const bool can_wait = std::ranges::all_of(analyzers, [&](const Analyzer& analyzer) {
+    return !analyzer.deadline || *analyzer.deadline >= *batch_window;
+  });
+  return can_wait ? kLmBatchJob : kLmJob;
+}
+
 }  // namespace
 
 bool wants_analysis(const AnalyzerCatalog& catalog, CompanyId company,
@@ -100,8 +110,7 @@ Result<AnalyzeWorker::Done> AnalyzeWorker::analyse(const Job& job) const {
   }
   if (!rest.empty()) {
     const auto priority = urgency(rest, job.priority);
-    done.rest = make_analysis_job(priority == Priority::critical ? kLmCriticalJob : kLmJob,
-                                  job.company, asked);
+    done.rest = make_analysis_job(lm_kind(rest, priority, parts_.batch_window), job.company, asked);
     done.rest->priority = priority;
     done.rest->delay = quiet_time(rest, conversation);
   }

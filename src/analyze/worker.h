@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -41,12 +42,15 @@ struct AnalyzeParts {
   Random& random;
   Metrics& metrics;
   WantsNews wants_news;
+  // How long a provider may take over a batch; nothing: there is no Batch API.
+  std::optional<Duration> batch_window = {};
 };
 
 // Answers the jobs "analyze": summary, sentiment, topics and the report of personal data,
 // extractive or by rules; with a language model configured, leaves a job "lm" for what it can say
-// better, in the same transaction. What was concluded from this very revision is not concluded
-// again. Threads: one. What is passed in must outlive it.
+// better ("lm_critical" if it is, "lm_batch" if it can wait), in the same transaction. What was
+// concluded from this very revision is not concluded again. Threads: one. What is passed in must
+// outlive it.
 class AnalyzeWorker {
  public:
   AnalyzeWorker(AnalyzeParts parts, WordStatisticsOf words, bool has_language_model,
@@ -81,7 +85,7 @@ class LmWorker {
   Result<std::size_t> step(const std::stop_token& stop);
 
  private:
-  [[nodiscard]] Result<> work(const Job& job, const std::stop_token& stop);
+  [[nodiscard]] Result<> answer(const Job& job, const std::stop_token& stop);
   [[nodiscard]] Result<> settle(const Job& job, const StoredConversation& conversation,
                                 const LmFindings& findings);
   [[nodiscard]] Duration pause(const Job& job, ErrorCode code);

@@ -123,6 +123,32 @@ TEST_F(AnalyzeWorkerTest, hurries_for_a_critical_analyzer_and_not_for_history) {
   EXPECT_EQ(taken[0].priority, Priority::bulk);
 }
 
+TEST_F(AnalyzeWorkerTest, leaves_to_a_batch_what_can_wait_so_long) {
+  auto with_batches = parts();
+  with_batches.batch_window = std::chrono::hours(24);
+  AnalyzeWorker worker_with_batches(with_batches, no_words, true);
+  const auto kind_of_bulk = [&](const std::string& name, const std::string& deadline) {
+    EXPECT_TRUE(catalog->put(kAcme, parsed(R"({"name":"intent","deadline_s":)" + deadline + "}")));
+    const auto id = put(name, {"Cancel my contract"});
+    EXPECT_TRUE(write([&](StoreWriter& writer) {
+      auto job = make_conversation_job(kAnalyzeJob, kAcme, id);
+      job.priority = Priority::bulk;
+      return writer.enqueue(job);
+    }));
+    EXPECT_EQ(worker_with_batches.step().value(), 1U);
+    return waiting().back().kind;
+  };
+
+  EXPECT_EQ(kind_of_bulk("a", "3600"), kLmJob);
+  EXPECT_EQ(kind_of_bulk("b", "100000"), kLmBatchJob);
+  add("now", "Cancel my contract");
+  EXPECT_EQ(worker_with_batches.step().value(), 1U);
+  const auto jobs = waiting();
+  const auto urgent = std::ranges::find(jobs, Priority::normal, &Job::priority);
+  ASSERT_NE(urgent, jobs.end());
+  EXPECT_EQ(urgent->kind, kLmJob) << "people look at what has just ended";
+}
+
 TEST_F(AnalyzeWorkerTest, waits_for_a_pause_where_turns_are_the_trigger) {
   ASSERT_TRUE(
       catalog->put(kAcme, parsed(R"({"name":"intent","trigger":{"on":"turn","quiet_s":30}})")));

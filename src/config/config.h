@@ -97,6 +97,11 @@ struct AnalyzeConfig {
   Duration request_timeout = std::chrono::seconds(120);
   std::size_t segment_tokens = 1'000;
   std::size_t whole_tokens_max = 12'000;
+  // What can wait goes to the Batch API of lm.url …
+  bool batch = false;
+  Duration batch_window = std::chrono::hours(24);  // … which may take so long,
+  Duration batch_poll = std::chrono::minutes(1);   // is looked at so often,
+  double batch_price = 0.5;                        // and costs this part of lm.*_usd.
   bool mask_pii = false;  // Unless the company's settings say otherwise.
   // Of each company at the most; 0: no limit.
   std::size_t tokens_per_day = 0;

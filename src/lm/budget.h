@@ -41,6 +41,10 @@ struct Booking {
   Spend amount;
 };
 
+// In equal shares; what does not divide evenly is the first ones'. `analyzers` is not empty.
+[[nodiscard]] std::vector<Booking> in_equal_shares(const std::vector<std::string>& analyzers,
+                                                   Spend sum);
+
 // Where limits come from: per company, and per company and analyzer. Called at each reservation.
 class BudgetPolicy {
  public:

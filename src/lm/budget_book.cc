@@ -54,6 +54,18 @@ std::int64_t cost_micro_usd(const TokenPrices& prices, std::int64_t input,
   return static_cast<std::int64_t>(std::ceil(cost - 1e-9 - cost * 1e-14));
 }
 
+std::vector<Booking> in_equal_shares(const std::vector<std::string>& analyzers, Spend sum) {
+  const auto shares = static_cast<std::int64_t>(analyzers.size());
+  std::vector<Booking> out;
+  out.reserve(analyzers.size());
+  for (std::int64_t i = 0; i < shares; ++i) {
+    const auto share = [&](std::int64_t of) { return of / shares + (i < of % shares ? 1 : 0); };
+    out.push_back({.analyzer = analyzers[static_cast<std::size_t>(i)],
+                   .amount = {.tokens = share(sum.tokens), .micro_usd = share(sum.micro_usd)}});
+  }
+  return out;
+}
+
 BudgetDay budget_day(WallTime now) {
   using std::chrono::floor;
   using Days = std::chrono::days;

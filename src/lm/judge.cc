@@ -60,6 +60,13 @@ Judgement judge(const LmTask& task, const JsonSchema& schema, std::string_view n
   return out;
 }
 
+Result<json::Value> judge_answer(const LmTask& task, const Sha256& key, const ChatAnswer& answer) {
+  SAMTALE_TRY(const auto schema, JsonSchema::compile(task.request.schema));
+  auto judgement = judge(task, schema, answer_nonce(key), answer);
+  if (judgement.value) return std::move(*judgement.value);
+  return fail(ErrorCode::corrupt, "the model's answer cannot be used: " + judgement.wrong);
+}
+
 Result<std::shared_ptr<const JsonSchema>> SchemaCache::find_or_compile(const json::Value& schema) {
   {
     const std::lock_guard lock(entries_mutex_);

@@ -254,5 +254,19 @@ TEST_F(LadderTest, gives_each_rung_a_key_of_its_own_and_each_try_of_a_rung_the_s
   EXPECT_EQ(std::set(keys.begin(), keys.end()).size(), 4U);
 }
 
+TEST_F(LadderTest, judges_answers_that_came_another_way_by_the_same_proofs) {
+  const auto key = scheduler().key_of(task());
+  const auto asked = with_nonce(task().request, answer_nonce(key));
+
+  const auto good = judge_answer(task(), key, *FakeChatModel::good(asked).answer);
+  auto cut = *FakeChatModel::good(asked).answer;
+  cut.finish = Finish::length;
+  const auto swapped = FakeChatModel::good({.messages = {{"user", "Nonce: another"}}});
+
+  EXPECT_EQ(good, kYes);
+  EXPECT_EQ(judge_answer(task(), key, cut).error().code, ErrorCode::corrupt);
+  EXPECT_EQ(judge_answer(task(), key, *swapped.answer).error().code, ErrorCode::corrupt);
+}
+
 }  // namespace
 }  // namespace samtale

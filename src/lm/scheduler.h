@@ -85,6 +85,10 @@ struct LmSchedulerOptions {
 [[nodiscard]] std::string answer_nonce(const Sha256& key);
 // The request as it is sent: it asks for the nonce.
 [[nodiscard]] ChatRequest with_nonce(const ChatRequest& request, const std::string& nonce);
+// For answers that come another way than run() (a batch): the same proofs, and no ladder. Errors:
+// corrupt, saying what is wrong; invalid_argument if the task's schema is none.
+[[nodiscard]] Result<json::Value> judge_answer(const LmTask& task, const Sha256& key,
+                                               const ChatAnswer& answer);
 
 // The ladder for one task: ask → deterministic repair of the text → with a larger output_tokens_max
 // when it ended by length (never the same limit twice) → one repair prompt that says what is wrong

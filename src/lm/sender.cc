@@ -207,20 +207,10 @@ GateRequest Sender::gate_request(const Sending& sending) const {
 }
 
 std::vector<Booking> Sender::bookings(const Sending& sending, TokenUsage usage) const {
-  const auto& analyzers = sending.task.analyzers;
-  const auto shares = static_cast<std::int64_t>(analyzers.size());
-  const auto tokens = usage.input + usage.output;
   const auto cost = cost_micro_usd(accounts_[sending.account].prices, usage.input,
                                    usage.cached_input, usage.output);
-  std::vector<Booking> out;
-  out.reserve(analyzers.size());
-  for (std::int64_t i = 0; i < shares; ++i) {
-    // What does not divide evenly is the first ones'.
-    const auto share = [&](std::int64_t sum) { return sum / shares + (i < sum % shares ? 1 : 0); };
-    out.push_back({.analyzer = analyzers[static_cast<std::size_t>(i)],
-                   .amount = {.tokens = share(tokens), .micro_usd = share(cost)}});
-  }
-  return out;
+  return in_equal_shares(sending.task.analyzers,
+                         {.tokens = usage.input + usage.output, .micro_usd = cost});
 }
 
 }  // namespace samtale

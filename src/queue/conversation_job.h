@@ -16,6 +16,8 @@ inline constexpr std::string_view kAnalyzeJob = "analyze";
 // "analyzers" (an array); without, those that are due.
 inline constexpr std::string_view kLmJob = "lm";
 inline constexpr std::string_view kLmCriticalJob = "lm_critical";
+// The same of what can wait for a provider's Batch API.
+inline constexpr std::string_view kLmBatchJob = "lm_batch";
 // Tell the company's subscribers about it. The payload also has "event" ("analysis.completed"),
 // "analyzers" (names, an array) and "revision".
 inline constexpr std::string_view kNotifyJob = "notify";

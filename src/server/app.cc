@@ -256,7 +256,7 @@ void App::start_notifying(const WorkerOptions& options) {
 }
 
 Result<> App::start_analyses(const WorkerOptions& options) {
-  const AnalyzeParts parts{
+  AnalyzeParts parts{
       .queue = store_->queue(),
       .store = *store_,
       .catalog = *catalog_,
@@ -264,6 +264,8 @@ Result<> App::start_analyses(const WorkerOptions& options) {
       .random = random_,
       .metrics = *metrics_,
       .wants_news = [this](CompanyId company) { return subscriptions_->has_active(company); }};
+  auto* batches = language_models_ ? language_models_->batches() : nullptr;
+  if (batches != nullptr) parts.batch_window = config_.analyze.batch_window;
   const auto words = [this](CompanyId company) { return indexes_->find(company); };
   analyze_worker_ =
       std::make_unique<AnalyzeWorker>(parts, words, language_models_ != nullptr, options);
@@ -290,6 +292,17 @@ Result<> App::start_analyses(const WorkerOptions& options) {
       });
     }
   };
+  if (batches != nullptr) {
+    auto batch_options = batch_worker_options(config_);
+    batch_options.mask_secret = lm_options.mask_secret;
+    batch_worker_ = std::make_unique<BatchWorker>(
+        parts, language_models_->analyst(), language_models_->scheduler(),
+        language_models_->budget(), *batches, batch_options);
+    auto at_times = options;  // So that what comes meanwhile goes into one batch.
+    at_times.idle_pause = batch_options.poll;
+    start_worker(
+        "lm_batch", [it = batch_worker_.get()] { return it->step(); }, at_times);
+  }
   start(kLmJob, config_.analyze.workers);
   start(kLmCriticalJob, config_.analyze.critical_workers);
   return {};

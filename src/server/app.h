@@ -12,6 +12,7 @@
 
 #include "accept/accept_log.h"
 #include "analyze/backfill.h"
+#include "analyze/batch_worker.h"
 #include "analyze/catalog.h"
 #include "analyze/worker.h"
 #include "api/api.h"
@@ -121,6 +122,7 @@ class App {
   std::vector<std::unique_ptr<EmbedWorker>> embed_workers_;
   std::unique_ptr<AnalyzeWorker> analyze_worker_;
   std::vector<std::unique_ptr<LmWorker>> lm_workers_;
+  std::unique_ptr<BatchWorker> batch_worker_;  // Null: no Batch API.
   std::unique_ptr<IdleWorker> idle_worker_;
   std::unique_ptr<EraseWorker> erase_worker_;
   std::vector<http::Route> routes_;

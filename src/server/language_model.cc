@@ -41,6 +41,10 @@ Result<std::unique_ptr<LanguageModels>> LanguageModels::make(const Config& confi
                                                    clock, random, options);
   made->analyst_ =
       std::make_unique<LmAnalyst>(*made->scheduler_, store, clock, analyst_options(config));
+  if (config.analyze.batch) {
+    SAMTALE_TRY(auto chat, chat_options("lm", config.lm));
+    SAMTALE_TRY(made->batches_, make_openai_batches(http_client, clock, std::move(chat)));
+  }
   made->export_metrics(metrics);
   return made;
 }

@@ -7,6 +7,7 @@
 #include "analyze/lm_analyst.h"
 #include "base/result.h"
 #include "config/config.h"
+#include "lm/batch.h"
 #include "lm/budget.h"
 #include "lm/gate.h"
 #include "lm/openai_chat.h"
@@ -29,6 +30,8 @@ class LanguageModels {
   [[nodiscard]] Budget& budget() { return *budget_; }
   [[nodiscard]] LmScheduler& scheduler() { return *scheduler_; }
   [[nodiscard]] LmAnalyst& analyst() { return *analyst_; }
+  // Of the first account; null if batches are not configured.
+  [[nodiscard]] BatchApi* batches() { return batches_.get(); }
 
  private:
   struct Account {
@@ -46,6 +49,7 @@ class LanguageModels {
   std::unique_ptr<Budget> budget_;
   std::unique_ptr<LmScheduler> scheduler_;
   std::unique_ptr<LmAnalyst> analyst_;
+  std::unique_ptr<BatchApi> batches_;
 };
 
 }  // namespace samtale

@@ -189,6 +189,23 @@ LmAnalystOptions analyst_options(const Config& config) {
   return options;
 }
 
+// Without its secret.
+BatchWorkerOptions batch_worker_options(const Config& config) {
+  const auto& analyze = config.analyze;
+  BatchWorkerOptions options;
+  options.retry = worker_options(config).retry;
+  options.poll = analyze.batch_poll;
+  options.window = analyze.batch_window;
+  options.cancel_grace = std::min(options.cancel_grace, options.window / 10);
+  options.find_grace = std::min(options.find_grace, options.window / 10);
+  options.prices = token_prices(config.lm);
+  for (auto* price :
+       {&options.prices.input, &options.prices.cached_input, &options.prices.output}) {
+    *price *= analyze.batch_price;
+  }
+  return options;
+}
+
 LmWorkerOptions lm_worker_options(const Config& config) {
   LmWorkerOptions options;
   options.worker.retry = worker_options(config).retry;

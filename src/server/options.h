@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "accept/accept_log.h"
+#include "analyze/batch_worker.h"
 #include "analyze/catalog.h"
 #include "analyze/worker.h"
 #include "api/api.h"
@@ -53,6 +54,7 @@ namespace samtale {
 [[nodiscard]] TokenPrices token_prices(const LmConfig& config);
 [[nodiscard]] LmAnalystOptions analyst_options(const Config& config);
 // Without the secret of the masks.
+[[nodiscard]] BatchWorkerOptions batch_worker_options(const Config& config);
 [[nodiscard]] LmWorkerOptions lm_worker_options(const Config& config);
 [[nodiscard]] AnalysisSettings analysis_settings(const Config& config);
 

@@ -3,6 +3,7 @@ import json
 import os
 import random
 import threading
+import time
 import unittest
 
 from lm_server import LmServer, QUOTED, by_model, citations, naive_tokens, sent_tokens
@@ -196,6 +197,62 @@ class BackfillTest(unittest.TestCase):
             self.assertEqual(sum(day["tokens"] for day in days),
                              stats["tokens_in"] + stats["tokens_out"])
             self.assertEqual(acme.call("GET", "/v1/dead-letters")[1]["dead_letters"], [])
+
+    def test_by_batches_kill_9_loses_and_doubles_nothing_either(self):
+        chance = random.Random(os.environ.get("SAMTALE_SEED", "1"))
+        count, kills = 60, 5
+        batches = {"analyze.batch": "true", "analyze.batch_poll_ms": 100,
+                   "analyze.batch_window_ms": 30_000}
+        with LmServer("--batch-seconds", "0.3") as lm, Server() as server:
+            acme = server.company("acme")
+            ids = [acme.send(ended(f"c{i}", *TALK, f"And this is number {i}"))
+                   for i in range(count)]
+            wait_for("the extractive analyses", lambda: acme.call(
+                "GET", "/v1/conversations/" + ids[-1])[1].get("analyses"))
+            server.stop()
+            server.flags = lm.settings(**batches)
+            server.start()
+            path = "/v1/backfills/" + acme.call("POST", "/v1/backfills", {})[1]["id"]
+            for i in range(kills):
+                wait_for("a batch more", lambda: lm.stats()["batches"] > i // 2)
+                time.sleep(chance.uniform(0, 0.3))
+                server.kill()
+                server.start()
+
+            for one in ids:
+                by_model(acme, one)
+            wait_for("an empty queue", lambda: all(
+                kind["ready"] + kind["delayed"] + kind["leased"] == 0
+                for kind in acme.call("GET", "/v1/jobs")[1]["kinds"]))
+            self.assertEqual(acme.call("GET", path)[1]["waiting"], 0)
+
+            days = acme.call("GET", "/v1/analyses/usage")[1]["days"]
+            stats = lm.stats()
+            by_batch = stats["batch_tokens_in"] + stats["batch_tokens_out"]
+            self.assertGreater(by_batch, 0)
+            self.assertEqual(sum(day["tokens"] for day in days),
+                             by_batch + stats["tokens_in"] + stats["tokens_out"])
+            self.assertEqual(acme.call("GET", "/v1/dead-letters")[1]["dead_letters"], [])
+
+    def test_a_batch_that_is_late_is_asked_one_by_one(self):
+        late = {"analyze.batch": "true", "analyze.batch_poll_ms": 100,
+                "analyze.batch_window_ms": 2_000}
+        with LmServer() as lm, Server() as server:
+            acme = server.company("acme")
+            c1 = acme.send(ended("c1", *TALK))
+            wait_for("the extractive analyses", lambda: acme.call(
+                "GET", "/v1/conversations/" + c1)[1].get("analyses"))
+            server.stop()
+            server.flags = lm.settings(model="hang", **late)
+            server.start()
+            acme.call("POST", "/v1/backfills", {})
+            wait_for("a batch", lambda: lm.stats()["batches"] == 1)
+            self.assertEqual(lm.stats()["requests"], 0)
+
+            lm.script("hang", "ok")  # It stays a batch that is never done.
+
+            by_model(acme, c1)
+            self.assertEqual(lm.stats()["requests"], 1)
 
     def test_pauses_and_goes_on(self):
         with LmServer("--latency-ms", "50") as lm, Server() as server:

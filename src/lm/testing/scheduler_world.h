@@ -6,6 +6,7 @@
 #include <chrono>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -48,9 +49,9 @@ class SchedulerWorld {
   FakeChatModel& model(std::size_t account = 0) { return *models_[account]; }
   Gate& gate(std::size_t account = 0) { return *gates_[account]; }
 
-  // Made at the first use, with the accounts and options there are then.
+  // Made at the first use, with the accounts and options there are then. From any thread.
   LmScheduler& scheduler() {
-    if (scheduler_ == nullptr) {
+    std::call_once(scheduler_is_made_, [&] {
       std::vector<LmAccount> accounts;
       for (std::size_t i = 0; i < models_.size(); ++i) {
         accounts.push_back({.model = models_[i].get(),
@@ -59,7 +60,7 @@ class SchedulerWorld {
       }
       scheduler_ =
           std::make_unique<LmScheduler>(accounts, *budget_, *metrics_, clock, random_, options);
-    }
+    });
     return *scheduler_;
   }
 
@@ -110,6 +111,7 @@ class SchedulerWorld {
   std::unique_ptr<Metrics> metrics_ = make_metrics();
   std::vector<std::unique_ptr<FakeChatModel>> models_;
   std::vector<std::unique_ptr<Gate>> gates_;
+  std::once_flag scheduler_is_made_;
   std::unique_ptr<LmScheduler> scheduler_;
 };
 

@@ -52,10 +52,10 @@ class Row {
   show({ id, state, total, seen, asked, waiting, estimate }: Backfill): void {
     // Where nothing fits the filter all of it is done.
     this.bar.max = Math.max(1, total);
-    this.bar.value = total === 0 && state === "done" ? 1 : Math.min(seen, total);
+    this.bar.value = total === 0 && state === "done" ? 1 : Math.min(asked, total);
     const facts = [
-      `${number(seen)} of ${number(total)} conversations`,
-      `${number(asked)} to be analysed`,
+      `${number(asked)} of ${number(total)} conversations`,
+      `${number(seen)} looked at`,
       waiting > 0 ? `${number(waiting)} jobs waiting` : "",
       estimate?.usd ? `estimated at ${usd(estimate.usd)}` : "",
     ];
