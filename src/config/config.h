@@ -102,7 +102,7 @@ struct AnalyzeConfig {
   Duration batch_window = std::chrono::hours(24);  // … which may take so long,
   Duration batch_poll = std::chrono::minutes(1);   // is looked at so often,
   double batch_price = 0.5;                        // and costs this part of lm.*_usd.
-  bool mask_pii = false;  // Unless the company's settings say otherwise.
+  bool mask_pii = false;                           // Unless the company's settings say otherwise.
   // Of each company at the most; 0: no limit.
   std::size_t tokens_per_day = 0;
   std::size_t tokens_per_month = 0;

@@ -384,7 +384,7 @@ test("a back-fill that runs is paused, resumed and cancelled", async (t) => {
   await page.goto(`${server.url}/#/analyzers?tab=backfills`);
   const row = page.locator(".backfill");
 
-  await row.getByText("300 of 900 conversations").waitFor();
+  await row.getByText("200 of 900 conversations").waitFor();
   await row.getByRole("button", { name: "Pause" }).click();
   await row.getByText("paused").waitFor();
   await row.getByRole("button", { name: "Resume" }).click();
