@@ -21,6 +21,22 @@ using Text = std::string;
 using Size = std::size_t;
 using Texts = std::vector<std::string>;
 
+// What is told of a server that has language models.
+#define LM_KEYS(section, url_help) \
+  {#section ".url", AT(Text, section.url), url_help, 0, 0, Meaning::url}, \
+  {#section ".model", AT(Text, section.model), "The model's name there, where an analyzer names none."}, \
+  {#section ".api_key_file", AT(Text, section.api_key_file), "File with the server's API key. Empty: none is sent.", 0, 0, Meaning::secret_file}, \
+  {#section ".structured", AT(Text, section.structured), "How the schema of an answer is told: as structured outputs, as JSON without a schema, or in words alone.", 0, 0, Meaning::plain, "json_schema|json_object|none"}, \
+  {#section ".max_tokens_field", AT(Text, section.max_tokens_field), "What the server calls the most tokens of an answer.", 0, 0, Meaning::plain, "max_tokens|max_completion_tokens"}, \
+  {#section ".stream", AT(bool, section.stream), "Read answers as they are written: a server that hangs is noticed sooner."}, \
+  {#section ".send_temperature", AT(bool, section.send_temperature), "Send \"temperature\": 0; some models refuse it."}, \
+  {#section ".requests_per_minute", AT(Size, section.requests_per_minute), "What the account may send. 0: learnt from the server's headers.", 0, 1e9}, \
+  {#section ".tokens_per_minute", AT(Size, section.tokens_per_minute), "The same, of tokens in and out.", 0, 1e12}, \
+  {#section ".concurrency_max", AT(Size, section.concurrency_max), "Requests under way at once, at the most; how many is found by how the server answers.", 1, 1000}, \
+  {#section ".input_usd", AT(double, section.input_usd), "Dollars a million tokens of input.", 0, 1e6}, \
+  {#section ".cached_input_usd", AT(double, section.cached_input_usd), "Of input that the server had in its prompt cache.", 0, 1e6}, \
+  {#section ".output_usd", AT(double, section.output_usd), "Of output.", 0, 1e6}
+
 const Key kKeys[] = {
   {"data_dir", AT(Text, data_dir), "The folder that holds everything Samtale stores. Made with mode 0700 if it is missing."},
 
@@ -68,33 +84,9 @@ const Key kKeys[] = {
   {"embed.input_type", AT(bool, embed.input_type), "Send \"input_type\": \"query\" or \"passage\", for servers that put the prefix themselves."},
   {"embed.command", AT(Texts, embed.command), "For kind managed: the program and its arguments. {port} is replaced by a free port."},
 
-  {"lm.url", AT(Text, lm.url), "An OpenAI-compatible server for analyses: https://api.openai.com/v1. Empty: analyses are extractive, and nothing leaves the machine.", 0, 0, Meaning::url},
-  {"lm.model", AT(Text, lm.model), "The model's name there, where an analyzer names none."},
-  {"lm.api_key_file", AT(Text, lm.api_key_file), "File with the server's API key. Empty: none is sent.", 0, 0, Meaning::secret_file},
-  {"lm.structured", AT(Text, lm.structured), "How the schema of an answer is told: as structured outputs, as JSON without a schema, or in words alone.", 0, 0, Meaning::plain, "json_schema|json_object|none"},
-  {"lm.max_tokens_field", AT(Text, lm.max_tokens_field), "What the server calls the most tokens of an answer.", 0, 0, Meaning::plain, "max_tokens|max_completion_tokens"},
-  {"lm.stream", AT(bool, lm.stream), "Read answers as they are written: a server that hangs is noticed sooner."},
-  {"lm.send_temperature", AT(bool, lm.send_temperature), "Send \"temperature\": 0; some models refuse it."},
-  {"lm.requests_per_minute", AT(Size, lm.requests_per_minute), "What the account may send. 0: learnt from the server's headers.", 0, 1e9},
-  {"lm.tokens_per_minute", AT(Size, lm.tokens_per_minute), "The same, of tokens in and out.", 0, 1e12},
-  {"lm.concurrency_max", AT(Size, lm.concurrency_max), "Requests under way at once, at the most; how many is found by how the server answers.", 1, 1000},
-  {"lm.input_usd", AT(double, lm.input_usd), "Dollars a million tokens of input.", 0, 1e6},
-  {"lm.cached_input_usd", AT(double, lm.cached_input_usd), "Of input that the server had in its prompt cache.", 0, 1e6},
-  {"lm.output_usd", AT(double, lm.output_usd), "Of output.", 0, 1e6},
+  LM_KEYS(lm, "An OpenAI-compatible server for analyses: https://api.openai.com/v1. Empty: analyses are extractive, and nothing leaves the machine."),
 
-  {"lm_fallback.url", AT(Text, lm_fallback.url), "A second server, asked while the first cannot be. Empty: none.", 0, 0, Meaning::url},
-  {"lm_fallback.model", AT(Text, lm_fallback.model), "The model's name there, where an analyzer names none."},
-  {"lm_fallback.api_key_file", AT(Text, lm_fallback.api_key_file), "File with the server's API key. Empty: none is sent.", 0, 0, Meaning::secret_file},
-  {"lm_fallback.structured", AT(Text, lm_fallback.structured), "How the schema of an answer is told: as structured outputs, as JSON without a schema, or in words alone.", 0, 0, Meaning::plain, "json_schema|json_object|none"},
-  {"lm_fallback.max_tokens_field", AT(Text, lm_fallback.max_tokens_field), "What the server calls the most tokens of an answer.", 0, 0, Meaning::plain, "max_tokens|max_completion_tokens"},
-  {"lm_fallback.stream", AT(bool, lm_fallback.stream), "Read answers as they are written: a server that hangs is noticed sooner."},
-  {"lm_fallback.send_temperature", AT(bool, lm_fallback.send_temperature), "Send \"temperature\": 0; some models refuse it."},
-  {"lm_fallback.requests_per_minute", AT(Size, lm_fallback.requests_per_minute), "What the account may send. 0: learnt from the server's headers.", 0, 1e9},
-  {"lm_fallback.tokens_per_minute", AT(Size, lm_fallback.tokens_per_minute), "The same, of tokens in and out.", 0, 1e12},
-  {"lm_fallback.concurrency_max", AT(Size, lm_fallback.concurrency_max), "Requests under way at once, at the most; how many is found by how the server answers.", 1, 1000},
-  {"lm_fallback.input_usd", AT(double, lm_fallback.input_usd), "Dollars a million tokens of input.", 0, 1e6},
-  {"lm_fallback.cached_input_usd", AT(double, lm_fallback.cached_input_usd), "Of input that the server had in its prompt cache.", 0, 1e6},
-  {"lm_fallback.output_usd", AT(double, lm_fallback.output_usd), "Of output.", 0, 1e6},
+  LM_KEYS(lm_fallback, "A second server, asked while the first cannot be. Empty: none."),
 
   {"analyze.workers", AT(Size, analyze.workers), "Conversations that a language model reads at once.", 1, 256},
   {"analyze.critical_workers", AT(Size, analyze.critical_workers), "As many more, for critical analyzers only.", 1, 64},
@@ -134,6 +126,7 @@ const Key kKeys[] = {
   {"log.format", AT(Text, log.format), "Lines for people, or one JSON object a line.", 0, 0, Meaning::plain, "text|json"},
 };
 #undef AT
+#undef LM_KEYS
 // clang-format on
 
 // Levenshtein's distance, two rows.

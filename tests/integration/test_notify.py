@@ -7,6 +7,9 @@ import hmac
 import http.server
 import json
 import random
+import ssl
+import subprocess
+import tempfile
 import threading
 import time
 import unittest
@@ -234,6 +237,24 @@ class NotifyTest(unittest.TestCase):
             self.assertFalse(tried["delivered"], tried)
             self.assertIsNone(tried["status"])
             self.assertEqual(trap.connections, 0)
+
+    def test_nothing_is_told_to_a_server_whose_certificate_nobody_trusts(self):
+        with Receiver() as receiver, tempfile.TemporaryDirectory() as folder:
+            certificate, key = folder + "/certificate.pem", folder + "/key.pem"
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1",
+                            "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1",
+                            "-out", certificate, "-keyout", key], check=True, capture_output=True)
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate, key)
+            receiver.server.socket = context.wrap_socket(receiver.server.socket, server_side=True)
+            receiver.url = receiver.url.replace("http:", "https:")
+            with Server(*flags(receiver)) as server:
+                acme = server.company("acme")
+                made = self.subscribe(server, receiver)
+                tried = acme.call("POST", f"/v1/subscriptions/{made['id']}/test")[1]
+                self.assertFalse(tried["delivered"], tried)
+                self.assertIn("certificate", json.dumps(tried).lower())
+                self.assertEqual(receiver.seen, [])
 
     def test_a_redirect_leads_nowhere(self):
         with Receiver() as trap, Receiver() as receiver, Server(*flags(receiver, trap)) as server:
