@@ -170,7 +170,11 @@ class ImporterTest : public ::testing::Test {
     requests_.push_back(request);
     http::Response response;
     response.body = "{}";
-    if (request.path == "/v1/companies") return response;
+    if (request.path == "/v1/companies") {
+      if (times_away_ == 0) return response;
+      --times_away_;
+      return fail(ErrorCode::unavailable, "nobody is there");
+    }
     response.body.clear();
     if (!next_statuses_.empty()) {
       response.status = next_statuses_.back();
@@ -201,6 +205,7 @@ class ImporterTest : public ::testing::Test {
 
   std::vector<http::Request> requests_;
   std::vector<int> next_statuses_;
+  std::size_t times_away_ = 0;
   bool busy_ = true;
   HandClock clock_;
   Api api_;
@@ -277,6 +282,29 @@ TEST_F(ImporterTest, gives_up_on_a_server_that_stays_full) {
   ASSERT_FALSE(finished);
   EXPECT_THAT(finished.error().message, HasSubstr("after 4 tries"));
   EXPECT_EQ(requests_.size(), 4U);
+}
+
+TEST_F(ImporterTest, waits_for_a_server_that_has_just_been_started) {
+  times_away_ = 2;
+  auto importer = this->importer({.company = "acme", .creates_companies = true});
+
+  ASSERT_TRUE(importer.add(record(1, "{}")));
+  ASSERT_TRUE(importer.finish());
+
+  EXPECT_EQ(importer.counts().accepted, 1U);
+  EXPECT_EQ(clock_.slept.size(), 2U);
+}
+
+TEST_F(ImporterTest, ends_where_no_server_is_and_calls_no_record_refused) {
+  times_away_ = 100;
+  auto importer = this->importer({.company = "acme", .creates_companies = true});
+
+  ASSERT_TRUE(importer.add(record(1, "{}")));
+  const auto finished = importer.finish();
+
+  ASSERT_FALSE(finished);
+  EXPECT_THAT(finished.error().message, HasSubstr("nobody is there"));
+  EXPECT_THAT(refused_, ::testing::IsEmpty());
 }
 
 TEST_F(ImporterTest, holds_no_more_than_it_may_over_all_companies) {

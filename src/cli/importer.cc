@@ -35,10 +35,18 @@ Result<std::string> Importer::company_of(const Record& record) const {
 }
 
 Result<> Importer::make_company(const std::string& name) {
-  if (!options_.creates_companies || !made_.insert(name).second) return {};
-  const auto made = api_.post("/v1/companies", "", {{"name", name}});
-  if (made || made.error().code == ErrorCode::conflict) return {};
-  return std::unexpected(made.error());
+  if (!options_.creates_companies || made_.contains(name)) return {};
+  for (std::size_t tries = 1;; ++tries) {
+    const auto made = api_.post("/v1/companies", "", {{"name", name}});
+    if (made || made.error().code == ErrorCode::conflict) {
+      made_.insert(name);
+      return {};
+    }
+    if (!retryable(made.error().code) || tries >= options_.tries_max) {
+      return std::unexpected(made.error());
+    }
+    clock_.sleep_for(std::chrono::seconds(1), {});
+  }
 }
 
 Result<> Importer::add(Record record) {
@@ -119,6 +127,8 @@ std::vector<Record> Importer::settle(std::vector<Record> records, const std::str
 Result<> Importer::send(const std::string& company, Held held) {
   if (!company.empty()) {
     if (const auto made = make_company(company); !made) {
+      // Of a server that is not there no record can be said to be refused.
+      if (retryable(made.error().code)) return std::unexpected(made.error());
       for (const auto& record : held.records) refuse(record, made.error().message);
       return {};
     }
