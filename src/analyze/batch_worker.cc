@@ -67,7 +67,8 @@ BatchWorker::BatchWorker(AnalyzeParts parts, const LmAnalyst& analyst, const LmS
                                          "Requests of batches that have ended.",
                                          {{"outcome", "unanswered"}})) {}
 
-Result<std::size_t> BatchWorker::step() {
+Result<std::size_t> BatchWorker::step(const std::stop_token& stop) {
+  stop_ = stop;
   if (parts_.clock.now() >= next_look_) {
     next_look_ = parts_.clock.now() + options_.poll;
     const auto looked = look_after_all();
@@ -77,7 +78,7 @@ Result<std::size_t> BatchWorker::step() {
   if (is_away_ || open_ >= options_.open_max) return 0;
   SAMTALE_TRY(auto jobs, parts_.queue.take(kLmBatchJob, options_.jobs_max, options_.lease));
   std::ranges::stable_sort(jobs, {}, &Job::company);
-  for (auto begin = jobs.begin(); begin != jobs.end();) {
+  for (auto begin = jobs.begin(); begin != jobs.end() && !stop.stop_requested();) {
     const auto end = std::find_if(begin, jobs.end(),
                                   [&](const Job& job) { return job.company != begin->company; });
     SAMTALE_TRY_VOID(hand_in(begin->company, {begin, end}));
@@ -186,7 +187,7 @@ Result<> BatchWorker::send(CompanyId company, Draft& draft) {
   if (draft.requests.empty()) return {};
   ++open_;
   for (const auto& id : draft.ids) under_way_.emplace(company, id);
-  auto id = api_.submit(batch.name, draft.requests, soon());
+  auto id = api_.submit(batch.name, draft.requests, limits());
   if (id) {
     batch.id = *std::move(id);
     return put();
@@ -222,7 +223,7 @@ Result<> BatchWorker::look_after(CompanyId company, LmBatch batch) {
   const auto now = parts_.clock.wall_now();
   const bool is_late = now >= batch.wanted_by;
   const bool is_given_up = now >= batch.wanted_by + options_.cancel_grace;
-  const auto status = api_.status(batch.id, soon());
+  const auto status = api_.status(batch.id, limits());
   if (!status) {
     if (is_given_up) return settle(company, batch, row, {}, true);
     return std::unexpected(status.error());
@@ -230,7 +231,7 @@ Result<> BatchWorker::look_after(CompanyId company, LmBatch batch) {
   switch (status->state) {
     case BatchStatus::State::running:
       if (is_given_up) return settle(company, batch, row, {}, true);
-      return is_late ? api_.cancel(batch.id, soon()) : Result<>();
+      return is_late ? api_.cancel(batch.id, limits()) : Result<>();
     case BatchStatus::State::failed:
     case BatchStatus::State::gone:
       return settle(company, batch, row, {}, false);
@@ -239,7 +240,7 @@ Result<> BatchWorker::look_after(CompanyId company, LmBatch batch) {
   }
   Lines lines;
   if (!status->output_file.empty()) {
-    auto read = api_.read(status->output_file, soon());
+    auto read = api_.read(status->output_file, limits());
     if (!read) {
       if (is_given_up) return settle(company, batch, row, {}, true);
       return std::unexpected(std::move(read).error());
@@ -252,7 +253,7 @@ Result<> BatchWorker::look_after(CompanyId company, LmBatch batch) {
 // Between its keeping and the answer to its handing in, something went wrong.
 Result<> BatchWorker::find_lost(CompanyId company, LmBatch batch, const BatchRow& row) {
   const auto now = parts_.clock.wall_now();
-  auto id = api_.find(batch.name, soon());
+  auto id = api_.find(batch.name, limits());
   if (id && !id->empty()) {
     batch.id = *std::move(id);
     return parts_.store.write(parts_.store.partition_of(company), [&](StoreWriter& writer) {

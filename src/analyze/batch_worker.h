@@ -8,6 +8,7 @@
 #include <memory>
 #include <set>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <utility>
 #include <vector>
@@ -52,7 +53,7 @@ class BatchWorker {
  public:
   BatchWorker(AnalyzeParts parts, const LmAnalyst& analyst, const LmScheduler& scheduler,
               Budget& budget, BatchApi& api, const BatchWorkerOptions& options);
-  Result<std::size_t> step();
+  Result<std::size_t> step(const std::stop_token& stop);
 
  private:
   struct Draft;
@@ -67,7 +68,9 @@ class BatchWorker {
   [[nodiscard]] Result<> hand_in(CompanyId company, std::span<const Job> jobs);
   [[nodiscard]] Result<> add(const Job& job, Draft& draft);
   [[nodiscard]] Result<> send(CompanyId company, Draft& draft);
-  [[nodiscard]] Instant soon() const { return parts_.clock.now() + options_.call_timeout; }
+  [[nodiscard]] CallLimits limits() const {
+    return {parts_.clock.now() + options_.call_timeout, stop_};
+  }
 
   const AnalyzeParts parts_;
   const LmAnalyst& analyst_;
@@ -78,6 +81,7 @@ class BatchWorker {
   Counter& answered_;
   Counter& unusable_;
   Counter& unanswered_;
+  std::stop_token stop_;  // Of the step.
   Instant next_look_ = Instant::min();
   bool is_away_ = false;                                   // At the last look, the provider was.
   std::size_t open_ = 0;                                   // Batches under way, at the last look.

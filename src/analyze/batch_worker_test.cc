@@ -28,27 +28,28 @@ class FakeBatches final : public BatchApi {
     bool is_cancelled = false;
   };
 
-  Result<std::string> submit(const std::string& name, const Requests& requests, Instant) override {
+  Result<std::string> submit(const std::string& name, const Requests& requests,
+                             const CallLimits&) override {
     if (submit_fails && !takes_all_the_same) return std::unexpected(*submit_fails);
     all.push_back({.name = name, .requests = requests, .status = {}, .lines = {}});
     if (submit_fails) return std::unexpected(*submit_fails);
     return std::to_string(all.size() - 1);
   }
-  Result<std::string> find(const std::string& name, Instant) override {
+  Result<std::string> find(const std::string& name, const CallLimits&) override {
     if (is_away) return away();
     for (std::size_t i = 0; i < all.size(); ++i) {
       if (all[i].name == name) return std::to_string(i);
     }
     return std::string();
   }
-  Result<BatchStatus> status(const std::string& id, Instant) override {
+  Result<BatchStatus> status(const std::string& id, const CallLimits&) override {
     if (is_away) return away();
     return all.at(std::stoul(id)).status;
   }
-  Result<std::vector<BatchLine>> read(const std::string& file, Instant) override {
+  Result<std::vector<BatchLine>> read(const std::string& file, const CallLimits&) override {
     return all.at(std::stoul(file)).lines;
   }
-  Result<> cancel(const std::string& id, Instant) override {
+  Result<> cancel(const std::string& id, const CallLimits&) override {
     all.at(std::stoul(id)).is_cancelled = true;
     return {};
   }
@@ -97,7 +98,7 @@ class BatchWorkerTest : public LmAnalyzeTest {
   }
   void look_later(Duration later = 1min) {
     clock.advance(later);
-    EXPECT_TRUE(batch_worker->step());
+    EXPECT_TRUE(batch_worker->step({}));
   }
   std::vector<std::string> kinds() {
     std::vector<std::string> out;
@@ -134,7 +135,7 @@ TEST_F(BatchWorkerTest, asks_what_can_wait_in_one_batch_and_at_its_price) {
   const auto first = add_bulk("a", {"Cancel my contract"});
   const auto second = add_bulk("b", {"Where is my parcel?"});
 
-  EXPECT_EQ(batch_worker->step(), 2U);
+  EXPECT_EQ(batch_worker->step({}), 2U);
 
   ASSERT_THAT(batches.all, SizeIs(1));
   EXPECT_THAT(batches.all[0].requests, SizeIs(2));
@@ -158,7 +159,7 @@ TEST_F(BatchWorkerTest, makes_a_batch_for_each_company) {
   add_bulk("a", {"Cancel my contract"});
   enqueue(kLmBatchJob, put("a", {"Cancel my contract"}, "ended", kOther), kOther);
 
-  EXPECT_EQ(batch_worker->step(), 2U);
+  EXPECT_EQ(batch_worker->step({}), 2U);
 
   ASSERT_THAT(batches.all, SizeIs(2));
   EXPECT_NE(batches.all[0].requests[0].first, batches.all[1].requests[0].first);
@@ -174,7 +175,7 @@ TEST_F(BatchWorkerTest, reads_a_long_conversation_by_batches_to_its_end) {
   const auto id = put("a", texts, "open");
   enqueue(kLmBatchJob, id);
 
-  EXPECT_EQ(batch_worker->step(), 1U);
+  EXPECT_EQ(batch_worker->step({}), 1U);
   ASSERT_THAT(batches.all, SizeIs(1));
   EXPECT_GT(batches.all[0].requests.size(), 3U) << "the notes of all segments at once";
   batches.complete(0);
@@ -192,7 +193,7 @@ TEST_F(BatchWorkerTest, reads_a_long_conversation_by_batches_to_its_end) {
 TEST_F(BatchWorkerTest, asks_the_same_question_once) {
   add_bulk("a", {"Cancel my contract"});
   add_bulk("b", {"Cancel my contract"});
-  EXPECT_EQ(batch_worker->step(), 2U);
+  EXPECT_EQ(batch_worker->step({}), 2U);
   ASSERT_THAT(batches.all, SizeIs(1));
   EXPECT_THAT(batches.all[0].requests, SizeIs(1));
 
@@ -213,7 +214,7 @@ TEST_F(BatchWorkerTest, leaves_to_others_what_is_late_or_known_or_gone) {
   const auto gone = add_bulk("gone", {"Cancel it"});
   erase(gone);
 
-  EXPECT_TRUE(batch_worker->step());
+  EXPECT_TRUE(batch_worker->step({}));
 
   EXPECT_THAT(batches.all, IsEmpty());
   EXPECT_THAT(kept(), IsEmpty());
@@ -224,7 +225,7 @@ TEST_F(BatchWorkerTest, asks_one_by_one_what_came_back_without_a_usable_answer) 
   const auto id = add_bulk("a", {"Cancel my contract"});
   const auto other = add_bulk("b", {"Where is my parcel?"});
   const auto third = add_bulk("c", {"I want my money back"});
-  EXPECT_EQ(batch_worker->step(), 3U);
+  EXPECT_EQ(batch_worker->step({}), 3U);
   auto& batch = batches.all[0];
   // The first two answers are swapped; the third is missing.
   batch.lines.push_back(
@@ -248,7 +249,7 @@ TEST_F(BatchWorkerTest, asks_one_by_one_what_came_back_without_a_usable_answer) 
 TEST_F(BatchWorkerTest, asks_one_by_one_what_a_failed_or_vanished_batch_was_about) {
   for (const auto state : {BatchStatus::State::failed, BatchStatus::State::gone}) {
     add_bulk("a" + std::to_string(batches.all.size()), {"Cancel my contract"});
-    EXPECT_EQ(batch_worker->step(), 1U);
+    EXPECT_EQ(batch_worker->step({}), 1U);
     batches.end(batches.all.size() - 1, state);
     look_later();
   }
@@ -260,7 +261,7 @@ TEST_F(BatchWorkerTest, asks_one_by_one_what_a_failed_or_vanished_batch_was_abou
 
 TEST_F(BatchWorkerTest, pulls_back_what_is_late_and_takes_what_it_brought) {
   const auto id = add_bulk("a", {"Cancel my contract"});
-  EXPECT_EQ(batch_worker->step(), 1U);
+  EXPECT_EQ(batch_worker->step({}), 1U);
   look_later(24h);
   EXPECT_TRUE(batches.all[0].is_cancelled);
   EXPECT_THAT(kept(), SizeIs(1)) << "it may still bring something";
@@ -275,7 +276,7 @@ TEST_F(BatchWorkerTest, pulls_back_what_is_late_and_takes_what_it_brought) {
 
 TEST_F(BatchWorkerTest, waits_for_no_batch_that_does_not_end_though_cancelled) {
   add_bulk("a", {"Cancel my contract"});
-  EXPECT_EQ(batch_worker->step(), 1U);
+  EXPECT_EQ(batch_worker->step({}), 1U);
 
   look_later(24h);
   look_later(10min);
@@ -289,7 +290,7 @@ TEST_F(BatchWorkerTest, finds_a_batch_whose_taking_nobody_heard_of) {
   const auto id = add_bulk("a", {"Cancel my contract"});
   batches.submit_fails = Error{ErrorCode::deadline_exceeded, "no answer"};
   batches.takes_all_the_same = true;
-  EXPECT_EQ(batch_worker->step(), 1U);
+  EXPECT_EQ(batch_worker->step({}), 1U);
 
   restart();
   look_later();
@@ -304,7 +305,7 @@ TEST_F(BatchWorkerTest, finds_a_batch_whose_taking_nobody_heard_of) {
 TEST_F(BatchWorkerTest, asks_one_by_one_what_was_never_taken) {
   add_bulk("a", {"Cancel my contract"});
   batches.submit_fails = Error{ErrorCode::unavailable, "connection refused"};
-  EXPECT_EQ(batch_worker->step(), 1U);
+  EXPECT_EQ(batch_worker->step({}), 1U);
 
   look_later();
   EXPECT_THAT(kept(), SizeIs(1)) << "lists may be behind";
@@ -318,7 +319,7 @@ TEST_F(BatchWorkerTest, asks_one_by_one_what_is_refused_as_a_batch) {
   add_bulk("a", {"Cancel my contract"});
   batches.submit_fails = Error{ErrorCode::invalid_argument, "no batches of this model"};
 
-  EXPECT_EQ(batch_worker->step(), 1U);
+  EXPECT_EQ(batch_worker->step({}), 1U);
 
   EXPECT_THAT(kinds(), ElementsAre(kLmJob));
   EXPECT_THAT(kept(), IsEmpty());
@@ -326,13 +327,13 @@ TEST_F(BatchWorkerTest, asks_one_by_one_what_is_refused_as_a_batch) {
 
 TEST_F(BatchWorkerTest, hands_in_nothing_while_the_provider_is_away) {
   add_bulk("a", {"Cancel my contract"});
-  EXPECT_EQ(batch_worker->step(), 1U);
+  EXPECT_EQ(batch_worker->step({}), 1U);
   batches.is_away = true;
   add_bulk("b", {"Where is my parcel?"});
 
   clock.advance(1min);
-  EXPECT_EQ(batch_worker->step().error().code, ErrorCode::unavailable);
-  EXPECT_EQ(batch_worker->step(), 0U);
+  EXPECT_EQ(batch_worker->step({}).error().code, ErrorCode::unavailable);
+  EXPECT_EQ(batch_worker->step({}), 0U);
   EXPECT_THAT(kinds(), ElementsAre(kLmBatchJob));
 
   batches.is_away = false;
@@ -343,7 +344,7 @@ TEST_F(BatchWorkerTest, hands_in_nothing_while_the_provider_is_away) {
 TEST_F(BatchWorkerTest, holds_the_budget_of_a_batch_until_its_end_across_processes) {
   set_budget(R"({"tokens_per_day":100000})");
   add_bulk("a", {"Cancel my contract"});
-  EXPECT_EQ(batch_worker->step(), 1U);
+  EXPECT_EQ(batch_worker->step({}), 1U);
   restart();
   EXPECT_GT(held().tokens, 1'000);
   EXPECT_EQ(spent().tokens, 0);
@@ -360,7 +361,7 @@ TEST_F(BatchWorkerTest, waits_where_a_company_may_spend_no_more) {
   set_budget(R"({"tokens_per_day":100})");
   add_bulk("a", {"Cancel my contract"});
 
-  EXPECT_EQ(batch_worker->step(), 1U);
+  EXPECT_EQ(batch_worker->step({}), 1U);
 
   EXPECT_THAT(batches.all, IsEmpty());
   EXPECT_THAT(kept(), IsEmpty());
@@ -369,7 +370,7 @@ TEST_F(BatchWorkerTest, waits_where_a_company_may_spend_no_more) {
 
 TEST_F(BatchWorkerTest, keeps_nothing_of_a_conversation_deleted_meanwhile) {
   const auto id = add_bulk("a", {"Cancel my contract"});
-  EXPECT_EQ(batch_worker->step(), 1U);
+  EXPECT_EQ(batch_worker->step({}), 1U);
   EXPECT_FALSE(kept()[0].second.requests.contains("contract"));
   erase(id);
   batches.complete(0);
@@ -387,7 +388,7 @@ TEST_F(BatchWorkerTest, makes_several_batches_of_what_is_too_large_for_one) {
   add_bulk("a", {"Cancel my contract"});
   add_bulk("b", {"Where is my parcel?"});
 
-  EXPECT_EQ(batch_worker->step(), 2U);
+  EXPECT_EQ(batch_worker->step({}), 2U);
 
   EXPECT_THAT(batches.all, SizeIs(2));
 }
@@ -396,9 +397,9 @@ TEST_F(BatchWorkerTest, takes_no_more_while_many_are_under_way) {
   batch_options.open_max = 1;
   restart();
   add_bulk("a", {"Cancel my contract"});
-  EXPECT_EQ(batch_worker->step(), 1U);
+  EXPECT_EQ(batch_worker->step({}), 1U);
   add_bulk("b", {"Where is my parcel?"});
-  EXPECT_EQ(batch_worker->step(), 0U);
+  EXPECT_EQ(batch_worker->step({}), 0U);
 
   batches.complete(0);
   look_later();
@@ -411,12 +412,12 @@ TEST_F(BatchWorkerTest, looks_after_the_others_beside_one_it_cannot_read) {
     return writer.put_batch(kAcme, {.name = "a", .id = "theirs", .requests = R"({"v":2})"});
   }));
   const auto id = add_bulk("a", {"Cancel my contract"});
-  EXPECT_EQ(batch_worker->step().error().code, ErrorCode::invalid_argument);
-  EXPECT_EQ(batch_worker->step(), 1U);
+  EXPECT_EQ(batch_worker->step({}).error().code, ErrorCode::invalid_argument);
+  EXPECT_EQ(batch_worker->step({}), 1U);
   batches.complete(0);
   clock.advance(1min);
 
-  EXPECT_FALSE(batch_worker->step());
+  EXPECT_FALSE(batch_worker->step({}));
 
   EXPECT_EQ(step(), 1U);
   EXPECT_THAT(analyses(id), SizeIs(2));

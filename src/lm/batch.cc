@@ -67,22 +67,22 @@ class OpenAiBatches final : public BatchApi {
 
   Result<std::string> submit(const std::string& name,
                              const std::vector<std::pair<std::string, ChatRequest>>& requests,
-                             Instant deadline) override {
+                             const CallLimits& limits) override {
     SAMTALE_TRY(const auto lines, write_lines(requests));
-    SAMTALE_TRY(const auto file, upload(name, lines, deadline));
+    SAMTALE_TRY(const auto file, upload(name, lines, limits));
     HttpCall call = json_call("POST", "/batches");
     call.body = json::dump(json::Object{{"input_file_id", file},
                                         {"endpoint", "/v1/chat/completions"},
                                         {"completion_window", "24h"},
                                         {"metadata", json::Object{{"name", name}}}});
-    SAMTALE_TRY(const auto batch, ask(std::move(call), deadline));
+    SAMTALE_TRY(const auto batch, ask(std::move(call), limits));
     auto id = read_id(batch, "id");
     if (id.empty()) return fail(ErrorCode::unavailable, "a batch was started and has no usable id");
     return id;
   }
 
-  Result<std::string> find(const std::string& name, Instant deadline) override {
-    SAMTALE_TRY(const auto list, ask(json_call("GET", "/batches?limit=100"), deadline));
+  Result<std::string> find(const std::string& name, const CallLimits& limits) override {
+    SAMTALE_TRY(const auto list, ask(json_call("GET", "/batches?limit=100"), limits));
     const auto* data = list.find("data");
     if (data == nullptr || data->as_array() == nullptr) {
       return fail(ErrorCode::unavailable, "the list of batches is no list");
@@ -94,26 +94,26 @@ class OpenAiBatches final : public BatchApi {
     return std::string();
   }
 
-  Result<BatchStatus> status(const std::string& id, Instant deadline) override {
+  Result<BatchStatus> status(const std::string& id, const CallLimits& limits) override {
     SAMTALE_TRY_VOID(check_id(id));
-    auto reply = server_.call(json_call("GET", "/batches/" + id), deadline);
+    auto reply = call(json_call("GET", "/batches/" + id), limits);
     if (reply.status == 404) return BatchStatus{.state = BatchStatus::State::gone};
     SAMTALE_TRY(const auto batch, parse(std::move(reply)));
     return read_status(batch);
   }
 
-  Result<std::vector<BatchLine>> read(const std::string& file, Instant deadline) override {
+  Result<std::vector<BatchLine>> read(const std::string& file, const CallLimits& limits) override {
     SAMTALE_TRY_VOID(check_id(file));
     HttpCall call = json_call("GET", "/files/" + file + "/content");
     call.answer_bytes_max = kOutputBytesMax;
-    auto reply = server_.call(std::move(call), deadline);
+    auto reply = this->call(std::move(call), limits);
     if (!reply.answer) return std::unexpected(std::move(reply.answer).error().error);
     return read_batch_lines(reply.answer->body, server_.options().answer_bytes_max);
   }
 
-  Result<> cancel(const std::string& id, Instant deadline) override {
+  Result<> cancel(const std::string& id, const CallLimits& limits) override {
     SAMTALE_TRY_VOID(check_id(id));
-    auto reply = server_.call(json_call("POST", "/batches/" + id + "/cancel"), deadline);
+    auto reply = call(json_call("POST", "/batches/" + id + "/cancel"), limits);
     if (!reply.answer) return std::unexpected(std::move(reply.answer).error().error);
     return {};
   }
@@ -128,6 +128,11 @@ class OpenAiBatches final : public BatchApi {
     return call;
   }
 
+  [[nodiscard]] OpenAiServer::Reply call(HttpCall call, const CallLimits& limits) const {
+    call.stop = limits.stop;
+    return server_.call(std::move(call), limits.deadline);
+  }
+
   static Result<> check_id(std::string_view id) {
     if (is_id(id)) return {};
     return fail(ErrorCode::invalid_argument, "no batch or file has this id");
@@ -140,8 +145,8 @@ class OpenAiBatches final : public BatchApi {
     if (parsed) return parsed;
     return fail(ErrorCode::unavailable, "the answer to a request about batches is no JSON");
   }
-  [[nodiscard]] Result<json::Value> ask(HttpCall call, Instant deadline) const {
-    return parse(server_.call(std::move(call), deadline));
+  [[nodiscard]] Result<json::Value> ask(HttpCall call, const CallLimits& limits) const {
+    return parse(this->call(std::move(call), limits));
   }
 
   [[nodiscard]] Result<std::string> write_lines(
@@ -173,7 +178,7 @@ class OpenAiBatches final : public BatchApi {
   }
 
   [[nodiscard]] Result<std::string> upload(const std::string& name, const std::string& lines,
-                                           Instant deadline) const {
+                                           const CallLimits& limits) const {
     // Of the content, so it does not stand in it.
     const auto boundary = "samtale-" + hex(view(sha256(lines)).substr(0, 16));
     HttpCall call = json_call("POST", "/files");
@@ -184,7 +189,7 @@ class OpenAiBatches final : public BatchApi {
                 (is_id(name) ? name : "batch") +
                 ".jsonl\"\r\nContent-Type: application/jsonl\r\n\r\n" + lines + "\r\n--" +
                 boundary + "--\r\n";
-    SAMTALE_TRY(const auto file, ask(std::move(call), deadline));
+    SAMTALE_TRY(const auto file, ask(std::move(call), limits));
     auto id = read_id(file, "id");
     if (id.empty()) return fail(ErrorCode::unavailable, "a file was taken and has no usable id");
     return id;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <stop_token>
 #include <string>
 #include <utility>
 #include <vector>
@@ -36,6 +37,12 @@ struct BatchLine {
   std::expected<ChatAnswer, ChatFailure> answer;
 };
 
+// Until when a call may go on, whichever comes first.
+struct CallLimits {
+  Instant deadline;
+  std::stop_token stop;  // Error: unavailable.
+};
+
 // Threads: any; calls block. Errors as OpenAiChat's: resource_exhausted, unavailable,
 // deadline_exceeded, invalid_argument.
 class BatchApi {
@@ -46,17 +53,19 @@ class BatchApi {
   // requests of 200 MB in all, ids unique; more is invalid_argument, and then nothing was sent.
   [[nodiscard]] virtual Result<std::string> submit(
       const std::string& name, const std::vector<std::pair<std::string, ChatRequest>>& requests,
-      Instant deadline) = 0;
+      const CallLimits& limits) = 0;
   // The id of the batch that was submitted under this name, empty if there is none among the last
   // 100.
-  [[nodiscard]] virtual Result<std::string> find(const std::string& name, Instant deadline) = 0;
-  [[nodiscard]] virtual Result<BatchStatus> status(const std::string& id, Instant deadline) = 0;
+  [[nodiscard]] virtual Result<std::string> find(const std::string& name,
+                                                 const CallLimits& limits) = 0;
+  [[nodiscard]] virtual Result<BatchStatus> status(const std::string& id,
+                                                   const CallLimits& limits) = 0;
   // Of an output or error file, in its order. A line that cannot be read is left out, and so is a
   // further one of the same id; an id that was never handed in is for the caller to ignore, and one
   // that is missing to ask again.
   [[nodiscard]] virtual Result<std::vector<BatchLine>> read(const std::string& file,
-                                                            Instant deadline) = 0;
-  virtual Result<> cancel(const std::string& id, Instant deadline) = 0;
+                                                            const CallLimits& limits) = 0;
+  virtual Result<> cancel(const std::string& id, const CallLimits& limits) = 0;
 };
 
 }  // namespace samtale

@@ -32,7 +32,7 @@ class OpenAiBatchesTest : public testing::Test {
     batches = *make_openai_batches(*http, clock, options);
   }
 
-  Instant soon() const { return clock.now() + 30s; }
+  CallLimits soon() const { return {clock.now() + 30s, {}}; }
   std::string submit(const std::string& name, const Requests& requests) {
     const auto id = batches->submit(name, requests, soon());
     EXPECT_TRUE(id) << id.error().message;
@@ -129,7 +129,7 @@ TEST_F(OpenAiBatchesTest, send_nothing_of_what_cannot_be_one) {
 
 TEST_F(OpenAiBatchesTest, have_the_errors_of_any_call) {
   EXPECT_EQ(batches->read("file-999", soon()).error().code, ErrorCode::unavailable);
-  EXPECT_EQ(batches->status("batch_1", clock.now()).error().code, ErrorCode::deadline_exceeded);
+  EXPECT_EQ(batches->status("batch_1", {clock.now(), {}}).error().code, ErrorCode::deadline_exceeded);
 }
 
 }  // namespace

@@ -300,8 +300,11 @@ Result<> App::start_analyses(const WorkerOptions& options) {
         language_models_->budget(), *batches, batch_options);
     auto at_times = options;  // So that what comes meanwhile goes into one batch.
     at_times.idle_pause = batch_options.poll;
-    start_worker(
-        "lm_batch", [it = batch_worker_.get()] { return it->step(); }, at_times);
+    workers_.emplace_back([this, at_times](const std::stop_token& stop) {
+      become_background_thread();
+      run_worker(
+          "lm_batch", [&] { return batch_worker_->step(stop); }, at_times, clock_, log_, stop);
+    });
   }
   start(kLmJob, config_.analyze.workers);
   start(kLmCriticalJob, config_.analyze.critical_workers);
