@@ -111,6 +111,51 @@ class AnalysesTest(unittest.TestCase):
             self.assertLessEqual(budget[0]["spent_tokens"], 12_000)
             by_model(other, other.send(ended("c1", *TALK)))  # Others go on.
 
+    def test_kill_9_in_the_middle_leads_past_no_budget(self):
+        chance = random.Random(os.environ.get("SAMTALE_SEED", "1"))
+        limit, count, kills = 200_000, 240, 2
+        with LmServer("--latency-ms", "50") as lm, \
+                Server(*lm.settings(**{"analyze.tokens_per_day": limit})) as server:
+            acme = server.company("acme")
+
+            def send(first):
+                for i in range(first, count, 8):
+                    acme.send(ended(f"c{i}", *TALK, f"And this is number {i}"))
+            threads = [threading.Thread(target=send, args=(first,)) for first in range(8)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            for _ in range(kills):
+                wanted = lm.stats()["answered"] + chance.randrange(3, 15)
+
+                def is_in_the_middle():
+                    stats = lm.stats()
+                    return stats["answered"] >= wanted and stats["concurrent"] > 0
+                wait_for("requests under way", is_in_the_middle)
+                server.kill()
+                server.start()
+
+            def jobs(kind):
+                return next(one for one in acme.call("GET", "/v1/jobs")[1]["kinds"]
+                            if one["kind"] == kind)
+            wait_for("the extractive analyses", lambda: not any(
+                jobs("analyze")[state] for state in ("ready", "delayed", "leased")))
+            wait_for("an end of what is sent", lambda: jobs("lm")["ready"] + jobs("lm")["leased"] == 0)
+            usage, stats = acme.call("GET", "/v1/analyses/usage")[1], lm.stats()
+            today = next(one for one in usage["budgets"]
+                         if one["analyzer"] is None and one["period"] == "day")
+            booked = sum(day["tokens"] for day in usage["days"])
+            billed = stats["tokens_in"] + stats["tokens_out"]
+
+            self.assertGreater(jobs("lm")["delayed"], 0)  # They wait for another day.
+            self.assertEqual(today["spent_tokens"], booked)
+            # No request costs more here than is reserved for it, so that nothing passes the limit:
+            # what was on its way when the process died is billed, and stays held.
+            self.assertLessEqual(booked, billed)
+            self.assertLessEqual(billed, booked + today["held_tokens"])
+            self.assertLessEqual(booked + today["held_tokens"], limit)
+
     def test_what_was_deleted_is_in_no_file_and_no_answer(self):
         with LmServer() as lm, Server(*lm.settings()) as server:
             acme = server.company("acme")
