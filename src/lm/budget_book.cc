@@ -8,7 +8,7 @@
 namespace samtale {
 namespace {
 
-constexpr std::int64_t kRequestsMax = 16;  // Held ahead: one transaction for so many.
+constexpr std::int64_t kRequestsMax = 64;  // Held ahead: one transaction for so many.
 constexpr std::int64_t kShare = 50;        // And a fiftieth of a limit: what a crash may cost.
 // What was sent before midnight is settled or given up by then.
 constexpr auto kGrace = std::chrono::hours(1);

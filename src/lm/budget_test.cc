@@ -143,26 +143,26 @@ TEST_F(BudgetTest, books_on_the_day_of_the_reservation) {
   EXPECT_TRUE(budget->reserve(kCompany, tokens(1000)));
 }
 
-TEST_F(BudgetTest, goes_to_the_store_once_for_sixteen_requests) {
+TEST_F(BudgetTest, goes_to_the_store_once_for_64_requests) {
   policy.company.tokens_per_day = 1'000'000;
   const auto budget = open();
 
   ASSERT_TRUE(budget->reserve(kCompany, tokens(100)));
-  EXPECT_EQ(held().tokens, 1600);
-  for (int i = 0; i < 15; ++i) ASSERT_TRUE(budget->reserve(kCompany, tokens(100)));
-  EXPECT_EQ(held().tokens, 1600);
+  EXPECT_EQ(held().tokens, 6400);
+  for (int i = 0; i < 63; ++i) ASSERT_TRUE(budget->reserve(kCompany, tokens(100)));
+  EXPECT_EQ(held().tokens, 6400);
 
   ASSERT_TRUE(budget->reserve(kCompany, tokens(100)));
-  EXPECT_EQ(held().tokens, 3200);
+  EXPECT_EQ(held().tokens, 12'800);
 }
 
 TEST_F(BudgetTest, takes_the_next_block_ahead_of_time_and_once) {
   policy.company.tokens_per_day = 1'000'000;
   const auto budget = open();
-  for (int i = 0; i < 12; ++i) ASSERT_TRUE(budget->reserve(kCompany, tokens(100)));
+  for (int i = 0; i < 33; ++i) ASSERT_TRUE(budget->reserve(kCompany, tokens(100)));
 
   EXPECT_EQ(budget->step(), 1U);
-  EXPECT_EQ(held().tokens, 1200 + 1600);
+  EXPECT_EQ(held().tokens, 3300 + 6400);
   EXPECT_EQ(budget->step(), 0U);
 }
 
