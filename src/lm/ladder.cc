@@ -29,8 +29,7 @@ Ladder::Ladder(Sender& sender, SchedulerMetrics& metrics, const LmSchedulerOptio
       task_(task),
       key_(key),
       schema_(schema),
-      nonce_(answer_nonce(key)),
-      first_request_(with_nonce(task.request, nonce_)) {}
+      nonce_(answer_nonce(key)) {}
 
 Climbed Ladder::climb(Instant deadline, const std::stop_token& stop) {
   const auto order = sender_.order(deadline);
@@ -49,7 +48,7 @@ Climbed Ladder::climb(Instant deadline, const std::stop_token& stop) {
 void Ladder::climb_account(std::size_t account, bool has_fallback, Instant deadline,
                            const std::stop_token& stop) {
   account_ = account;
-  request_ = first_request_;
+  request_ = with_nonce(task_.request, nonce_);
   was_repaired_ = false;
   for (auto step = Step::again; step == Step::again;) {
     request_.idempotency_key = idempotency_key(key_, rung());

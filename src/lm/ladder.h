@@ -52,7 +52,6 @@ class Ladder {
   const Sha256& key_;
   const JsonSchema& schema_;
   const std::string nonce_;
-  const ChatRequest first_request_;
 
   ChatRequest request_;  // Of the rung under way.
   std::size_t account_ = 0;
