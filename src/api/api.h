@@ -62,6 +62,8 @@ struct ApiParts {
   // Empty when the server takes work; else why it does not.
   std::function<std::string()> not_ready;
   std::function<bool()> embedder_ready;
+  // Why the company's analyses wait for another day, as people read it. May be empty.
+  std::function<std::vector<std::string>(CompanyId)> budget_refusals;
   bool has_language_model = false;  // Whether analyses may be asked of one.
   // Makes received events take effect again; how many.
   std::function<Result<std::size_t>(std::optional<WallTime> from, std::optional<WallTime> to)>

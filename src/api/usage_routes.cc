@@ -68,9 +68,7 @@ json::Value budget_value(const std::optional<std::string>& analyzer, std::string
                          const Limit& limit, const std::vector<SpendRow>& rows) {
   Spend spent;
   Spend held;
-  std::int64_t requests = 0;  // Of all analyzers: they go together.
   for (const auto& row : rows) {
-    requests += row.requests;
     if (analyzer && row.analyzer != *analyzer) continue;
     spent.tokens += row.spent.tokens;
     spent.micro_usd += row.spent.micro_usd;
@@ -87,14 +85,8 @@ json::Value budget_value(const std::optional<std::string>& analyzer, std::string
   object.emplace_back("spent_usd", static_cast<double>(spent.micro_usd) / kMicro);
   object.emplace_back("held_tokens", held.tokens);
   object.emplace_back("held_usd", static_cast<double>(held.micro_usd) / kMicro);
-  // Less is left than a request costs: none will be made.
-  const auto reaches = [&](const std::optional<std::int64_t>& most, std::int64_t used,
-                           std::int64_t of_requests) {
-    const auto next = std::max<std::int64_t>(requests == 0 ? 1 : of_requests / requests, 1);
-    return most && used + next > *most;
-  };
-  const bool is_spent = reaches(limit.tokens, spent.tokens + held.tokens, spent.tokens) ||
-                        reaches(limit.micro_usd, spent.micro_usd + held.micro_usd, spent.micro_usd);
+  const bool is_spent = (limit.tokens && spent.tokens + held.tokens >= *limit.tokens) ||
+                        (limit.micro_usd && spent.micro_usd + held.micro_usd >= *limit.micro_usd);
   object.emplace_back("is_spent", is_spent);
   return object;
 }
@@ -140,8 +132,13 @@ void get_usage(const Context& context, const Call& call, http::Reply reply) {
     // A row that only promises is no cost.
     if (row.requests != 0 || row.spent != Spend{}) days.push_back(to_json(row));
   }
+  json::Array stopped;
+  if (context.parts.budget_refusals) {
+    for (auto& why : context.parts.budget_refusals(company)) stopped.emplace_back(std::move(why));
+  }
   reply(ok(json::Object{{"from", period->from},
                         {"to", period->to},
+                        {"stopped", std::move(stopped)},
                         {"days", std::move(days)},
                         {"budgets", budgets_of(context, company, *this_month,
                                                format_time(now).substr(0, kDateLength))}}));

@@ -78,7 +78,7 @@ TEST_F(UsageRoutesTest, a_budget_is_spent_once_what_is_held_reaches_it_too) {
                 R"({"budget":{"tokens_per_day":1000,"usd_per_day":5}})")
                 .status,
             200);
-  for (int i = 0; i < 6; ++i) spend(acme, "intent", day(), {.tokens = 100, .micro_usd = 0});
+  spend(acme, "intent", day(), {.tokens = 600, .micro_usd = 0});
   EXPECT_EQ(*budget(usage(), "", "day").find("is_spent"), json::Value(false));
 
   spend(acme, "summary", day(), {}, {.tokens = 400, .micro_usd = 0});
@@ -94,20 +94,12 @@ TEST_F(UsageRoutesTest, a_budget_is_spent_once_what_is_held_reaches_it_too) {
   EXPECT_EQ(*month.find("is_spent"), json::Value(false));
 }
 
-TEST_F(UsageRoutesTest, a_budget_is_spent_where_less_is_left_than_a_request_costs) {
-  ASSERT_EQ(
-      ask("PUT", "/v1/analyses/settings", key, R"({"budget":{"tokens_per_day":1000}})").status,
-      200);
-  for (int i = 0; i < 3; ++i) spend(acme, "intent", day(), {.tokens = 250, .micro_usd = 0});
-  EXPECT_EQ(*budget(usage(), "", "day").find("is_spent"), json::Value(false));
+TEST_F(UsageRoutesTest, says_to_each_company_why_its_analyses_wait) {
+  budget_refusals[acme] = {"it is spent"};
 
-  spend(acme, "topics", day(), {}, {.tokens = 1, .micro_usd = 0});  // 249 are left; one costs 187.
-  EXPECT_EQ(*budget(usage(), "", "day").find("is_spent"), json::Value(false));
-  spend(acme, "topics", day(), {}, {.tokens = 99, .micro_usd = 0});  // 150; 150.
-  EXPECT_EQ(*budget(usage(), "", "day").find("is_spent"), json::Value(false));
-  spend(acme, "topics", day(), {}, {.tokens = 30, .micro_usd = 0});  // 120; 125.
-
-  EXPECT_EQ(*budget(usage(), "", "day").find("is_spent"), json::Value(true));
+  EXPECT_EQ(*body_of(usage()).find("stopped"), json::Value(json::Array{"it is spent"}));
+  EXPECT_EQ(*body_of(ask("GET", "/v1/analyses/usage", make_key(globex))).find("stopped"),
+            json::Value(json::Array{}));
 }
 
 TEST_F(UsageRoutesTest, an_analyzer_with_a_budget_has_its_own) {

@@ -273,7 +273,8 @@ TEST_F(AnalysesCliTest, usage_shows_costs_and_what_is_spent) {
           "budgets":[{"analyzer":null,"period":"day","limit_usd":1,"spent_tokens":0,"spent_usd":0,
                       "is_spent":false},
                      {"analyzer":"intent","period":"month","limit_tokens":1000,"spent_tokens":1500,
-                      "spent_usd":0.003,"is_spent":true}]})");
+                      "spent_usd":0.003,"is_spent":true}],
+          "stopped":["the budget of analyzer \"intent\" is spent"]})");
 
   EXPECT_EQ(run_words({"usage", "--from", "2026-11-01", "--company", "acme"}), 0) << err_.str();
 
@@ -284,7 +285,8 @@ TEST_F(AnalysesCliTest, usage_shows_costs_and_what_is_spent) {
             "2026-11-02  intent    1500    $0.0030  2\n\n"
             "BUDGET OF    A      TOKENS  OF    COST     OF\n"
             "the company  day    0       -     $0.0000  $1.0000\n"
-            "intent       month  1500    1000  $0.0030  -        spent\n");
+            "intent       month  1500    1000  $0.0030  -        spent\n\n"
+            "stopped: the budget of analyzer \"intent\" is spent\n");
 }
 
 }  // namespace

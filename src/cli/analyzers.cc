@@ -68,6 +68,11 @@ void print_usage(const Context& context, const json::Value& answer) {
                        << "\n\n"
                        << days.text() << "\n"
                        << budgets.text();
+  for (const auto& why : array_at(answer, "stopped")) {
+    if (why.as_string() != nullptr) {
+      context.screen().out << "\nstopped: " << plain(*why.as_string()) << "\n";
+    }
+  }
 }
 
 }  // namespace

@@ -53,6 +53,7 @@ class Budget::State {
 
   Result<Reservation> reserve(CompanyId company, std::vector<Booking> bookings, std::string* over);
   void cancel(const Reservation& reservation);
+  [[nodiscard]] std::vector<std::string> refusals(CompanyId company) const;
   Result<std::size_t> step();
   void give_all_back();
 
@@ -97,9 +98,18 @@ class Budget::State {
   Store& store_;
   const BudgetPolicy& policy_;
   const Clock& clock_;
-  std::mutex accounts_mutex_;  // Guards the next two.
+  struct Refusal {
+    std::string day;
+    std::string message;
+  };
+  void note_refusal(const Order& order, const Excess& excess);
+  void forget_refusals(const Order& order);  // With the mutex.
+
+  mutable std::mutex accounts_mutex_;  // Guards the rest.
   std::condition_variable idle_;
   std::map<CompanyId, Account> accounts_;
+  // By the analyzer whose budget it is; empty: the company's. Only of the last day with any.
+  std::map<CompanyId, std::map<std::string, Refusal>> refusals_;
 };
 
 Budget::State::Order Budget::State::order_of(CompanyId company) const {
@@ -169,7 +179,10 @@ Result<Budget::Reservation> Budget::State::reserve(CompanyId company, std::vecto
     std::unique_lock lock(accounts_mutex_);
     for (;;) {
       auto& account = accounts_[company];
-      if (take_credit(account, order)) return reservation;
+      if (take_credit(account, order)) {
+        forget_refusals(order);
+        return reservation;
+      }
       if (!account.is_busy) {
         order.credits = take_all(account);
         break;
@@ -188,6 +201,7 @@ Result<Budget::Reservation> Budget::State::reserve(CompanyId company, std::vecto
   if (!held || held->excess) {
     put_back(company, order.credits, nullptr);
     if (!held) return std::unexpected(std::move(held).error().during("reserve a budget"));
+    note_refusal(order, *held->excess);
     if (over != nullptr) *over = held->excess->analyzer;
     return fail(ErrorCode::resource_exhausted, held->excess->message);
   }
@@ -195,7 +209,38 @@ Result<Budget::Reservation> Budget::State::reserve(CompanyId company, std::vecto
     held->amounts[analyzer] = minus(held->amounts[analyzer], amount);
   }
   put_back(company, credits_of(order, held->amounts), &order.limits);
+  const std::lock_guard lock(accounts_mutex_);
+  forget_refusals(order);
   return reservation;
+}
+
+void Budget::State::note_refusal(const Order& order, const Excess& excess) {
+  const std::lock_guard lock(accounts_mutex_);
+  for (auto& [company, of_company] : refusals_) {
+    std::erase_if(of_company, [&](const auto& one) { return one.second.day != order.day.day; });
+  }
+  std::erase_if(refusals_, [](const auto& of_company) { return of_company.second.empty(); });
+  refusals_[order.company][excess.analyzer] = {order.day.day, excess.message};
+}
+
+void Budget::State::forget_refusals(const Order& order) {
+  const auto found = refusals_.find(order.company);
+  if (found == refusals_.end()) return;
+  found->second.erase("");
+  for (const auto& [analyzer, amount] : order.need) found->second.erase(analyzer);
+  if (found->second.empty()) refusals_.erase(found);
+}
+
+std::vector<std::string> Budget::State::refusals(CompanyId company) const {
+  const auto today = budget_day(clock_.wall_now()).day;
+  const std::lock_guard lock(accounts_mutex_);
+  std::vector<std::string> messages;
+  const auto found = refusals_.find(company);
+  if (found == refusals_.end()) return messages;
+  for (const auto& [analyzer, refusal] : found->second) {
+    if (refusal.day == today) messages.push_back(refusal.message);
+  }
+  return messages;
 }
 
 Credits Budget::State::credits_of(const Order& order, const Amounts& amounts) const {
@@ -353,6 +398,10 @@ Budget::~Budget() { state_->give_all_back(); }
 Result<Budget::Reservation> Budget::reserve(CompanyId company, std::vector<Booking> bookings,
                                             std::string* over) {
   return state_->reserve(company, std::move(bookings), over);
+}
+
+std::vector<std::string> Budget::refusals(CompanyId company) const {
+  return state_->refusals(company);
 }
 
 void Budget::cancel(const Reservation& reservation) { state_->cancel(reservation); }

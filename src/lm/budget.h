@@ -96,6 +96,9 @@ class Budget {
   [[nodiscard]] std::vector<SpendChange> settle(const Reservation& reservation,
                                                 const std::vector<Booking>& actual,
                                                 std::int64_t requests) const;
+  // What reserve() last said to the company, for each budget that refused (its own and its
+  // analyzers'): until that budget allows something again, or the day has ended.
+  [[nodiscard]] std::vector<std::string> refusals(CompanyId company) const;
   // Takes blocks ahead of time and gives back those nobody used for a minute, of a few companies.
   // A worker's step: returns how many; 0 means that there is nothing to do.
   Result<std::size_t> step();

@@ -1,5 +1,6 @@
 #include "lm/budget.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -99,6 +100,27 @@ TEST_F(BudgetTest, keeps_an_analyzer_and_the_company_each_within_its_own_limit) 
   ASSERT_TRUE(budget->reserve(kCompany, tokens(500, "topics")));
   EXPECT_FALSE(budget->reserve(kCompany, tokens(1, "topics"), &over));
   EXPECT_EQ(over, "");
+}
+
+TEST_F(BudgetTest, tells_why_it_refuses_until_it_allows_again_or_the_day_has_ended) {
+  policy.company.tokens_per_day = 1000;
+  policy.analyzers["summary"].tokens_per_day = 10;
+  const auto budget = open();
+  ASSERT_TRUE(budget->reserve(kCompany, tokens(900, "topics")));
+  EXPECT_THAT(budget->refusals(kCompany), testing::IsEmpty());
+
+  ASSERT_FALSE(budget->reserve(kCompany, tokens(200, "topics")));
+  ASSERT_FALSE(budget->reserve(kCompany, tokens(11, "summary")));
+  EXPECT_THAT(budget->refusals(kCompany),
+              testing::ElementsAre(testing::HasSubstr("the company's budget"),
+                                   testing::HasSubstr("analyzer \"summary\"")));
+  EXPECT_THAT(budget->refusals(CompanyId{2}), testing::IsEmpty());
+
+  ASSERT_TRUE(budget->reserve(kCompany, tokens(50, "topics")));
+  EXPECT_THAT(budget->refusals(kCompany),
+              testing::ElementsAre(testing::HasSubstr("analyzer \"summary\"")));
+  clock.advance(hours(24));
+  EXPECT_THAT(budget->refusals(kCompany), testing::IsEmpty());
 }
 
 TEST_F(BudgetTest, keeps_money_within_its_limit_as_it_does_tokens) {

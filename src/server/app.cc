@@ -120,6 +120,11 @@ void App::make_routes() {
                  .log = log_,
                  .not_ready = [this] { return not_ready(); },
                  .embedder_ready = embedder_.is_ready,
+                 .budget_refusals =
+                     [this](CompanyId company) {
+                       return language_models_ ? language_models_->budget().refusals(company)
+                                               : std::vector<std::string>();
+                     },
                  .has_language_model = language_models_ != nullptr,
                  .replay = [this](std::optional<WallTime> from,
                                   std::optional<WallTime> to) { return replay(from, to); },

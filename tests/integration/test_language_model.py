@@ -99,9 +99,11 @@ class AnalysesTest(unittest.TestCase):
             for i in range(40):
                 acme.send(ended(f"c{i}", *TALK, f"And this is number {i}"))
 
-            budget = wait_for("the end of the budget", lambda: [
-                one for one in acme.call("GET", "/v1/analyses/usage")[1]["budgets"]
-                if one["is_spent"] or one["spent_tokens"] + one["held_tokens"] > 9_000])
+            stopped = wait_for("the end of the budget", lambda: acme.call(
+                "GET", "/v1/analyses/usage")[1]["stopped"])
+            self.assertIn("budget for language models of 12000 tokens a day", stopped[0])
+            budget = acme.call("GET", "/v1/analyses/usage")[1]["budgets"]
+            self.assertGreater(budget[0]["spent_tokens"] + budget[0]["held_tokens"], 6_000)
             wait_for("jobs that wait", lambda: any(
                 kind["kind"] == "lm" and kind["delayed"] > 0
                 for kind in acme.call("GET", "/v1/jobs")[1]["kinds"]))
@@ -110,6 +112,7 @@ class AnalysesTest(unittest.TestCase):
             self.assertLessEqual(stats["tokens_in"] + stats["tokens_out"], 12_000)
             self.assertLessEqual(budget[0]["spent_tokens"], 12_000)
             by_model(other, other.send(ended("c1", *TALK)))  # Others go on.
+            self.assertEqual(other.call("GET", "/v1/analyses/usage")[1]["stopped"], [])
 
     def test_kill_9_in_the_middle_leads_past_no_budget(self):
         chance = random.Random(os.environ.get("SAMTALE_SEED", "1"))

@@ -101,6 +101,7 @@ export interface UsageDay {
 export interface Usage {
   from: string;
   to: string;
+  stopped: string[]; // Why analyses wait for another day.
   days: UsageDay[];
   budgets: BudgetState[];
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -197,6 +198,7 @@ class ApiTest : public testing::Test {
   IndexSet indexes{embedder.model_id(), embedder.dimension()};
   std::string not_ready;  // What readiness says.
   bool is_embedder_ready = true;
+  std::map<CompanyId, std::vector<std::string>> budget_refusals;
   CompanyId acme{};
   CompanyId globex{};
 
@@ -218,6 +220,7 @@ class ApiTest : public testing::Test {
             .log = log,
             .not_ready = [this] { return not_ready; },
             .embedder_ready = [this] { return is_embedder_ready; },
+            .budget_refusals = [this](CompanyId company) { return budget_refusals[company]; },
             .has_language_model = has_language_model_,
             .replay =
                 [this](std::optional<WallTime> from, std::optional<WallTime> to) {

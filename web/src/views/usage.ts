@@ -125,6 +125,7 @@ export class UsagePanel {
     const nothing = "In this month no language model was asked for anything, or the answers were known already.";
     replace(
       this.content,
+      ...(this.back === 0 ? usage.stopped.map((why) => h("p", { class: "stopped" }, icon("warning"), h("span", {}, why))) : []),
       budgets.length > 0 && h("div", { class: "cards budgets" }, ...budgets.map(budgetCard)),
       rows.length > 0
         ? h("div", {}, dayChart(usage), h("section", { class: "card" }, h("div", { class: "card-head" }, h("h2", {}, "By analyzer")), spendingTable(rows)))
