@@ -54,6 +54,9 @@ SchedulerMetrics::SchedulerMetrics(Metrics& metrics, const std::vector<std::stri
     provider.seconds =
         &metrics.histogram("samtale_lm_request_seconds",
                            "Time a language model takes for an answer.", {{"provider", name}});
+    provider.other_models =
+        &metrics.counter("samtale_lm_other_model_total",
+                         "Answers that name another model than was asked.", {{"provider", name}});
   }
 }
 

@@ -36,6 +36,7 @@ class SchedulerMetrics {
 
   void sent(std::size_t account, const ChatOutcome& outcome, Duration took);
   void cost(std::int64_t micro_usd) { cost_->add(static_cast<double>(micro_usd)); }
+  void other_model(std::size_t account) { providers_[account].other_models->add(); }
   void hedge() { hedges_->add(); }
   void shared(Sharing how) { shared_[index(how)]->add(); }
   void repair(Rung rung) { repairs_[index(rung)]->add(); }
@@ -46,6 +47,7 @@ class SchedulerMetrics {
   struct Provider {
     std::array<Counter*, kOutcomes> outcomes{};
     Histogram* seconds = nullptr;
+    Counter* other_models = nullptr;
   };
 
   template <class Enum>

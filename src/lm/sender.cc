@@ -4,6 +4,8 @@
 #include <chrono>
 #include <utility>
 
+#include "lm/model_name.h"
+
 namespace samtale {
 namespace {
 
@@ -129,6 +131,11 @@ Sender::Try Sender::ask(const Sending& sending, const Budget::Reservation& reser
   }
   account.gate->report(gate_request(sending), report, took);
   metrics_.sent(sending.account, outcome, took);
+  const auto& asked = sending.request.model;
+  if (outcome.answer && !is_model_meant(asked.empty() ? account.model->default_model() : asked,
+                                        outcome.answer->model)) {
+    metrics_.other_model(sending.account);
+  }
 
   ++ledger.requests;
   if (outcome.answer || outcome.answer.error().may_have_cost) {

@@ -47,6 +47,18 @@ TEST_F(SenderTest, tries_again_what_may_pass) {
   EXPECT_EQ(metric("samtale_lm_requests_total{outcome=\"broken\",provider=\"fake\"}"), 1);
 }
 
+TEST_F(SenderTest, counts_answers_that_name_another_model) {
+  const std::string counter = "samtale_lm_other_model_total{provider=\"fake\"}";
+  EXPECT_EQ(run(task()).answer, kYes);
+  EXPECT_EQ(metric(counter), 0);
+
+  auto asked = task();
+  asked.request.model = "fake-2";
+  EXPECT_EQ(run(asked).answer, kYes);
+
+  EXPECT_EQ(metric(counter), 1);
+}
+
 TEST_F(SenderTest, gives_up_after_so_many_tries) {
   for (int i = 0; i < 9; ++i) model().then_fault(ChatFault::away, ErrorCode::unavailable);
 
