@@ -1,0 +1,52 @@
+"""The alerting rules are of metrics that the server exports, with labels that it gives them."""
+import os
+import re
+import unittest
+import urllib.request
+
+from lm_server import LmServer
+from samtale import Server, conversation, wait_for
+
+RULES = os.path.join(os.path.dirname(__file__), "..", "..", "packaging", "prometheus-alerts.yml")
+SELECTOR = re.compile(r"(samtale_\w+)(?:\{([^}]*)\})?")
+MATCHER = re.compile(r'(\w+)(=~|!~|!=|=)"([^"]*)"')
+
+
+def selectors():
+    with open(RULES, encoding="utf-8") as file:
+        expressions = re.findall(r"^ *expr: (.*)$", file.read(), re.MULTILINE)
+    return [found for expression in expressions for found in SELECTOR.findall(expression)]
+
+
+class AlertsTest(unittest.TestCase):
+    def test_every_rule_is_of_what_the_server_exports(self):
+        lm = self.enterContext(LmServer())
+        server = self.enterContext(Server(*lm.settings()))
+        acme = server.company("acme")
+        acme.send({**conversation("a", "My parcel never came", "I am sorry"), "status": "ended"})
+
+        def exported():
+            url = f"http://127.0.0.1:{server.port}/metrics"
+            text = urllib.request.urlopen(url).read().decode()
+            return re.findall(r"^(samtale_\w+)(?:\{(.*)\})? ", text, re.MULTILINE)
+        # A kind of job is there with its first one.
+        wait_for("an analysis", lambda: 'kind="lm"' in str(exported()))
+
+        series = {}
+        for name, labels in exported():
+            series.setdefault(name, []).append(dict(re.findall(r'(\w+)="([^"]*)"', labels)))
+        wanted = selectors()
+        self.assertGreater(len(wanted), 15)
+        for name, matchers in wanted:
+            self.assertIn(name, series)
+            for label, operator, value in MATCHER.findall(matchers):
+                given = {labels[label] for labels in series[name] if label in labels}
+                self.assertTrue(given, f"{name} has no label {label}")
+                if label == "status" or operator in ("!~", "!="):
+                    continue  # None may have been answered so yet.
+                for word in value.split("|") if operator == "=~" else [value]:
+                    self.assertIn(word, given, f"{name}{{{label}}}")
+
+
+if __name__ == "__main__":
+    unittest.main()
