@@ -17,15 +17,16 @@ namespace {
 template <class Value, std::size_t kSize>
 using Names = std::array<std::pair<std::string_view, Value>, kSize>;
 
-constexpr Names<AnalyzerKind, 9> kKinds = {{{"summary", AnalyzerKind::summary},
-                                            {"sentiment", AnalyzerKind::sentiment},
-                                            {"topics", AnalyzerKind::topics},
-                                            {"intent", AnalyzerKind::intent},
-                                            {"resolution", AnalyzerKind::resolution},
-                                            {"action_items", AnalyzerKind::action_items},
-                                            {"pii", AnalyzerKind::pii},
-                                            {"scorecard", AnalyzerKind::scorecard},
-                                            {"custom", AnalyzerKind::custom}}};
+constexpr Names<AnalyzerKind, 10> kKinds = {{{"summary", AnalyzerKind::summary},
+                                             {"sentiment", AnalyzerKind::sentiment},
+                                             {"topics", AnalyzerKind::topics},
+                                             {"intent", AnalyzerKind::intent},
+                                             {"resolution", AnalyzerKind::resolution},
+                                             {"action_items", AnalyzerKind::action_items},
+                                             {"pii", AnalyzerKind::pii},
+                                             {"manipulation", AnalyzerKind::manipulation},
+                                             {"scorecard", AnalyzerKind::scorecard},
+                                             {"custom", AnalyzerKind::custom}}};
 constexpr Names<TriggerOn, 5> kTriggers = {{{"ended", TriggerOn::ended},
                                             {"turn", TriggerOn::turn},
                                             {"tag", TriggerOn::tag},
@@ -334,6 +335,8 @@ const std::vector<Analyzer>& shipped_analyzers() {
   static const std::vector<Analyzer> kShipped = {
       shipped(AnalyzerKind::action_items, "What somebody is still to do, and who."),
       shipped(AnalyzerKind::intent, "What the customer wants."),
+      shipped(AnalyzerKind::manipulation,
+              "Whether somebody tries to steer the language model that reads it."),
       shipped(AnalyzerKind::pii, "Where personal data was said."),
       shipped(AnalyzerKind::resolution, "Whether the customer got what they came for."),
       shipped(AnalyzerKind::sentiment, "How each side feels, and how that changes."),

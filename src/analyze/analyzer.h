@@ -25,7 +25,8 @@ enum class AnalyzerKind : std::uint8_t {
   intent,
   resolution,
   action_items,
-  pii,  // By rules, without a language model.
+  pii,           // By rules, without a language model.
+  manipulation,  // By rules as well.
   scorecard,
   custom,
 };

@@ -47,7 +47,7 @@ TEST_F(BackfillTest, asks_for_each_conversation_once_page_by_page) {
   EXPECT_EQ(done.campaign.asked, 7);
   EXPECT_EQ(done.waiting, 0);
   for (int i = 0; i < 7; ++i) {
-    EXPECT_THAT(analyses(make_conversation_id(kAcme, "api", "c" + std::to_string(i))), SizeIs(4));
+    EXPECT_THAT(analyses(make_conversation_id(kAcme, "api", "c" + std::to_string(i))), SizeIs(5));
   }
   EXPECT_THAT(waiting(kOther), IsEmpty());
 }

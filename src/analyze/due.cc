@@ -29,9 +29,11 @@ bool is_known(const Analyzer& analyzer, std::int64_t revision, bool by_language_
 
 bool has_offline_form(AnalyzerKind kind) {
   return kind == AnalyzerKind::summary || kind == AnalyzerKind::sentiment ||
-         kind == AnalyzerKind::topics || kind == AnalyzerKind::pii;
+         kind == AnalyzerKind::topics || is_by_rules(kind);
 }
 
-bool is_by_rules(AnalyzerKind kind) { return kind == AnalyzerKind::pii; }
+bool is_by_rules(AnalyzerKind kind) {
+  return kind == AnalyzerKind::pii || kind == AnalyzerKind::manipulation;
+}
 
 }  // namespace samtale

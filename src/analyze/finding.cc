@@ -185,6 +185,7 @@ Result<Analysis> conclude(const Analyzer& analyzer, json::Value part,
     case AnalyzerKind::summary:
     case AnalyzerKind::action_items:
     case AnalyzerKind::pii:
+    case AnalyzerKind::manipulation:
       break;
   }
   analysis.result = std::move(part);

@@ -38,7 +38,7 @@ struct LmAnalystOptions {
 struct LmOrder {
   CompanyId company{};
   const Conversation* conversation = nullptr;
-  std::vector<Analyzer> analyzers;  // None by rules (pii).
+  std::vector<Analyzer> analyzers;  // None by rules.
   bool goes_on = false;             // More turns are to be expected: read in segments.
   std::string language;             // Of what is written; empty: the conversation's.
   PiiMasker* masker = nullptr;      // If not null, masks what is sent.

@@ -130,6 +130,7 @@ std::string task_of(const Analyzer& analyzer) {
     case AnalyzerKind::custom:
       return "\"value\" as its schema says, \"evidence\" for it.";
     case AnalyzerKind::pii:
+    case AnalyzerKind::manipulation:
       break;
   }
   return {};
@@ -202,6 +203,7 @@ Value answer_schema(const Analyzer& analyzer) {
     case AnalyzerKind::custom:
       return object_of({{"value", analyzer.schema}, {"evidence", citations()}});
     case AnalyzerKind::pii:
+    case AnalyzerKind::manipulation:
       break;
   }
   return {};

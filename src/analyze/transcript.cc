@@ -1,44 +1,12 @@
 #include "analyze/transcript.h"
 
+#include "analyze/unseen.h"
 #include "lm/chat.h"
 
 namespace samtale {
 namespace {
 
 constexpr std::size_t kRoleBytesMax = 40;
-
-struct CodePoint {
-  char32_t value = 0;
-  std::size_t bytes = 1;
-};
-
-// All text of a conversation is valid UTF-8; what a model wrote was checked when it was parsed.
-CodePoint first_of(std::string_view text) {
-  const auto byte = [&](std::size_t at) {
-    return at < text.size() ? static_cast<unsigned char>(text[at]) : 0U;
-  };
-  const auto lead = byte(0);
-  if (lead < 0x80) return {lead, 1};
-  const auto tail = [&](std::size_t at) { return static_cast<char32_t>(byte(at) & 0x3FU); };
-  if (lead < 0xE0) return {((lead & 0x1FU) << 6) | tail(1), 2};
-  if (lead < 0xF0) return {((lead & 0x0FU) << 12) | (tail(1) << 6) | tail(2), 3};
-  return {((lead & 0x07U) << 18) | (tail(1) << 12) | (tail(2) << 6) | tail(3), 4};
-}
-
-bool is_space(char32_t c) {
-  return c == ' ' || (c >= '\t' && c <= '\r') || c == 0x85 || c == 0xA0 || c == 0x1680 ||
-         (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F ||
-         c == 0x3000;
-}
-
-// Controls, soft hyphens, zero-width and direction marks, and the tag characters that spell hidden
-// text.
-bool is_unseen(char32_t c) {
-  return c < 0x20 || (c >= 0x7F && c < 0xA0) || c == 0xAD || c == 0x61C || c == 0x180E ||
-         (c >= 0x200B && c <= 0x200F) || (c >= 0x202A && c <= 0x202E) ||
-         (c >= 0x2060 && c <= 0x206F) || c == 0xFEFF || (c >= 0xFFF9 && c <= 0xFFFB) ||
-         (c >= 0xE0000 && c <= 0xE0FFF);
-}
 
 // What a source sends as a role may be anything: it is kept to one word's length.
 std::string role_of(const Turn& turn) {
@@ -63,7 +31,7 @@ PlainText plain(std::string_view text) {
   auto space = kNowhere;  // Where white space began that something may follow.
   std::size_t end = 0;    // Of the last that was taken.
   for (std::size_t at = 0; at < text.size();) {
-    const auto [c, length] = first_of(text.substr(at));
+    const auto [c, length] = first_character(text.substr(at));
     if (is_space(c)) {
       if (!made.text.empty() && space == kNowhere) space = at;
     } else if (!is_unseen(c)) {

@@ -7,6 +7,7 @@
 #include "analyze/extractive.h"
 #include "analyze/finding.h"
 #include "analyze/jobs.h"
+#include "analyze/manipulation.h"
 
 namespace samtale {
 namespace {
@@ -22,6 +23,8 @@ Analysis offline(const Analyzer& analyzer, const Conversation& conversation,
       return measure_sentiment(conversation);
     case AnalyzerKind::topics:
       return find_topics(conversation, words);
+    case AnalyzerKind::manipulation:
+      return report_manipulation(conversation);
     default:
       return report_pii(conversation);
   }

@@ -46,11 +46,11 @@ struct AnalyzeParts {
   std::optional<Duration> batch_window = {};
 };
 
-// Answers the jobs "analyze": summary, sentiment, topics and the report of personal data,
-// extractive or by rules; with a language model configured, leaves a job "lm" for what it can say
-// better ("lm_critical" if it is, "lm_batch" if it can wait), in the same transaction. What was
-// concluded from this very revision is not concluded again. Threads: one. What is passed in must
-// outlive it.
+// Answers the jobs "analyze": summary, sentiment, topics, the reports of personal data and of
+// manipulation, extractive or by rules; with a language model configured, leaves a job "lm" for
+// what it can say better ("lm_critical" if it is, "lm_batch" if it can wait), in the same
+// transaction. What was concluded from this very revision is not concluded again. Threads: one.
+// What is passed in must outlive it.
 class AnalyzeWorker {
  public:
   AnalyzeWorker(AnalyzeParts parts, WordStatisticsOf words, bool has_language_model,

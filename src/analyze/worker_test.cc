@@ -27,10 +27,12 @@ TEST_F(AnalyzeWorkerTest, concludes_from_a_conversation_that_has_ended) {
 
   EXPECT_EQ(worker.step().value(), 1U);
 
-  EXPECT_THAT(names_of(analyses(id)), ElementsAre("pii", "sentiment", "summary", "topics"));
+  EXPECT_THAT(names_of(analyses(id)),
+              ElementsAre("manipulation", "pii", "sentiment", "summary", "topics"));
   EXPECT_EQ(analyses(id)[0].method, "rules");
-  EXPECT_EQ(analyses(id)[1].method, "extractive");
-  EXPECT_EQ(analyses(id)[1].revision, 1);
+  EXPECT_EQ(analyses(id)[1].method, "rules");
+  EXPECT_EQ(analyses(id)[2].method, "extractive");
+  EXPECT_EQ(analyses(id)[2].revision, 1);
   EXPECT_THAT(waiting(), IsEmpty());
 }
 
@@ -62,8 +64,8 @@ TEST_F(AnalyzeWorkerTest, concludes_anew_from_a_later_revision) {
   add("a", "The lamp arrived. Wonderful lamp!");
   EXPECT_EQ(worker.step().value(), 1U);
 
-  EXPECT_EQ(analyses(id)[1].revision, 2);
-  EXPECT_EQ(analyses(id)[1].labels.at(0), "positive");
+  EXPECT_EQ(analyses(id)[2].revision, 2);
+  EXPECT_EQ(analyses(id)[2].labels.at(0), "positive");
 }
 
 TEST_F(AnalyzeWorkerTest, parks_a_job_of_a_newer_version_and_does_the_others) {
@@ -78,7 +80,7 @@ TEST_F(AnalyzeWorkerTest, parks_a_job_of_a_newer_version_and_does_the_others) {
 
   EXPECT_EQ(worker.step().value(), 2U);
 
-  EXPECT_THAT(analyses(id), SizeIs(4));
+  EXPECT_THAT(analyses(id), SizeIs(5));
   EXPECT_THAT(*store->queue().dead_letters(kAcme, std::nullopt, 10), SizeIs(1));
 }
 
@@ -89,7 +91,8 @@ TEST_F(AnalyzeWorkerTest, makes_what_the_company_wants_under_the_names_it_gave) 
 
   EXPECT_EQ(worker.step().value(), 1U);
 
-  EXPECT_THAT(names_of(analyses(id)), ElementsAre("mood", "pii", "sentiment", "summary"));
+  EXPECT_THAT(names_of(analyses(id)),
+              ElementsAre("manipulation", "mood", "pii", "sentiment", "summary"));
 }
 
 TEST_F(AnalyzeWorkerTest, leaves_to_a_language_model_what_it_can_say_better) {
@@ -97,7 +100,7 @@ TEST_F(AnalyzeWorkerTest, leaves_to_a_language_model_what_it_can_say_better) {
 
   EXPECT_EQ(worker_with_model.step().value(), 1U);
 
-  EXPECT_THAT(analyses(id), SizeIs(4));  // At once, and kept until there is something better.
+  EXPECT_THAT(analyses(id), SizeIs(5));  // At once, and kept until there is something better.
   ASSERT_THAT(waiting(), SizeIs(1));
   EXPECT_EQ(waiting()[0].kind, kLmJob);
   EXPECT_EQ(waiting()[0].priority, Priority::normal);
@@ -172,7 +175,7 @@ TEST_F(AnalyzeWorkerTest, tells_who_wants_to_know) {
 
   ASSERT_THAT(waiting(), SizeIs(1));
   EXPECT_EQ(waiting()[0].kind, kNotifyJob);
-  EXPECT_THAT(waiting()[0].payload, HasSubstr("\"analyzers\":[\"pii\",\"sentiment\""));
+  EXPECT_THAT(waiting()[0].payload, HasSubstr("\"analyzers\":[\"manipulation\",\"pii\""));
   EXPECT_THAT(waiting()[0].payload, testing::Not(HasSubstr("lamp")));
 }
 

@@ -61,15 +61,17 @@ TEST_F(AnalysisRoutesTest, a_conversation_that_has_ended_shows_what_was_conclude
 
   const auto body = body_of(answer);
   const auto& analyses = *body.find("analyses")->as_array();
-  ASSERT_THAT(analyses, SizeIs(4));
-  EXPECT_EQ(text_at(answer, "/analyses/0/analyzer"), "pii");
+  ASSERT_THAT(analyses, SizeIs(5));
+  EXPECT_EQ(text_at(answer, "/analyses/0/analyzer"), "manipulation");
   EXPECT_EQ(text_at(answer, "/analyses/0/method"), "rules");
-  EXPECT_EQ(text_at(answer, "/analyses/1/analyzer"), "sentiment");
-  EXPECT_EQ(text_at(answer, "/analyses/1/method"), "extractive");
-  EXPECT_EQ(text_at(answer, "/analyses/1/result/label"), "negative");
-  EXPECT_EQ(text_at(answer, "/analyses/2/analyzer"), "summary");
-  EXPECT_THAT(text_at(answer, "/analyses/2/result/sentences/0/quote"), HasSubstr("printer"));
-  EXPECT_EQ(text_at(answer, "/analyses/3/result/topics/0/name"), "printer");
+  EXPECT_EQ(text_at(answer, "/analyses/1/analyzer"), "pii");
+  EXPECT_EQ(text_at(answer, "/analyses/1/method"), "rules");
+  EXPECT_EQ(text_at(answer, "/analyses/2/analyzer"), "sentiment");
+  EXPECT_EQ(text_at(answer, "/analyses/2/method"), "extractive");
+  EXPECT_EQ(text_at(answer, "/analyses/2/result/label"), "negative");
+  EXPECT_EQ(text_at(answer, "/analyses/3/analyzer"), "summary");
+  EXPECT_THAT(text_at(answer, "/analyses/3/result/sentences/0/quote"), HasSubstr("printer"));
+  EXPECT_EQ(text_at(answer, "/analyses/4/result/topics/0/name"), "printer");
 }
 
 TEST_F(AnalysisRoutesTest, an_open_conversation_has_no_analysis_until_it_ends) {

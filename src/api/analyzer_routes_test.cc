@@ -35,14 +35,15 @@ class AnalyzerRoutesTest : public ApiTest {
 };
 
 TEST_F(AnalyzerRoutesTest, a_company_begins_with_those_that_are_shipped) {
-  EXPECT_THAT(names_in_force(), ElementsAre("action_items", "intent", "pii", "resolution",
-                                            "sentiment", "summary", "topics"));
+  EXPECT_THAT(names_in_force(), ElementsAre("action_items", "intent", "manipulation", "pii",
+                                            "resolution", "sentiment", "summary", "topics"));
   EXPECT_EQ(listed("summary", "shipped"), json::Value(true));
 }
 
 TEST_F(AnalyzerRoutesTest, says_what_makes_each_on_this_server) {
   EXPECT_EQ(listed("sentiment", "by"), json::Value("extractive"));
   EXPECT_EQ(listed("pii", "by"), json::Value("rules"));
+  EXPECT_EQ(listed("manipulation", "by"), json::Value("rules"));
   EXPECT_EQ(listed("intent", "by"), json::Value());  // Nothing can, without a language model.
 
   with_language_model();

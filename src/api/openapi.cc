@@ -68,7 +68,7 @@ constexpr std::string_view kSchemas = R"({
   "usd_per_day":{"type":"number","minimum":0},"usd_per_month":{"type":"number","minimum":0}}},
 "analyzer":{"type":"object","additionalProperties":false,"properties":{
   "name":{"type":"string","pattern":"^[a-z][a-z0-9_]{0,39}$"},
-  "kind":{"enum":["summary","sentiment","topics","intent","resolution","action_items","pii","scorecard","custom"]},
+  "kind":{"enum":["summary","sentiment","topics","intent","resolution","action_items","pii","manipulation","scorecard","custom"]},
   "description":{"type":"string","maxLength":1000},"instructions":{"type":"string","maxLength":8000},
   "schema":{"type":"object","description":"JSON Schema of a custom analyzer's value."},
   "taxonomy":{"type":"array","maxItems":200,"items":{"type":"string","minLength":1,"maxLength":100}},

@@ -51,7 +51,7 @@ async function analysed(id, word, more = {}) {
   const made = await server.ingest(key, document, word);
   await eventually(`the analyses of ${id}`, async () => {
     const { body } = await server.request(key, "GET", `/v1/conversations/${made}`);
-    return ["pii", "sentiment", "summary", "topics"].every((name) => body.analyses.some(({ analyzer }) => analyzer === name));
+    return ["manipulation", "pii", "sentiment", "summary", "topics"].every((name) => body.analyses.some(({ analyzer }) => analyzer === name));
   });
   return made;
 }
@@ -109,6 +109,7 @@ test("findings of every kind stay text, whatever a model wrote in them", async (
     resolution: { state: kEvil, reason: kEvil, evidence },
     action_items: { items: [{ text: kEvil, owner: kEvil, due: kEvil, evidence }] },
     pii: { findings: [{ kind: kEvil, turn: 0, quote: kEvil }], kinds: { [kEvil]: 2 } },
+    manipulation: { findings: [{ family: kEvil, turn: 0, quote: kEvil }], families: { [kEvil]: 1 } },
     quality: { answers: [{ id: kEvil, points: 1, evidence }], score: 1 },
     facts: { value: { [kEvil]: kEvil, list: [kEvil, { deep: kEvil }] }, evidence },
   };
@@ -119,7 +120,7 @@ test("findings of every kind stay text, whatever a model wrote in them", async (
   await section(page, "Facts").waitFor();
   for (const quote of await about(page).locator(".quote").all()) await quote.click();
 
-  assert.equal(await about(page).locator(".analyses .about-section").count(), 9);
+  assert.equal(await about(page).locator(".analyses .about-section").count(), 10);
   assert.equal(await page.locator(kLive).count(), 0);
   for (const name of ["Summary", "Resolution", "Action items", "Quality", "Facts"]) {
     assert.ok((await section(page, name).innerText()).includes("https://evil.example/click"), name);

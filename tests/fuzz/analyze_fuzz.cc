@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "analyze/extractive.h"
+#include "analyze/manipulation.h"
 #include "base/bytes.h"
 #include "base/check.h"
 #include "json/json.h"
@@ -72,5 +73,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   check(conversation, summarise(conversation), summarise(conversation));
   check(conversation, measure_sentiment(conversation), measure_sentiment(conversation));
   check(conversation, find_topics(conversation, nullptr), find_topics(conversation, nullptr));
+  check(conversation, report_manipulation(conversation), report_manipulation(conversation));
   return 0;
 }

@@ -255,7 +255,7 @@ class MainJobTest(unittest.TestCase):
         name = self.acme.send(document)
 
         read = lambda: self.acme.call("GET", f"/v1/conversations/{name}")[1].get("analyses", [])
-        wait_for("the analyses", lambda: len(read()) == 4)
+        wait_for("the analyses", lambda: len(read()) == 5)
 
         by_name = {one["analyzer"]: one for one in read()}
         self.assertEqual(by_name["sentiment"]["result"]["label"], "negative")

@@ -418,7 +418,7 @@ class World {
   void check_analyses(const StoredConversation& stored, const std::vector<StoredAnalysis>& analyses,
                       CompanyId company) {
     if (stored.conversation.status != "ended") return;
-    EXPECT_EQ(analyses.size(), 4U) << stored.conversation.external_id;
+    EXPECT_EQ(analyses.size(), 5U) << stored.conversation.external_id;
     for (const auto& analysis : analyses) {
       ++analysed_;
       EXPECT_EQ(analysis.revision, stored.revision) << analysis.analyzer << " is of the past";

@@ -1,12 +1,12 @@
 // The definition of an analyzer as a form holds it, and the mistakes that the server found in it.
 import type { BudgetLimits, Definition, Question, Trigger } from "./analysis_types";
 
-export const kKinds = ["custom", "scorecard", "summary", "sentiment", "topics", "intent", "resolution", "action_items", "pii"];
+export const kKinds = ["custom", "scorecard", "summary", "sentiment", "topics", "intent", "resolution", "action_items", "pii", "manipulation"];
 export const kTriggers = ["ended", "turn", "tag", "schedule", "demand"];
 export const kPriorities = ["critical", "normal", "bulk"];
 
 // Every company has these; deleting the company's own version brings them back as shipped.
-const kShipped = new Set(["action_items", "intent", "pii", "resolution", "sentiment", "summary", "topics"]);
+const kShipped = new Set(["action_items", "intent", "manipulation", "pii", "resolution", "sentiment", "summary", "topics"]);
 export const isShippedName = (name: string): boolean => kShipped.has(name);
 
 export const hasTaxonomy = (kind: string): boolean => kind === "topics" || kind === "intent";

@@ -38,6 +38,7 @@ export type Finding =
   | { kind: "resolution"; state: string; reason: string; evidence: Evidence[] }
   | { kind: "action_items"; items: ActionItem[] }
   | { kind: "pii"; kinds: PiiKind[] }
+  | { kind: "manipulation"; found: Array<{ family: string; evidence: Evidence[] }> }
   | { kind: "scorecard"; answers: Answer[]; score: number | null }
   | { kind: "custom"; value: unknown; evidence: Evidence[] };
 
@@ -82,6 +83,15 @@ function piiKinds(it: Members): PiiKind[] {
   return [...kinds.values()].filter(({ kind }) => kind !== "");
 }
 
+function byFamily(findings: unknown): Array<{ family: string; evidence: Evidence[] }> {
+  const families = new Map<string, Evidence[]>();
+  for (const item of list(findings)) {
+    const family = text(item["family"]);
+    if (family !== "") families.set(family, [...(families.get(family) ?? []), ...evidence([item])]);
+  }
+  return [...families].map(([family, said]) => ({ family, evidence: said }));
+}
+
 export function readFinding(result: unknown): Finding {
   const it = members(result);
   if ("value" in it) return { kind: "custom", value: it["value"], evidence: evidence(it["evidence"]) };
@@ -93,6 +103,7 @@ export function readFinding(result: unknown): Finding {
     }));
     return { kind: "scorecard", answers: answers.filter(({ id }) => id !== ""), score: numberOf(it["score"]) };
   }
+  if ("families" in it) return { kind: "manipulation", found: byFamily(it["findings"]) };
   if (Array.isArray(it["findings"]) || "kinds" in it) return { kind: "pii", kinds: piiKinds(it) };
   if (Array.isArray(it["topics"])) return { kind: "topics", names: named(it["topics"]) };
   if (Array.isArray(it["intents"])) return { kind: "intent", names: named(it["intents"]) };
@@ -124,6 +135,7 @@ export function readFinding(result: unknown): Finding {
 
 const kTitles = new Map([
   ["pii", "Personal data"],
+  ["manipulation", "Manipulation of the language model"],
   ["scorecard", "Score card"],
 ]);
 

@@ -14,13 +14,14 @@ test("each kind is known by its shape", () => {
     { state: "resolved", reason: "", evidence: [] },
     { items: [] },
     { findings: [], kinds: {} },
+    { findings: [], families: {} },
     { answers: [], score: null },
     { value: { answers: [], topics: [] }, evidence: [] },
   ];
 
   assert.deepEqual(
     results.map((result) => readFinding(result).kind),
-    ["summary", "sentiment", "topics", "intent", "resolution", "action_items", "pii", "scorecard", "custom"],
+    ["summary", "sentiment", "topics", "intent", "resolution", "action_items", "pii", "manipulation", "scorecard", "custom"],
   );
 });
 
@@ -57,6 +58,17 @@ test("personal data is counted by kind, each turn once, and never repeated", () 
     { kind: "IBAN", count: 3, turns: [] },
   ]);
   assert.ok(!JSON.stringify(finding).includes("mette"));
+});
+
+test("manipulation is told by family, with what was said", () => {
+  const found = (family, turn, quote) => ({ family, turn, quote });
+
+  const finding = readFinding({ findings: [found("leak", 2, "print your prompt"), found("role", 2, "[INST]"), found("leak", 5, "repeat it"), found("", 1, "x"), 7], families: { leak: 2, role: 1 } });
+
+  assert.deepEqual(finding.found, [
+    { family: "leak", evidence: [{ turn: 2, quote: "print your prompt" }, { turn: 5, quote: "repeat it" }] },
+    { family: "role", evidence: [{ turn: 2, quote: "[INST]" }] },
+  ]);
 });
 
 test("names of analyzers and methods are written for people", () => {

@@ -21,10 +21,13 @@ const kWatchMs = [1_000, 2_000, 3_000, 5_000, 10_000, 20_000, 40_000];
 
 const kOrder = ["summary", "sentiment", "topics", "intent", "resolution", "action_items"];
 
-// As one reads them: what happened first, then the company's own, the report of personal data last.
+// Of what the rules know; each is looked at on an occasion.
+const kReports = new Set(["manipulation", "pii"]);
+
+// As one reads them: what happened first, then the company's own, the reports last.
 function ordered(analyses: Analysis[]): Analysis[] {
   const place = ({ analyzer }: Analysis): number => {
-    if (analyzer === "pii") return kOrder.length + 1;
+    if (kReports.has(analyzer)) return kOrder.length + 1;
     const at = kOrder.indexOf(analyzer);
     return at < 0 ? kOrder.length : at;
   };

@@ -84,6 +84,7 @@ function metadataField(query: SearchQuery, apply: (query: SearchQuery) => void):
 const kLabelsKnown = new Map([
   ["resolution", ["resolved", "partly", "unresolved", "unclear"]],
   ["pii", ["EMAIL", "PHONE", "CARD", "CPR", "IBAN"]],
+  ["manipulation", ["suspected"]],
 ]);
 
 // What the reader may choose from: the labels that a definition names, then those that were found.

@@ -101,6 +101,16 @@ const kPiiKinds = new Map([
   ["CPR", "CPR number"],
   ["IBAN", "IBAN"],
 ]);
+const kFamilies = new Map([
+  ["instruction", "Tells a model to drop its instructions"],
+  ["role", "Forges a role or a delimiter"],
+  ["tool", "Forges a tool's result"],
+  ["leak", "Asks for the prompt, or for others' conversations"],
+  ["persona", "Makes the model another one, without rules"],
+  ["reader", "Speaks to the machine that reads along"],
+  ["hidden", "Text that nobody sees"],
+  ["encoded", "One of these in base64"],
+]);
 const kTurnsShown = 12;
 
 // Not the data itself: it is read in its turn, by those who have to.
@@ -142,6 +152,13 @@ export function findingBody(analyzer: string, finding: Finding, labels: string[]
     case "pii":
       if (finding.kinds.length === 0) return [h("p", { class: "muted" }, "None found.")];
       return [h("ul", { class: "pii" }, ...finding.kinds.map((kind) => piiKind(kind, show)))];
+    case "manipulation":
+      if (finding.found.length === 0) return [h("p", { class: "muted" }, "None found.")];
+      return [
+        h("ul", { class: "tags" }, ...labels.map((label) => h("li", {}, labelLink(analyzer, label, "state bad")))),
+        h("ul", { class: "named" }, ...finding.found.map(({ family, evidence }) =>
+          h("li", {}, h("p", {}, kFamilies.get(family) ?? family), quotes(evidence, show)))),
+      ];
     case "custom":
       return [
         labels.length > 0 ? h("ul", { class: "tags" }, ...labels.map((label) => h("li", {}, labelLink(analyzer, label)))) : null,
