@@ -185,7 +185,8 @@ TEST_F(OverrideRoutesTest, analyses_are_asked_for_by_name) {
 TEST_F(OverrideRoutesTest, without_names_all_are_asked_for_that_something_makes) {
   const auto path = "/v1/conversations/" + id + "/analyses";
 
-  EXPECT_EQ(ask("POST", path, key).body, R"({"queued":["manipulation","pii","sentiment","summary","topics"]})");
+  EXPECT_EQ(ask("POST", path, key).body,
+            R"({"queued":["manipulation","pii","sentiment","summary","topics"]})");
   with_language_model();
   EXPECT_THAT(*body_of(ask("POST", path, key)).find("queued")->as_array(), SizeIs(7));
 }

@@ -129,7 +129,8 @@ TEST_F(OpenAiBatchesTest, send_nothing_of_what_cannot_be_one) {
 
 TEST_F(OpenAiBatchesTest, have_the_errors_of_any_call) {
   EXPECT_EQ(batches->read("file-999", soon()).error().code, ErrorCode::unavailable);
-  EXPECT_EQ(batches->status("batch_1", {clock.now(), {}}).error().code, ErrorCode::deadline_exceeded);
+  EXPECT_EQ(batches->status("batch_1", {clock.now(), {}}).error().code,
+            ErrorCode::deadline_exceeded);
 }
 
 }  // namespace

@@ -54,8 +54,8 @@ class LmAnalyzeTest : public AnalyzeTest {
  protected:
   LmAnalyzeTest() {
     // Two analyzers are enough to see that they go together.
-    for (const auto* name : {"summary", "sentiment", "topics", "action_items", "pii",
-                             "manipulation"}) {
+    for (const auto* name :
+         {"summary", "sentiment", "topics", "action_items", "pii", "manipulation"}) {
       EXPECT_TRUE(
           catalog->put(kAcme, parsed(R"({"name":")" + std::string(name) + R"(","active":false})")));
     }
