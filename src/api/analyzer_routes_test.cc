@@ -99,7 +99,7 @@ TEST_F(AnalyzerRoutesTest, refuses_a_broken_definition_with_every_mistake) {
                ErrorCode::invalid_argument);
   expect_error(ask("PUT", "/v1/analyzers/quality", key, "[]"), 422, ErrorCode::invalid_argument);
   expect_error(ask("PUT", "/v1/analyzers/quality", key, "{"), 400, ErrorCode::invalid_argument);
-  EXPECT_THAT(names_in_force(), SizeIs(7));
+  EXPECT_THAT(names_in_force(), SizeIs(8));
 }
 
 TEST_F(AnalyzerRoutesTest, a_shipped_one_that_was_changed_is_as_shipped_after_its_deletion) {
@@ -122,7 +122,7 @@ TEST_F(AnalyzerRoutesTest, a_deleted_one_is_gone_and_its_versions_go_on) {
   EXPECT_EQ(ask("DELETE", "/v1/analyzers/quality", key).status, 204);
 
   expect_error(ask("GET", "/v1/analyzers/quality", key), 404, ErrorCode::not_found);
-  EXPECT_THAT(names_in_force(), SizeIs(7));
+  EXPECT_THAT(names_in_force(), SizeIs(8));
   EXPECT_EQ(number_at(ask("PUT", "/v1/analyzers/quality", key, kCard), "/version"), 2);
 }
 

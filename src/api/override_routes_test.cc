@@ -81,8 +81,8 @@ TEST_F(OverrideRoutesTest, lists_and_vcons_show_it_too) {
   const auto vcon = ask("GET", "/v1/conversations/" + id + "?format=vcon", key);
 
   EXPECT_EQ(text_at(list, "/analyses/0/override/result/label"), "mixed");
-  EXPECT_EQ(text_at(vcon, "/analysis/1/override/result/label"), "mixed");
-  EXPECT_EQ(text_at(vcon, "/analysis/1/body/label"), "negative");
+  EXPECT_EQ(text_at(vcon, "/analysis/2/override/result/label"), "mixed");
+  EXPECT_EQ(text_at(vcon, "/analysis/2/body/label"), "negative");
 }
 
 TEST_F(OverrideRoutesTest, a_score_card_is_scored_anew) {
@@ -188,7 +188,7 @@ TEST_F(OverrideRoutesTest, without_names_all_are_asked_for_that_something_makes)
   EXPECT_EQ(ask("POST", path, key).body,
             R"({"queued":["manipulation","pii","sentiment","summary","topics"]})");
   with_language_model();
-  EXPECT_THAT(*body_of(ask("POST", path, key)).find("queued")->as_array(), SizeIs(7));
+  EXPECT_THAT(*body_of(ask("POST", path, key)).find("queued")->as_array(), SizeIs(8));
 }
 
 TEST_F(OverrideRoutesTest, refuses_a_name_that_nothing_makes) {

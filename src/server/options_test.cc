@@ -133,6 +133,11 @@ void add_analyses(const Config& config, Texts& all) {
   all["lm_worker.attempts"] = text(lm_worker.worker.retry.attempts);
   all["lm_worker.base"] = text(lm_worker.worker.retry.base);
   all["lm_worker.longest"] = text(lm_worker.worker.retry.longest);
+  const auto batch = batch_worker_options(config);
+  all["batch.poll"] = text(batch.poll);
+  all["batch.window"] = text(batch.window);
+  all["batch.cancel_grace"] = text(batch.cancel_grace);
+  all["batch.find_grace"] = text(batch.find_grace);
   all["settings"] = json::dump(to_json(analysis_settings(config)));
 }
 
@@ -264,6 +269,10 @@ std::vector<Row> rows(const std::string& key_file) {
       {"lm_fallback.output_usd", "2", {"lm_fallback.output"}, kLmFallback},
       {"analyze.segment_tokens", "500", {"analyst.segment_tokens"}},
       {"analyze.whole_tokens_max", "600", {"analyst.whole_tokens_max"}},
+      {"analyze.batch_window_ms",
+       "60000",
+       {"batch.window", "batch.cancel_grace", "batch.find_grace"}},
+      {"analyze.batch_poll_ms", "2000", {"batch.poll"}},
       {"analyze.mask_pii", "true", {"settings"}},
       {"analyze.tokens_per_day", "2", {"settings"}},
       {"analyze.tokens_per_month", "2", {"settings"}},
@@ -292,10 +301,11 @@ std::vector<Row> rows(const std::string& key_file) {
   };
 }
 
-// These go to where they are used without an options struct: embedder_test.cc and app.cc have them.
+// These go to where they are used without an options struct, or have a test of their own.
 const std::set<std::string> kUsedAsTheyAre = {
     "embed.kind",      "embed.timeout_ms",         "chunk.policy",
-    "analyze.workers", "analyze.critical_workers", "analyze.request_timeout_ms"};
+    "analyze.workers", "analyze.critical_workers", "analyze.request_timeout_ms",
+    "analyze.batch",   "analyze.batch_price"};
 
 Config read(const Texts& values) {
   std::string toml;
@@ -319,6 +329,16 @@ class OptionsTest : public testing::Test {
  private:
   std::string folder_;
 };
+
+TEST_F(OptionsTest, a_batch_costs_its_part_of_the_price) {
+  const auto config =
+      read({{"lm.input_usd", "4"}, {"lm.output_usd", "8"}, {"analyze.batch_price", "0.25"}});
+
+  const auto prices = batch_worker_options(config).prices;
+
+  EXPECT_EQ(prices.input, 1);
+  EXPECT_EQ(prices.output, 2);
+}
 
 TEST_F(OptionsTest, every_key_of_the_configuration_is_in_the_table) {
   auto known = kUsedAsTheyAre;
