@@ -57,6 +57,9 @@ class InjectionTest(unittest.TestCase):
                 if analysis.get("score") is not None:
                     self.assertTrue(-1 <= analysis["score"] <= 1)
         self.check_prompts(lm, len(said))
+        _, trends, _ = acme.call("GET", "/v1/analyses/trends?analyzer=manipulation")
+        self.assertEqual(sum(bucket["labels"]["suspected"] for bucket in trends["buckets"]),
+                         len(said), "each is flagged for people")
 
     def test_a_model_that_leaves_the_schema_gives_nothing(self):
         lm, acme, said = self.run_all("echo")
