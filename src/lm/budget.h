@@ -57,7 +57,7 @@ class BudgetPolicy {
 // Days and months are UTC; a reservation is booked on the day it was made. What is spent lies in
 // the store (lm_spend), written by whoever stores the result, in the same transaction: settle().
 // What may be spent is held in the store in blocks of several requests (one transaction a block,
-// the next one ahead of time), so that a reservation costs no disk. A block is at most 64 requests
+// the next one ahead of time), so that a reservation costs no disk. A block is at most 256 requests
 // and at most a fiftieth of the tightest limit (one request where that is more).
 // A reservation is made only if what is spent, and held by all who share the store, allows it. What
 // a process held that died counts as spent: against a day's limit until the day has ended, against

@@ -62,12 +62,12 @@ TEST(BudgetDayTest, begins_anew_at_midnight_and_counts_yesterdays_promises_an_ho
   EXPECT_EQ(budget_day(new_year + hours(1)).held_from, "2027-01-01");
 }
 
-TEST(CompanyLimitsTest, holds_64_requests_or_a_fiftieth_of_the_tightest_limit_ahead) {
+TEST(CompanyLimitsTest, holds_256_requests_or_a_fiftieth_of_the_tightest_limit_ahead) {
   CompanyLimits limits;
   limits.company = {.tokens_per_day = 100'000, .tokens_per_month = 1'000'000};
   limits.analyzers["tight"] = {.tokens_per_month = 50'000};
 
-  EXPECT_EQ(limits.block("any", {.tokens = 10, .micro_usd = 7}), (Spend{640, 7 * 64}));
+  EXPECT_EQ(limits.block("any", {.tokens = 5, .micro_usd = 7}), (Spend{5 * 256, 7 * 256}));
   EXPECT_EQ(limits.block("any", {.tokens = 500}).tokens, 2000);
   EXPECT_EQ(limits.block("tight", {.tokens = 500}).tokens, 1000);
   EXPECT_EQ(limits.block("tight", {.tokens = 5000}).tokens, 5000) << "one request at least";

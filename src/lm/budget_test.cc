@@ -165,26 +165,26 @@ TEST_F(BudgetTest, books_on_the_day_of_the_reservation) {
   EXPECT_TRUE(budget->reserve(kCompany, tokens(1000)));
 }
 
-TEST_F(BudgetTest, goes_to_the_store_once_for_64_requests) {
-  policy.company.tokens_per_day = 1'000'000;
+TEST_F(BudgetTest, goes_to_the_store_once_for_256_requests) {
+  policy.company.tokens_per_day = 10'000'000;
   const auto budget = open();
 
   ASSERT_TRUE(budget->reserve(kCompany, tokens(100)));
-  EXPECT_EQ(held().tokens, 6400);
-  for (int i = 0; i < 63; ++i) ASSERT_TRUE(budget->reserve(kCompany, tokens(100)));
-  EXPECT_EQ(held().tokens, 6400);
+  EXPECT_EQ(held().tokens, 25'600);
+  for (int i = 0; i < 255; ++i) ASSERT_TRUE(budget->reserve(kCompany, tokens(100)));
+  EXPECT_EQ(held().tokens, 25'600);
 
   ASSERT_TRUE(budget->reserve(kCompany, tokens(100)));
-  EXPECT_EQ(held().tokens, 12'800);
+  EXPECT_EQ(held().tokens, 51'200);
 }
 
 TEST_F(BudgetTest, takes_the_next_block_ahead_of_time_and_once) {
-  policy.company.tokens_per_day = 1'000'000;
+  policy.company.tokens_per_day = 10'000'000;
   const auto budget = open();
-  for (int i = 0; i < 33; ++i) ASSERT_TRUE(budget->reserve(kCompany, tokens(100)));
+  for (int i = 0; i < 129; ++i) ASSERT_TRUE(budget->reserve(kCompany, tokens(100)));
 
   EXPECT_EQ(budget->step(), 1U);
-  EXPECT_EQ(held().tokens, 3300 + 6400);
+  EXPECT_EQ(held().tokens, 12'900 + 25'600);
   EXPECT_EQ(budget->step(), 0U);
 }
 
