@@ -9,7 +9,7 @@ namespace samtale {
 namespace {
 
 constexpr std::int64_t kRequestsMax = 256;  // Held ahead: one transaction for so many.
-constexpr std::int64_t kShare = 50;        // And a fiftieth of a limit: what a crash may cost.
+constexpr std::int64_t kShare = 50;         // And a fiftieth of a limit: what a crash may cost.
 // What was sent before midnight is settled or given up by then.
 constexpr auto kGrace = std::chrono::hours(1);
 
