@@ -11,7 +11,9 @@ std::string payload_of(const AnalysisJob& job) {
   return make_analysis_job(kLmBatchJob, CompanyId{}, job).payload;
 }
 
-Error broken() { return {ErrorCode::corrupt, "a stored batch cannot be read"}; }
+Error broken() {
+  return {ErrorCode::corrupt, "a stored batch (lm_batches) is damaged; restore from a backup"};
+}
 
 const std::string* find_string(const json::Value& value, std::string_view key) {
   const auto* found = value.find(key);
@@ -84,9 +86,9 @@ Result<BatchRow> read_batch_row(CompanyId company, std::string_view text) {
   if (!value) return std::unexpected(broken());
   const auto* version = find_int(*value, "v");
   if (version != nullptr && *version != 1) {
-    return fail(
-        ErrorCode::invalid_argument,
-        "a stored batch is of version " + std::to_string(*version) + ", this binary reads 1");
+    return fail(ErrorCode::invalid_argument, "a stored batch is of version " +
+                                                 std::to_string(*version) +
+                                                 ", this binary reads 1; run the newer binary");
   }
   const auto* jobs = find_array(*value, "jobs");
   const auto* requests = find_array(*value, "requests");
