@@ -446,6 +446,7 @@ test("on a phone the analyses are folded above what was said and never wider tha
 
   const summary = page.getByRole("heading", { name: "Analyses" });
   await summary.waitFor();
+  await page.locator(".turn").first().waitFor();
   assert.ok((await summary.boundingBox()).y < (await page.locator(".turn").first().boundingBox()).y);
   assert.equal(await section(page, "Facts").isVisible(), false);
   await summary.click();
