@@ -190,7 +190,7 @@ Result<std::vector<Job>> SqliteQueue::take_from(Partition partition, std::string
     const std::lock_guard lock(schedule_mutex_);
     schedule_.put_back(kind, *company, taken.jobs.size() - before, due_us.value_or(now), now);
   }
-  if (done) done = transaction.commit();
+  if (done) done = transaction.commit_together();
   if (!done) {
     const std::lock_guard lock(schedule_mutex_);
     for (const auto company : asked) schedule_.wake(kind, company, now);
@@ -293,7 +293,7 @@ Result<> SqliteQueue::finish(std::span<const Job> jobs) {
       SAMTALE_TRY(const bool ours, changes.finish_one(job));
       if (!ours) lost = &job;
     }
-    SAMTALE_TRY_VOID(transaction.commit());
+    SAMTALE_TRY_VOID(transaction.commit_together());
     changes.committed();
     jobs = jobs.subspan(same);
   }
@@ -308,7 +308,7 @@ Result<> SqliteQueue::extend(const Job& job, Duration lease) {
       "UPDATE jobs SET due_us = ?4 WHERE id = ?1 AND company = ?2 AND fence = ?3 AND leased = 1",
       job.id, job.company, job.fence, now_us() + us(lease)));
   if (connection.changes() == 0) return lease_lost(job);
-  return transaction.commit();
+  return transaction.commit_together();
 }
 
 Result<> SqliteQueue::retry_after(const Job& job, Duration delay, std::string_view) {
@@ -328,7 +328,7 @@ Result<> SqliteQueue::retry_after(const Job& job, Duration delay, std::string_vi
     if (connection.changes() == 0) return lease_lost(job);
     changes.wakes_.push_back({job.company, job.kind, due_us});
   }
-  SAMTALE_TRY_VOID(transaction.commit());
+  SAMTALE_TRY_VOID(transaction.commit_together());
   changes.committed();
   count_failure(job.kind, job.company);
   return {};
@@ -343,7 +343,7 @@ Result<> SqliteQueue::give_up(const Job& job, std::string_view cause) {
                                                job.id, job.company, job.fence));
   if (!ours) return lease_lost(job);
   SAMTALE_TRY_VOID(changes.bury(job.id, cause));
-  SAMTALE_TRY_VOID(transaction.commit());
+  SAMTALE_TRY_VOID(transaction.commit_together());
   count_failure(job.kind, job.company);
   return {};
 }
@@ -376,7 +376,7 @@ Result<std::size_t> SqliteQueue::redrive(CompanyId company, std::span<const JobI
       SAMTALE_TRY(const bool found, revive(changes, company, id));
       if (found) ++revived;
     }
-    SAMTALE_TRY_VOID(transaction.commit());
+    SAMTALE_TRY_VOID(transaction.commit_together());
     changes.committed();
   }
 }
@@ -427,7 +427,7 @@ Result<> SqliteQueue::enqueue(const NewJob& job) {
   SAMTALE_TRY(auto transaction, database(partition).begin());
   QueueTransaction changes(*this, partition, transaction);
   SAMTALE_TRY_VOID(changes.enqueue(job));
-  SAMTALE_TRY_VOID(transaction.commit());
+  SAMTALE_TRY_VOID(transaction.commit_together());
   changes.committed();
   return {};
 }

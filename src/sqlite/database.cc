@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::size_t kPageBytes = 4096;
 constexpr std::size_t kFrameBytes = kPageBytes + 24;  // A page in the write-ahead log.
+constexpr int kGroupMax = 64;                         // Transactions committed as one.
 
 int milliseconds(Duration length) {
   return static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(length).count());
@@ -28,6 +29,14 @@ int remember_wal_pages(void* pages, sqlite3*, const char*, int count) {
 }
 
 }  // namespace
+
+// What is one transaction to SQLite. Each of ours but the first is a savepoint in it.
+struct CommitGroup {
+  Durability durability = Durability::power_loss;
+  int joined = 0;  // Those that are to be committed.
+  bool has_ended = false;
+  Result<> outcome;
+};
 
 Result<std::unique_ptr<Database>> Database::open(const DatabaseOptions& options,
                                                  std::span<const Migration> migrations) {
@@ -108,7 +117,17 @@ Result<> Database::set_durability(Durability durability) {
 }
 
 Result<Transaction> Database::begin(Durability durability) {
+  ++waiting_;
   std::unique_lock lock(writer_mutex_);
+  --waiting_;
+  // SQLite sets durability before a transaction.
+  if (group_ && group_->durability < durability) end_group();
+  if (group_) {
+    auto begun = writer_->run("SAVEPOINT member");
+    if (begun) return Transaction(*this, *writer_, group_, std::move(lock));
+    end_group();
+    return std::unexpected(std::move(begun).error());
+  }
   SAMTALE_TRY_VOID(refuse_if_failed());
   if (wal_bytes() > options_.wal_bytes_max) {
     // A reader in the way is no reason to refuse the write: the next one tries again.
@@ -117,7 +136,48 @@ Result<Transaction> Database::begin(Durability durability) {
   }
   SAMTALE_TRY_VOID(set_durability(durability));
   SAMTALE_TRY_VOID(writer_->run("BEGIN IMMEDIATE"));
-  return Transaction(*this, *writer_, std::move(lock));
+  group_ = std::make_shared<CommitGroup>(CommitGroup{.durability = durability});
+  return Transaction(*this, *writer_, group_, std::move(lock));
+}
+
+void Database::end_group() {
+  const auto group = std::exchange(group_, nullptr);
+  auto outcome = refuse_if_failed();
+  // Some errors make SQLite undo the whole transaction.
+  if (outcome && group->joined > 0 && !writer_->in_transaction()) {
+    outcome = fail(ErrorCode::unavailable, options_.path + ": a write beside this one failed");
+  }
+  if (outcome && group->joined > 0) outcome = writer_->run("COMMIT");
+  if (writer_->in_transaction()) {
+    // If this fails the disk has, the connection knows, and begin() refuses from now on.
+    const auto undone = writer_->run("ROLLBACK");
+    SAMTALE_CHECK(undone || writer_->io_failed() || !writer_->in_transaction(),
+                  "only a failed disk leaves a transaction open");
+  }
+  {
+    const std::lock_guard lock(ended_mutex_);
+    group->outcome = std::move(outcome);
+    group->has_ended = true;
+  }
+  group_ended_.notify_all();
+}
+
+void Database::leave_group(const Transaction& transaction) {
+  const auto& group = *transaction.group_;
+  if (group.has_ended) return;
+  if (transaction.is_nested_ && writer_->in_transaction()) {
+    auto undone = writer_->run("ROLLBACK TO member");
+    if (undone) undone = writer_->run("RELEASE member");
+    SAMTALE_CHECK(undone || writer_->io_failed() || !writer_->in_transaction(),
+                  "only a failed disk leaves a savepoint open");
+  }
+  if (group.joined == 0 || !will_go_on(group) || !writer_->in_transaction()) end_group();
+}
+
+// Whether somebody will come who can commit for all.
+bool Database::will_go_on(const CommitGroup& group) const {
+  // Without readers a snapshot may come first, which needs the connection for itself.
+  return waiting_ > 0 && group.joined < kGroupMax && options_.readers_max > 0;
 }
 
 Result<Snapshot> Database::snapshot() const {
@@ -166,6 +226,7 @@ void Database::give_back(Connection& reader) const {
 
 Result<> Database::checkpoint(Duration patience) {
   const std::lock_guard lock(writer_mutex_);
+  if (group_) end_group();
   SAMTALE_TRY_VOID(refuse_if_failed());
   return checkpoint_locked(patience);
 }
@@ -190,22 +251,51 @@ std::size_t Database::wal_bytes() const {
   return static_cast<std::size_t>(wal_pages_.load()) * kFrameBytes;
 }
 
+Transaction::Transaction(Database& database, Connection& connection,
+                         std::shared_ptr<CommitGroup> group, std::unique_lock<std::mutex> lock)
+    : database_(&database),
+      connection_(&connection),
+      group_(std::move(group)),
+      is_nested_(group_->joined > 0),
+      lock_(std::move(lock)) {}
+
 Transaction::Transaction(Transaction&& other) noexcept
     : database_(other.database_),
       connection_(std::exchange(other.connection_, nullptr)),
+      group_(std::move(other.group_)),
+      is_nested_(other.is_nested_),
+      has_joined_(other.has_joined_),
       lock_(std::move(other.lock_)) {}
 
 Transaction::~Transaction() {
-  if (connection_ == nullptr || !connection_->in_transaction()) return;
-  // If this fails the disk has, the connection knows, and begin() refuses from now on.
-  const auto undone = connection_->run("ROLLBACK");
-  SAMTALE_CHECK(undone || connection_->io_failed() || !connection_->in_transaction(),
-                "only a failed disk leaves a transaction open");
+  if (connection_ != nullptr && !has_joined_) database_->leave_group(*this);
+}
+
+// What it wrote is of the group from now on.
+Result<> Transaction::join() {
+  SAMTALE_TRY_VOID(database_->refuse_if_failed());
+  if (is_nested_) SAMTALE_TRY_VOID(connection_->run("RELEASE member"));
+  ++group_->joined;
+  has_joined_ = true;
+  return {};
 }
 
 Result<> Transaction::commit() {
-  SAMTALE_TRY_VOID(database_->refuse_if_failed());
-  return connection_->run("COMMIT");
+  SAMTALE_TRY_VOID(join());
+  database_->end_group();
+  return group_->outcome;
+}
+
+Result<> Transaction::commit_together() {
+  SAMTALE_TRY_VOID(join());
+  if (!database_->will_go_on(*group_)) {
+    database_->end_group();
+    return group_->outcome;
+  }
+  lock_.unlock();
+  std::unique_lock ended(database_->ended_mutex_);
+  database_->group_ended_.wait(ended, [this] { return group_->has_ended; });
+  return group_->outcome;
 }
 
 Snapshot::Snapshot(Snapshot&& other) noexcept

@@ -41,6 +41,7 @@ enum class Durability : std::uint8_t {
 };
 
 class Database;
+struct CommitGroup;
 
 // The writes between begin() and commit(); undone if it ends without commit. Holds the writing
 // connection: whatever memory mirrors the file is brought up to date before letting go of it.
@@ -54,14 +55,23 @@ class Transaction {
   // On an error nothing of it has taken effect here; after unavailable from the disk itself it may
   // show after a restart.
   Result<> commit();
+  // The same with one fsync for many (group commit): where others wait to write, lets go of the
+  // connection, and returns once one of them has committed for all. So memory that mirrors the file
+  // may be brought up to date in another order than the file was, and no thread may hold here what
+  // another's transaction waits for.
+  Result<> commit_together();
 
  private:
   friend class Database;
-  Transaction(Database& database, Connection& connection, std::unique_lock<std::mutex> lock)
-      : database_(&database), connection_(&connection), lock_(std::move(lock)) {}
+  Transaction(Database& database, Connection& connection, std::shared_ptr<CommitGroup> group,
+              std::unique_lock<std::mutex> lock);
+  Result<> join();
 
   Database* database_;
   Connection* connection_;
+  std::shared_ptr<CommitGroup> group_;
+  bool is_nested_;  // In the transaction of others, who have written before.
+  bool has_joined_ = false;
   std::unique_lock<std::mutex> lock_;
 };
 
@@ -107,6 +117,8 @@ class Database {
   // a reader holds it for longer than `patience`.
   Result<> checkpoint(Duration patience);
   [[nodiscard]] std::size_t wal_bytes() const;
+  // Threads that wait in begin().
+  [[nodiscard]] int waiting() const { return waiting_; }
 
   [[nodiscard]] const std::string& path() const { return options_.path; }
 
@@ -120,12 +132,19 @@ class Database {
   Result<> checkpoint_locked(Duration patience);
   Result<> refuse_if_failed() const;
   Result<> set_durability(Durability durability);
+  void leave_group(const Transaction& transaction);
+  [[nodiscard]] bool will_go_on(const CommitGroup& group) const;
+  void end_group();
   void give_back(Connection& reader) const;
 
   const DatabaseOptions options_;
   mutable std::mutex writer_mutex_;
   std::unique_ptr<Connection> writer_;              // Guarded by writer_mutex_.
   Durability durability_ = Durability::power_loss;  // Guarded by writer_mutex_.
+  std::shared_ptr<CommitGroup> group_;              // Not committed yet. Guarded by writer_mutex_.
+  std::atomic<int> waiting_ = 0;
+  std::mutex ended_mutex_;  // Guards how each group ended.
+  std::condition_variable group_ended_;
   std::atomic<int> wal_pages_ = 0;
   mutable std::mutex readers_mutex_;
   mutable std::condition_variable reader_free_;

@@ -7,6 +7,7 @@
 #include <array>
 #include <atomic>
 #include <filesystem>
+#include <functional>
 #include <thread>
 
 #include "sim/sim_vfs.h"
@@ -314,6 +315,109 @@ TEST_F(FailingDiskTest, keeps_process_commits_over_the_death_of_the_process) {
   files_.start();
 
   EXPECT_EQ(count(*open()), 1);
+}
+
+// Three transactions: the later two wait to begin while the first writes.
+class GroupCommitTest : public FailingDiskTest {
+ protected:
+  GroupCommitTest() {
+    EXPECT_TRUE(insert(*database, "first", Durability::power_loss));  // Syncs the log's head too.
+    files_.during_syncs([this](const std::string&) { ++syncs; });
+  }
+  ~GroupCommitTest() override { files_.during_syncs({}); }
+
+  using Write = std::function<Result<>(Connection&)>;
+
+  static Write note(std::string text) {
+    return [text](Connection& connection) { return connection.run(kInsert, text); };
+  }
+  static Result<> write(Database& database, Durability durability, const Write& work) {
+    SAMTALE_TRY(auto transaction, database.begin(durability));
+    SAMTALE_TRY_VOID(work(transaction.connection()));
+    return transaction.commit_together();
+  }
+  // How each ended, in the order of `works`.
+  static std::array<Result<>, 3> write_at_once(Database& database, std::array<Write, 3> works,
+                                               std::array<Durability, 3> durability = {
+                                                   Durability::power_loss, Durability::power_loss,
+                                                   Durability::power_loss}) {
+    std::array<Result<>, 3> ends;
+    std::vector<std::jthread> others;
+    const auto first = [&](Connection& connection) {
+      for (std::size_t i = 1; i < works.size(); ++i) {
+        others.emplace_back([&, i] { ends[i] = write(database, durability[i], works[i]); });
+        while (database.waiting() < static_cast<int>(i)) std::this_thread::yield();
+      }
+      return works[0](connection);
+    };
+    ends[0] = write(database, durability[0], first);
+    others.clear();
+    return ends;
+  }
+
+  std::unique_ptr<Database> database = open();
+  int syncs = 0;
+};
+
+TEST_F(GroupCommitTest, commits_what_waits_with_one_sync_and_all_of_it) {
+  const auto ends = write_at_once(*database, {note("a"), note("b"), note("c")});
+
+  for (const auto& end : ends) EXPECT_TRUE(end);
+  EXPECT_EQ(count(*database), 1 + 3);
+  EXPECT_EQ(syncs, 1);
+}
+
+TEST_F(GroupCommitTest, tells_each_that_the_sync_failed) {
+  files_.fail_sync(1, SimFault::io_error);
+
+  const auto ends = write_at_once(*database, {note("a"), note("b"), note("c")});
+
+  for (const auto& end : ends) EXPECT_FALSE(end);
+  EXPECT_EQ(count(*database), 1);
+  EXPECT_FALSE(insert(*database, "no more", Durability::power_loss));
+}
+
+TEST_F(GroupCommitTest, undoes_one_that_fails_and_keeps_those_beside_it) {
+  const auto failing = [](Connection& connection) -> Result<> {
+    SAMTALE_TRY_VOID(connection.run(kInsert, "gone"));
+    return fail(ErrorCode::conflict, "thought better of it");
+  };
+  for (std::size_t place = 0; place < 3; ++place) {
+    std::array<Write, 3> works = {note("a"), note("b"), note("c")};
+    works[place] = failing;
+
+    const auto ends = write_at_once(*database, works);
+
+    for (std::size_t i = 0; i < 3; ++i) EXPECT_EQ(ends[i].has_value(), i != place) << place;
+  }
+  EXPECT_EQ(count(*database), 1 + 6);
+  const auto gone =
+      database->snapshot()->connection().integer("SELECT count(*) FROM notes WHERE text = 'gone'");
+  EXPECT_EQ(gone->value(), 0);
+}
+
+TEST_F(GroupCommitTest, tells_all_where_sqlite_undid_the_whole) {
+  const auto breaks = [](Connection& connection) -> Result<> {
+    SAMTALE_TRY_VOID(connection.run("ROLLBACK"));  // As SQLite does for some errors of the disk.
+    return fail(ErrorCode::unavailable, "broken");
+  };
+
+  const auto ends = write_at_once(*database, {note("a"), breaks, note("c")});
+
+  EXPECT_FALSE(ends[1]);
+  EXPECT_EQ(count(*database), 1 + int{ends[0].has_value()} + int{ends[2].has_value()});
+  EXPECT_FALSE(ends[0] && ends[2]) << "one of them had written before";
+  EXPECT_TRUE(insert(*database, "and the next is fine"));
+}
+
+TEST_F(GroupCommitTest, syncs_where_one_asks_for_it_though_another_does_not) {
+  const auto ends =
+      write_at_once(*database, {note("a"), note("b"), note("c")},
+                    {Durability::process, Durability::power_loss, Durability::process});
+
+  for (const auto& end : ends) EXPECT_TRUE(end);
+  EXPECT_EQ(count(*database), 1 + 3);
+  EXPECT_EQ(syncs, 1);
 }
 
 TEST_F(DatabaseTest, serves_many_threads) {

@@ -248,7 +248,7 @@ Result<> SqliteStore::trim_changes(Partition partition, std::uint64_t sequence) 
   SAMTALE_TRY(auto transaction, file(partition).begin(Durability::process));
   SAMTALE_TRY_VOID(
       transaction.connection().run("DELETE FROM changes WHERE sequence <= ?1", sequence));
-  return transaction.commit();
+  return transaction.commit_together();
 }
 
 Result<LogPosition> SqliteStore::log_offset(Partition partition) const {
@@ -264,7 +264,7 @@ Result<> SqliteStore::write(Partition partition,
   SqliteWriter writer(transaction, *queue_, partition, files_.size());
   SAMTALE_TRY_VOID(work(writer));
   SAMTALE_TRY_VOID(writer.flush());
-  SAMTALE_TRY_VOID(transaction.commit());
+  SAMTALE_TRY_VOID(transaction.commit_together());
   writer.committed();
   return {};
 }

@@ -199,5 +199,22 @@ void take_beside_a_million(benchmark::State& state) {
 }
 BENCHMARK(take_beside_a_million)->Unit(benchmark::kMicrosecond)->UseRealTime()->MinTime(2);
 
+// Transactions of one row each, by so many threads at once: what one fsync for many is worth.
+void small_writes(benchmark::State& state) {
+  static std::unique_ptr<Bench> bench;
+  if (state.thread_index() == 0) bench = std::make_unique<Bench>();
+  const auto analyzer = std::to_string(state.thread_index());
+  for (auto _ : state) {
+    bench->write([&](StoreWriter& writer) {
+      const SpendChange change{
+          .analyzer = analyzer, .day = "2026-01-01", .spent = {.tokens = 1}, .held = {}};
+      return writer.add_spend(kCompany, std::span(&change, 1));
+    });
+  }
+  state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations()));
+  if (state.thread_index() == 0) bench.reset();
+}
+BENCHMARK(small_writes)->Threads(1)->Threads(4)->Threads(16)->UseRealTime()->MinTime(1);
+
 }  // namespace
 }  // namespace samtale
