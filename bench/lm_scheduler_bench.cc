@@ -166,7 +166,7 @@ std::string message_of(std::size_t number) {
 }
 
 LmTask task_of(std::size_t number) {
-  static const auto kSchema = json::parse(R"({"type": "object", "additionalProperties": false,
+  static const ChatSchema kSchema = json::parse(R"({"type": "object", "additionalProperties": false,
       "required": ["nonce", "summary", "mood", "score", "topics"],
       "properties": {"nonce": {"type": "string"},
                      "summary": {"type": "string", "maxLength": 400},
@@ -375,7 +375,7 @@ std::vector<double> time_floor(Rig& rig, Duration latency, std::size_t requests)
     if (latency > Duration::zero()) std::this_thread::sleep_for(latency);
     const auto started = rig.clock().now();
     const auto copy = task.request;
-    const auto digest = sha256(copy.messages[1].content + json::dump(copy.schema));
+    const auto digest = sha256(copy.messages[1].content + json::dump(copy.schema.value()));
     const auto read = json::parse(answer);
     times.push_back(microseconds(rig.clock().now() - started));
     SAMTALE_CHECK(read.has_value() && digest != Sha256{}, "the work is not left out");

@@ -14,38 +14,49 @@ namespace {
 constexpr auto kIdle = std::chrono::minutes(1);  // Then what is held ahead is given back.
 constexpr std::size_t kCompaniesAStep = 16;      // A transaction each.
 
-// What is held in the store and promised to nobody yet.
+// What is held in the store and promised to nobody yet, on a day for an analyzer.
 struct Credit {
+  std::string day;
+  std::string analyzer;
   Spend free;
+  Spend low;      // With less the next block is taken. Nothing: the limits allowed no whole one.
   Spend request;  // The last one: says how large a block is.
+  BudgetLimits limits;  // The analyzer's, under which it was taken.
   Instant used_at{};
-  bool is_topped_up = false;  // As far as the limits allowed, and not used since.
 };
-using Credits = std::map<std::pair<std::string, std::string>, Credit>;  // By day and analyzer.
+// A few: each of a company's analyzers, today.
+using Credits = std::vector<Credit>;
 
-Amounts sum_of(const std::vector<Booking>& bookings) {
-  Amounts sums;
-  for (const auto& booking : bookings) {
-    SAMTALE_CHECK(booking.amount.tokens >= 0 && booking.amount.micro_usd >= 0,
-                  "what is booked is not negative");
-    sums[booking.analyzer] = plus(sums[booking.analyzer], booking.amount);
-  }
-  return sums;
+Credit* find(Credits& credits, std::string_view day, std::string_view analyzer) {
+  const auto found = std::ranges::find_if(credits, [&](const Credit& credit) {
+    return credit.analyzer == analyzer && credit.day == day;
+  });
+  return found == credits.end() ? nullptr : &*found;
 }
 
-Amounts free_of(const Credits& credits, const std::string& day) {
+Credit& find_or_add(Credits& credits, const std::string& day, const std::string& analyzer) {
+  if (auto* found = find(credits, day, analyzer)) return *found;
+  credits.push_back({.day = day, .analyzer = analyzer});
+  return credits.back();
+}
+
+Amounts free_of(const Credits& credits, std::string_view day) {
   Amounts free;
-  for (const auto& [key, credit] : credits) {
-    if (key.first == day) free[key.second] = credit.free;
+  for (const auto& credit : credits) {
+    if (credit.day == day) free[credit.analyzer] = credit.free;
   }
   return free;
+}
+
+Spend half(const Spend& block) {
+  return {.tokens = (block.tokens + 1) / 2, .micro_usd = (block.micro_usd + 1) / 2};
 }
 
 }  // namespace
 
 // A reservation takes from the credit; if that is not enough, one thread a company goes to the
-// store for more, and the others wait for it. The store then holds what is credit and what is
-// reserved.
+// store for more, and the others wait for it. The store holds what is credit and what is reserved:
+// it is told of more before there is credit for it, and of less once there is none.
 class Budget::State {
  public:
   State(Store& store, const BudgetPolicy& policy, const Clock& clock)
@@ -60,8 +71,17 @@ class Budget::State {
  private:
   struct Account {
     Credits credits;
-    CompanyLimits limits;  // Those that held when the credit was taken.
-    bool is_busy = false;  // A thread has its credits, and is at the store with them.
+    BudgetLimits limits;   // The company's, under which they were taken.
+    bool is_busy = false;  // A thread is at the store to take more of them.
+  };
+  // Those that hold for a reservation.
+  struct Limits {
+    BudgetLimits company;
+    std::vector<BudgetLimits> bookings;  // Of the analyzer of each.
+
+    [[nodiscard]] bool is_empty() const {
+      return is_none(company) && std::ranges::all_of(bookings, is_none);
+    }
   };
   // What is to be held from now on in place of `credits`: the most of it that fits.
   struct Order {
@@ -78,22 +98,30 @@ class Budget::State {
     std::optional<Excess> excess;  // Not even the need fits: nothing was changed.
   };
 
-  [[nodiscard]] Order order_of(CompanyId company) const;
-  [[nodiscard]] CompanyLimits limits_of(CompanyId company, const Amounts& bookings) const;
-  // Of the account, with the mutex.
-  [[nodiscard]] bool take_credit(Account& account, const Order& order);
-  Credits take_all(Account& account);
-  // Without it.
-  void put_back(CompanyId company, const Credits& credits, const CompanyLimits* limits);
+  [[nodiscard]] Limits limits_of(CompanyId company, const std::vector<Booking>& bookings) const;
+  Result<> take_block(const Reservation& reservation, const Limits& limits, BudgetDay day,
+                      Credits credits, std::string* over);
+  Result<> keep_up(CompanyId company);
+  Result<> top_up(CompanyId company, Credits credits);
+  Result<> give_back(CompanyId company, const Credits& credits);
   Result<Held> hold(const Order& order);
   [[nodiscard]] static Held choose(const Order& order, BudgetBook book);
-  [[nodiscard]] std::vector<SpendChange> changes(const Order& order, const Amounts& held) const;
-  [[nodiscard]] Order upkeep_of(CompanyId company, Credits credits);
-  [[nodiscard]] std::optional<CompanyId> next_for_upkeep(std::optional<CompanyId> after);
-  [[nodiscard]] bool wants_upkeep(const Account& account, const std::string& day,
-                                  Instant now) const;
-  Result<> keep_up(CompanyId company);
-  Credits credits_of(const Order& order, const Amounts& amounts) const;
+  [[nodiscard]] static std::vector<SpendChange> changes(const Order& order, const Amounts& held);
+  [[nodiscard]] Credits credits_of(const Order& order, const Amounts& held) const;
+  void note_refusal(const Order& order, const Excess& excess);
+
+  // With the mutex.
+  [[nodiscard]] bool take_credit(Account& account, const Reservation& reservation,
+                                 const Limits& limits) const;
+  [[nodiscard]] static bool is_stale(const Credit& credit, std::string_view day, Instant now);
+  [[nodiscard]] static bool is_low(const Credit& credit);
+  void forget_refusals(const Reservation& reservation);
+
+  // These take it.
+  [[nodiscard]] std::optional<CompanyId> next_for_upkeep(std::optional<CompanyId> after) const;
+  void add_credits(CompanyId company, const Credits& credits, const BudgetLimits* limits);
+  Credits take_credits(CompanyId company);
+  void end_being_busy(CompanyId company);
 
   Store& store_;
   const BudgetPolicy& policy_;
@@ -102,8 +130,6 @@ class Budget::State {
     std::string day;
     std::string message;
   };
-  void note_refusal(const Order& order, const Excess& excess);
-  void forget_refusals(const Order& order);  // With the mutex.
 
   mutable std::mutex accounts_mutex_;  // Guards the rest.
   std::condition_variable idle_;
@@ -112,106 +138,130 @@ class Budget::State {
   std::map<CompanyId, std::map<std::string, Refusal>> refusals_;
 };
 
-Budget::State::Order Budget::State::order_of(CompanyId company) const {
-  Order order;
-  order.company = company;
-  order.day = budget_day(clock_.wall_now());
-  return order;
-}
-
-CompanyLimits Budget::State::limits_of(CompanyId company, const Amounts& bookings) const {
-  CompanyLimits limits;
-  limits.company = policy_.of_company(company);
-  for (const auto& [analyzer, amount] : bookings) {
-    limits.analyzers.emplace(analyzer, policy_.of_analyzer(company, analyzer));
+Budget::State::Limits Budget::State::limits_of(CompanyId company,
+                                               const std::vector<Booking>& bookings) const {
+  Limits limits{.company = policy_.of_company(company), .bookings = {}};
+  limits.bookings.reserve(bookings.size());
+  for (const auto& booking : bookings) {
+    limits.bookings.push_back(policy_.of_analyzer(company, booking.analyzer));
   }
   return limits;
 }
 
-bool Budget::State::take_credit(Account& account, const Order& order) {
+bool Budget::State::take_credit(Account& account, const Reservation& reservation,
+                                const Limits& limits) const {
   // Credit taken under other limits may be more than is allowed now.
-  if (account.limits.company != order.limits.company) return false;
-  for (const auto& [analyzer, amount] : order.need) {
-    const auto known = account.limits.analyzers.find(analyzer);
-    const auto credit = account.credits.find({order.day.day, analyzer});
-    if (known == account.limits.analyzers.end() || credit == account.credits.end() ||
-        known->second != order.limits.analyzers.at(analyzer) ||
-        !covers(credit->second.free, amount)) {
+  if (account.limits != limits.company) return false;
+  const auto now = clock_.now();
+  for (std::size_t i = 0; i < reservation.bookings.size(); ++i) {
+    const auto& [analyzer, amount] = reservation.bookings[i];
+    auto* credit = find(account.credits, reservation.day, analyzer);
+    if (credit == nullptr || credit->limits != limits.bookings[i] ||
+        !covers(credit->free, amount)) {
+      for (std::size_t taken = 0; taken < i; ++taken) {
+        const auto& back = reservation.bookings[taken];
+        auto& free = find(account.credits, reservation.day, back.analyzer)->free;
+        free = plus(free, back.amount);
+      }
       return false;
     }
-  }
-  for (const auto& [analyzer, amount] : order.need) {
-    auto& credit = account.credits.at({order.day.day, analyzer});
-    credit = {minus(credit.free, amount), amount, clock_.now(), false};
+    credit->free = minus(credit->free, amount);
+    credit->request = amount;
+    credit->used_at = now;
   }
   return true;
 }
 
-Credits Budget::State::take_all(Account& account) {
-  account.is_busy = true;
-  return std::exchange(account.credits, {});
-}
-
-void Budget::State::put_back(CompanyId company, const Credits& credits,
-                             const CompanyLimits* limits) {
-  const std::lock_guard lock(accounts_mutex_);
-  auto& account = accounts_[company];
-  for (const auto& [key, credit] : credits) {
-    auto& own = account.credits[key];  // Reservations may have been cancelled meanwhile.
-    const auto free = plus(own.free, credit.free);
-    own = credit;
-    own.free = free;
-  }
-  if (limits != nullptr) account.limits = *limits;
-  account.is_busy = false;
-  if (account.credits.empty()) accounts_.erase(company);
-  idle_.notify_all();
-}
-
 Result<Budget::Reservation> Budget::State::reserve(CompanyId company, std::vector<Booking> bookings,
                                                    std::string* over) {
-  auto order = order_of(company);
-  order.need = sum_of(bookings);
-  order.limits = limits_of(company, order.need);
-  Reservation reservation{company, order.day.day, std::move(bookings), !order.limits.is_empty()};
+  for (const auto& booking : bookings) {
+    SAMTALE_CHECK(booking.amount.tokens >= 0 && booking.amount.micro_usd >= 0,
+                  "what is booked is not negative");
+  }
+  const auto now = clock_.wall_now();
+  const auto limits = limits_of(company, bookings);
+  Reservation reservation{company, budget_day_text(now), std::move(bookings), !limits.is_empty()};
   if (!reservation.is_held) return reservation;
+  Credits credits;
   {
     std::unique_lock lock(accounts_mutex_);
     for (;;) {
       auto& account = accounts_[company];
-      if (take_credit(account, order)) {
-        forget_refusals(order);
+      if (take_credit(account, reservation, limits)) {
+        forget_refusals(reservation);
         return reservation;
       }
       if (!account.is_busy) {
-        order.credits = take_all(account);
+        account.is_busy = true;
+        credits = std::exchange(account.credits, {});
         break;
       }
       idle_.wait(lock);
     }
   }
+  auto taken = take_block(reservation, limits, budget_day(now), std::move(credits), over);
+  end_being_busy(company);
+  if (!taken) return std::unexpected(std::move(taken).error());
+  return reservation;
+}
+
+// Holds what is reserved and a block ahead. All of the company's credit is at stake: the next block
+// is made smaller, and then the credit given up, before it is refused.
+Result<> Budget::State::take_block(const Reservation& reservation, const Limits& limits,
+                                   BudgetDay day, Credits credits, std::string* over) {
+  Order order;
+  order.company = reservation.company;
+  order.day = std::move(day);
+  order.credits = std::move(credits);
+  order.limits.company = limits.company;
+  for (std::size_t i = 0; i < reservation.bookings.size(); ++i) {
+    const auto& [analyzer, amount] = reservation.bookings[i];
+    order.limits.analyzers.emplace(analyzer, limits.bookings[i]);
+    order.need[analyzer] = plus(order.need[analyzer], amount);
+  }
   order.keep = free_of(order.credits, order.day.day);
   for (const auto& [analyzer, amount] : order.keep) {
-    order.limits.analyzers.try_emplace(analyzer, policy_.of_analyzer(company, analyzer));
+    order.limits.analyzers.try_emplace(analyzer, policy_.of_analyzer(order.company, analyzer));
   }
   for (const auto& [analyzer, amount] : order.need) {
     order.wish[analyzer] = order.limits.block(analyzer, amount);
   }
-  auto held = hold(order);
+  const auto held = hold(order);
   if (!held || held->excess) {
-    put_back(company, order.credits, nullptr);
-    if (!held) return std::unexpected(std::move(held).error().during("reserve a budget"));
+    add_credits(order.company, order.credits, nullptr);
+    if (!held) return std::unexpected(Error(held.error()).during("reserve a budget"));
     note_refusal(order, *held->excess);
     if (over != nullptr) *over = held->excess->analyzer;
     return fail(ErrorCode::resource_exhausted, held->excess->message);
   }
-  for (const auto& [analyzer, amount] : order.need) {
-    held->amounts[analyzer] = minus(held->amounts[analyzer], amount);
-  }
-  put_back(company, credits_of(order, held->amounts), &order.limits);
+  add_credits(order.company, credits_of(order, held->amounts), &order.limits.company);
   const std::lock_guard lock(accounts_mutex_);
-  forget_refusals(order);
-  return reservation;
+  forget_refusals(reservation);
+  return {};
+}
+
+void Budget::State::add_credits(CompanyId company, const Credits& credits,
+                                const BudgetLimits* limits) {
+  const std::lock_guard lock(accounts_mutex_);
+  auto& account = accounts_[company];
+  for (const auto& credit : credits) {
+    // What was cancelled, or is used, meanwhile.
+    auto& own = find_or_add(account.credits, credit.day, credit.analyzer);
+    const auto free = plus(own.free, credit.free);
+    const auto used_at = std::max(own.used_at, credit.used_at);
+    own = credit;
+    own.free = free;
+    own.used_at = used_at;
+  }
+  if (limits != nullptr) account.limits = *limits;
+}
+
+void Budget::State::end_being_busy(CompanyId company) {
+  const std::lock_guard lock(accounts_mutex_);
+  const auto found = accounts_.find(company);
+  found->second.is_busy = false;
+  if (found->second.credits.empty()) accounts_.erase(found);
+  idle_.notify_all();
 }
 
 void Budget::State::note_refusal(const Order& order, const Excess& excess) {
@@ -223,16 +273,16 @@ void Budget::State::note_refusal(const Order& order, const Excess& excess) {
   refusals_[order.company][excess.analyzer] = {order.day.day, excess.message};
 }
 
-void Budget::State::forget_refusals(const Order& order) {
-  const auto found = refusals_.find(order.company);
+void Budget::State::forget_refusals(const Reservation& reservation) {
+  const auto found = refusals_.find(reservation.company);
   if (found == refusals_.end()) return;
   found->second.erase("");
-  for (const auto& [analyzer, amount] : order.need) found->second.erase(analyzer);
+  for (const auto& booking : reservation.bookings) found->second.erase(booking.analyzer);
   if (found->second.empty()) refusals_.erase(found);
 }
 
 std::vector<std::string> Budget::State::refusals(CompanyId company) const {
-  const auto today = budget_day(clock_.wall_now()).day;
+  const auto today = budget_day_text(clock_.wall_now());
   const std::lock_guard lock(accounts_mutex_);
   std::vector<std::string> messages;
   const auto found = refusals_.find(company);
@@ -243,19 +293,27 @@ std::vector<std::string> Budget::State::refusals(CompanyId company) const {
   return messages;
 }
 
-Credits Budget::State::credits_of(const Order& order, const Amounts& amounts) const {
+// Of what is held, what is not needed at once.
+Credits Budget::State::credits_of(const Order& order, const Amounts& held) const {
   Credits credits;
-  for (const auto& [analyzer, amount] : amounts) {
-    const std::pair key(order.day.day, analyzer);
-    const auto before = order.credits.find(key);
-    auto credit = before == order.credits.end() ? Credit{} : before->second;
-    credit.free = amount;
-    credit.is_topped_up = true;
+  for (const auto& [analyzer, amount] : held) {
+    Credit credit{.day = order.day.day, .analyzer = analyzer, .free = amount};
+    credit.limits = order.limits.analyzers.at(analyzer);
+    for (const auto& before : order.credits) {
+      if (before.day != credit.day || before.analyzer != analyzer) continue;
+      credit.request = before.request;
+      credit.used_at = before.used_at;
+    }
     if (const auto need = order.need.find(analyzer); need != order.need.end()) {
+      credit.free = minus(amount, need->second);
       credit.request = need->second;
       credit.used_at = clock_.now();
     }
-    credits.emplace(key, credit);
+    if (const auto wish = order.wish.find(analyzer);
+        wish != order.wish.end() && covers(amount, wish->second)) {
+      credit.low = half(wish->second);
+    }
+    credits.push_back(std::move(credit));
   }
   return credits;
 }
@@ -272,18 +330,22 @@ Budget::State::Held Budget::State::choose(const Order& order, BudgetBook book) {
   return {order.need, book.find_excess(order.limits, order.need)};
 }
 
-std::vector<SpendChange> Budget::State::changes(const Order& order, const Amounts& held) const {
+std::vector<SpendChange> Budget::State::changes(const Order& order, const Amounts& held) {
   Credits difference;
   for (const auto& [analyzer, amount] : held) {
-    difference[{order.day.day, analyzer}].free = amount;
+    difference.push_back({.day = order.day.day, .analyzer = analyzer, .free = amount});
   }
-  for (const auto& [key, credit] : order.credits) {
-    difference[key].free = minus(difference[key].free, credit.free);
+  for (const auto& credit : order.credits) {
+    auto& free = find_or_add(difference, credit.day, credit.analyzer).free;
+    free = minus(free, credit.free);
   }
   std::vector<SpendChange> changes;
-  for (const auto& [key, credit] : difference) {
+  for (auto& credit : difference) {
     if (credit.free == Spend{}) continue;
-    changes.push_back({.analyzer = key.second, .day = key.first, .spent = {}, .held = credit.free});
+    changes.push_back({.analyzer = std::move(credit.analyzer),
+                       .day = std::move(credit.day),
+                       .spent = {},
+                       .held = credit.free});
   }
   return changes;
 }
@@ -306,68 +368,100 @@ void Budget::State::cancel(const Reservation& reservation) {
   const std::lock_guard lock(accounts_mutex_);
   auto& account = accounts_[reservation.company];
   for (const auto& booking : reservation.bookings) {
-    auto& credit = account.credits[{reservation.day, booking.analyzer}];
-    credit.free = plus(credit.free, booking.amount);
+    auto& free = find_or_add(account.credits, reservation.day, booking.analyzer).free;
+    free = plus(free, booking.amount);
   }
 }
 
-bool Budget::State::wants_upkeep(const Account& account, const std::string& day,
-                                 Instant now) const {
-  if (account.is_busy) return false;
-  for (const auto& [key, credit] : account.credits) {
-    if (key.first != day || now - credit.used_at >= kIdle) return true;
-    if (credit.is_topped_up) continue;
-    const auto block = account.limits.block(key.second, credit.request);
-    if (!covers(plus(credit.free, credit.free), block)) return true;
-  }
-  return false;
+bool Budget::State::is_stale(const Credit& credit, std::string_view day, Instant now) {
+  return credit.day != day || now - credit.used_at >= kIdle;
 }
 
-std::optional<CompanyId> Budget::State::next_for_upkeep(std::optional<CompanyId> after) {
-  const auto day = budget_day(clock_.wall_now()).day;
+bool Budget::State::is_low(const Credit& credit) { return !covers(credit.free, credit.low); }
+
+std::optional<CompanyId> Budget::State::next_for_upkeep(std::optional<CompanyId> after) const {
+  const auto day = budget_day_text(clock_.wall_now());
   const auto now = clock_.now();
   const std::lock_guard lock(accounts_mutex_);
   auto at = after ? accounts_.upper_bound(*after) : accounts_.begin();
   for (; at != accounts_.end(); ++at) {
-    if (wants_upkeep(at->second, day, now)) return at->first;
+    const auto& [company, account] = *at;
+    if (!account.is_busy && std::ranges::any_of(account.credits, [&](const Credit& credit) {
+          return is_stale(credit, day, now) || is_low(credit);
+        })) {
+      return company;
+    }
   }
   return std::nullopt;
 }
 
-Budget::State::Order Budget::State::upkeep_of(CompanyId company, Credits credits) {
-  auto order = order_of(company);
-  order.credits = std::move(credits);
-  const auto now = clock_.now();
-  order.limits = limits_of(company, free_of(order.credits, order.day.day));
-  for (const auto& [key, credit] : order.credits) {
-    if (key.first != order.day.day || now - credit.used_at >= kIdle) continue;
-    order.keep[key.second] = credit.free;
-    order.wish[key.second] = order.limits.block(key.second, credit.request);
+Result<> Budget::State::give_back(CompanyId company, const Credits& credits) {
+  const auto is_used_up = [](const Credit& credit) { return credit.free == Spend{}; };
+  if (std::ranges::all_of(credits, is_used_up)) return {};
+  Order order;
+  order.company = company;
+  order.day = budget_day(clock_.wall_now());
+  order.credits = credits;
+  auto held = hold(order);
+  if (held) return {};
+  add_credits(company, credits, nullptr);
+  return std::unexpected(std::move(held).error().during("give back a budget"));
+}
+
+// What there is stays where it is and is used meanwhile.
+Result<> Budget::State::top_up(CompanyId company, Credits credits) {
+  Order order;
+  order.company = company;
+  order.day = budget_day(clock_.wall_now());
+  order.limits.company = policy_.of_company(company);
+  for (const auto& credit : credits) {
+    order.limits.analyzers.emplace(credit.analyzer, policy_.of_analyzer(company, credit.analyzer));
+    order.need[credit.analyzer] = credit.free;
+    order.wish[credit.analyzer] = order.limits.block(credit.analyzer, credit.request);
   }
-  return order;
+  order.credits = credits;
+  const auto held = hold(order);
+  if (!held) return std::unexpected(Error(held.error()).during("hold a budget"));
+  if (held->excess) {  // Limits were lowered, or something cost more than was reserved.
+    return give_back(company, take_credits(company));
+  }
+  for (auto& credit : credits) {
+    const auto& amount = held->amounts.at(credit.analyzer);
+    const auto& wish = order.wish.at(credit.analyzer);
+    credit.low = covers(amount, wish) ? half(wish) : Spend{};
+    credit.limits = order.limits.analyzers.at(credit.analyzer);
+    credit.free = minus(amount, credit.free);
+  }
+  add_credits(company, credits, &order.limits.company);
+  return {};
 }
 
 Result<> Budget::State::keep_up(CompanyId company) {
-  Credits credits;
+  Credits stale;
+  Credits low;
   {
+    const auto day = budget_day_text(clock_.wall_now());
+    const auto now = clock_.now();
     const std::lock_guard lock(accounts_mutex_);
     const auto found = accounts_.find(company);
     if (found == accounts_.end() || found->second.is_busy) return {};
-    credits = take_all(found->second);
+    found->second.is_busy = true;
+    auto& credits = found->second.credits;
+    const auto fresh = std::ranges::stable_partition(
+        credits, [&](const Credit& credit) { return is_stale(credit, day, now); });
+    stale.assign(credits.begin(), fresh.begin());
+    credits.erase(credits.begin(), fresh.begin());
+    if (std::ranges::any_of(credits, is_low)) low = credits;
   }
-  const auto order = upkeep_of(company, std::move(credits));
-  const auto is_nothing = [](const auto& entry) { return entry.second.free == Spend{}; };
-  if (order.wish.empty() && std::ranges::all_of(order.credits, is_nothing)) {
-    put_back(company, {}, nullptr);
-    return {};
-  }
-  auto held = hold(order);
-  if (held)
-    put_back(company, credits_of(order, held->amounts), &order.limits);
-  else
-    put_back(company, order.credits, nullptr);
-  if (!held) return std::unexpected(std::move(held).error().during("hold a budget"));
-  return {};
+  auto done = give_back(company, stale);
+  if (done && !low.empty()) done = top_up(company, std::move(low));
+  end_being_busy(company);
+  return done;
+}
+
+Credits Budget::State::take_credits(CompanyId company) {
+  const std::lock_guard lock(accounts_mutex_);
+  return std::exchange(accounts_[company].credits, {});
 }
 
 Result<std::size_t> Budget::State::step() {
@@ -384,10 +478,8 @@ Result<std::size_t> Budget::State::step() {
 
 void Budget::State::give_all_back() {
   for (auto& [company, account] : accounts_) {
-    auto order = order_of(company);
-    order.credits = std::move(account.credits);
     // What cannot be given back now counts until its day is over.
-    [[maybe_unused]] const auto held = hold(order);
+    [[maybe_unused]] const auto given = give_back(company, std::exchange(account.credits, {}));
   }
 }
 
@@ -409,17 +501,21 @@ void Budget::cancel(const Reservation& reservation) { state_->cancel(reservation
 std::vector<SpendChange> Budget::settle(const Reservation& reservation,
                                         const std::vector<Booking>& actual,
                                         std::int64_t requests) const {
-  std::map<std::string, SpendChange> changes;
-  for (const auto& [analyzer, amount] : sum_of(actual)) changes[analyzer].spent = amount;
-  for (const auto& [analyzer, amount] : sum_of(reservation.bookings)) {
-    auto& change = changes[analyzer];
-    if (reservation.is_held) change.held = minus({}, amount);
-  }
   std::vector<SpendChange> result;
-  for (auto& [analyzer, change] : changes) {
-    change.analyzer = analyzer;
-    change.day = reservation.day;
-    result.push_back(std::move(change));
+  result.reserve(actual.size());
+  const auto change_of = [&](const std::string& analyzer) -> SpendChange& {
+    const auto found = std::ranges::find(result, analyzer, &SpendChange::analyzer);
+    if (found != result.end()) return *found;
+    return result.emplace_back(
+        SpendChange{.analyzer = analyzer, .day = reservation.day, .spent = {}, .held = {}});
+  };
+  for (const auto& booking : actual) {
+    auto& change = change_of(booking.analyzer);
+    change.spent = plus(change.spent, booking.amount);
+  }
+  for (const auto& booking : reservation.bookings) {
+    auto& change = change_of(booking.analyzer);
+    if (reservation.is_held) change.held = minus(change.held, booking.amount);
   }
   // On one of them, so that the requests of all analyzers add up.
   if (!result.empty()) result.front().requests = requests;

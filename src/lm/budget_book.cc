@@ -35,8 +35,6 @@ std::int64_t block_of(std::optional<std::int64_t> tightest, std::int64_t request
   return request < most / kRequestsMax ? request * kRequestsMax : std::max(most, request);
 }
 
-bool is_none(const BudgetLimits& limits) { return limits == BudgetLimits{}; }
-
 std::string dollars(std::int64_t micro_usd) {
   char buffer[40];
   std::snprintf(buffer, sizeof buffer, "%.6f", static_cast<double>(micro_usd) / 1e6);
@@ -106,10 +104,11 @@ void raise_to(Amounts& amounts, const Amounts& least) {
   }
 }
 
-bool CompanyLimits::is_empty() const {
-  return is_none(company) &&
-         std::ranges::all_of(analyzers, [](const auto& entry) { return is_none(entry.second); });
+std::string budget_day_text(WallTime now) {
+  return text(std::chrono::floor<std::chrono::days>(now));
 }
+
+bool is_none(const BudgetLimits& limits) { return limits == BudgetLimits{}; }
 
 Spend CompanyLimits::block(std::string_view analyzer, const Spend& request) const {
   const auto found = analyzers.find(analyzer);

@@ -25,6 +25,7 @@ struct BudgetDay {
   std::string next_month;  // Its first day.
 };
 [[nodiscard]] BudgetDay budget_day(WallTime now);
+[[nodiscard]] std::string budget_day_text(WallTime now);  // Its `day` alone.
 
 using Amounts = std::map<std::string, Spend, std::less<>>;  // By analyzer.
 
@@ -33,11 +34,12 @@ using Amounts = std::map<std::string, Spend, std::less<>>;  // By analyzer.
 [[nodiscard]] bool covers(const Spend& a, const Spend& b);  // a is at least b, in both.
 void raise_to(Amounts& amounts, const Amounts& least);      // Each at least as much as in `least`.
 
+[[nodiscard]] bool is_none(const BudgetLimits& limits);
+
 struct CompanyLimits {
   BudgetLimits company;
   std::map<std::string, BudgetLimits, std::less<>> analyzers;
 
-  [[nodiscard]] bool is_empty() const;
   // Of those that hold for the analyzer, the tightest a fiftieth of which is the most that is held
   // ahead. Nothing where there is none.
   [[nodiscard]] Spend block(std::string_view analyzer, const Spend& request) const;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <expected>
+#include <memory>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -22,11 +23,32 @@ struct ChatMessage {
   friend bool operator==(const ChatMessage&, const ChatMessage&) = default;
 };
 
+// A JSON Schema that is copied for nothing: a request is copied for each try, and the same few
+// schemas come with all of them. Threads: any.
+class ChatSchema {
+ public:
+  ChatSchema() = default;  // None: any text will do.
+  ChatSchema(json::Value schema);
+
+  [[nodiscard]] bool is_none() const { return made_ == nullptr; }
+  [[nodiscard]] const json::Value& value() const;      // Null if none.
+  [[nodiscard]] const std::string& canonical() const;  // Its json::dump_sorted().
+
+ private:
+  struct Made {
+    json::Value value;
+    std::string canonical;
+  };
+  static const Made& none();
+
+  std::shared_ptr<const Made> made_;
+};
+
 struct ChatRequest {
   std::string model;  // As the provider names it; empty: the provider's default.
   std::vector<ChatMessage> messages;
   std::string schema_name;  // [a-zA-Z0-9_-]{1,64}: names the schema to the provider.
-  json::Value schema;       // JSON Schema the answer must follow; null: any text.
+  ChatSchema schema;        // Must be followed by the answer.
   std::size_t output_tokens_max = 1024;
   std::string idempotency_key;  // Sent as Idempotency-Key; the same on each try of the same thing.
 };

@@ -42,7 +42,7 @@ void write_member(std::string_view key, std::string_view text, std::string& out)
 }
 
 void write_format(const OpenAiChatOptions& options, const ChatRequest& request, std::string& out) {
-  if (request.schema.is_null() || options.structured == "none") return;
+  if (request.schema.is_none() || options.structured == "none") return;
   out += R"(,"response_format":{)";
   if (options.structured == "json_object") {
     out += R"("type":"json_object"})";
@@ -50,9 +50,9 @@ void write_format(const OpenAiChatOptions& options, const ChatRequest& request, 
   }
   out += R"("type":"json_schema","json_schema":{)";
   write_member("name", request.schema_name, out);
-  out += is_strict_schema(request.schema) ? R"(,"strict":true,"schema":)"
-                                          : R"(,"strict":false,"schema":)";
-  json::write(request.schema, out);
+  out += is_strict_schema(request.schema.value()) ? R"(,"strict":true,"schema":)"
+                                                  : R"(,"strict":false,"schema":)";
+  json::write(request.schema.value(), out);
   out += "}}";
 }
 
@@ -87,7 +87,7 @@ std::string write_chat_request(const OpenAiChatOptions& options, const ChatReque
   std::string out = "{";
   write_member("model", request.model.empty() ? options.model : request.model, out);
   out += R"(,"messages":[)";
-  const bool tells_schema = !request.schema.is_null() && options.structured != "json_schema";
+  const bool tells_schema = !request.schema.is_none() && options.structured != "json_schema";
   for (const auto& message : request.messages) {
     if (&message != &request.messages.front()) out += ',';
     out += '{';
@@ -96,7 +96,7 @@ std::string write_chat_request(const OpenAiChatOptions& options, const ChatReque
     if (tells_schema && &message == &request.messages.back()) {
       write_member("content",
                    message.content + "\n\nAnswer with JSON alone, by this JSON Schema:\n" +
-                       json::dump(request.schema),
+                       json::dump(request.schema.value()),
                    out);
     } else {
       write_member("content", message.content, out);

@@ -61,14 +61,14 @@ TEST(ChatRequestTest, writes_the_schema_below_the_last_message_where_there_is_no
   for (const auto& body : {object, none}) {
     const auto& last = *body.at_pointer("/messages/1/content")->as_string();
     EXPECT_TRUE(last.starts_with("Hej <æ>\n\n"));
-    EXPECT_TRUE(last.ends_with("\n" + json::dump(request.schema)));
+    EXPECT_TRUE(last.ends_with("\n" + json::dump(request.schema.value())));
     EXPECT_EQ(*body.at_pointer("/messages/0/content"), json::Value("Read \"this\".\n"));
   }
 }
 
 TEST(ChatRequestTest, says_nothing_of_a_schema_that_is_not_there) {
   auto request = make_request();
-  request.schema = nullptr;
+  request.schema = {};
 
   for (const auto* structured : {"json_schema", "json_object", "none"}) {
     const auto body =

@@ -14,7 +14,7 @@ TEST(EstimateTokensTest, of_a_request_are_those_of_messages_and_schema) {
   ChatRequest request;
   request.messages = {{"system", std::string(300, 'x')}, {"user", std::string(30, 'x')}};
   const auto without_schema = estimate_input_tokens(request);
-  request.schema = json::Object{{"type", "object"}};
+  request.schema = json::Value(json::Object{{"type", "object"}});
 
   EXPECT_EQ(without_schema, 101 + 8 + 11 + 8);
   EXPECT_EQ(estimate_input_tokens(request),

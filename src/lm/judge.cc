@@ -61,26 +61,25 @@ Judgement judge(const LmTask& task, const JsonSchema& schema, std::string_view n
 }
 
 Result<json::Value> judge_answer(const LmTask& task, const Sha256& key, const ChatAnswer& answer) {
-  SAMTALE_TRY(const auto schema, JsonSchema::compile(task.request.schema));
+  SAMTALE_TRY(const auto schema, JsonSchema::compile(task.request.schema.value()));
   auto judgement = judge(task, schema, answer_nonce(key), answer);
   if (judgement.value) return std::move(*judgement.value);
   return fail(ErrorCode::corrupt, "the model's answer cannot be used: " + judgement.wrong);
 }
 
-Result<std::shared_ptr<const JsonSchema>> SchemaCache::find_or_compile(const json::Value& schema) {
+Result<std::shared_ptr<const JsonSchema>> SchemaCache::find_or_compile(const ChatSchema& schema) {
   {
     const std::lock_guard lock(entries_mutex_);
-    const auto found =
-        std::ranges::find_if(entries_, [&](const auto& entry) { return entry.schema == schema; });
+    const auto found = std::ranges::find(entries_, schema.canonical(), &Entry::canonical);
     if (found != entries_.end()) {
       entries_.splice(entries_.begin(), entries_, found);
       return entries_.front().compiled;
     }
   }
-  SAMTALE_TRY(auto compiled, JsonSchema::compile(schema));
+  SAMTALE_TRY(auto compiled, JsonSchema::compile(schema.value()));
   auto shared = std::make_shared<const JsonSchema>(std::move(compiled));
   const std::lock_guard lock(entries_mutex_);
-  entries_.push_front({schema, shared});
+  entries_.push_front({schema.canonical(), shared});
   if (entries_.size() > kSchemasMax) entries_.pop_back();
   return shared;
 }

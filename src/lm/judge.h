@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "json/json.h"
 #include "lm/answer.h"
+#include "lm/chat.h"
 #include "lm/scheduler.h"
 
 namespace samtale {
@@ -31,12 +32,11 @@ struct Judgement {
 // Threads: any.
 class SchemaCache {
  public:
-  [[nodiscard]] Result<std::shared_ptr<const JsonSchema>> find_or_compile(
-      const json::Value& schema);
+  [[nodiscard]] Result<std::shared_ptr<const JsonSchema>> find_or_compile(const ChatSchema& schema);
 
  private:
   struct Entry {
-    json::Value schema;
+    std::string canonical;
     std::shared_ptr<const JsonSchema> compiled;
   };
 

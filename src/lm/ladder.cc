@@ -52,13 +52,15 @@ void Ladder::climb_account(std::size_t account, bool has_fallback, Instant deadl
   was_repaired_ = false;
   for (auto step = Step::again; step == Step::again;) {
     request_.idempotency_key = idempotency_key(key_, rung());
-    auto answer = sender_.send({.task = task_,
-                                .request = request_,
-                                .hedge_key = idempotency_key(key_, rung() + " hedge"),
-                                .account = account,
-                                .input_tokens = estimate_input_tokens(request_),
-                                .has_fallback = has_fallback},
-                               ledger_, deadline, stop);
+    auto answer = sender_.send(
+        {.task = task_,
+         .request = request_,
+         .hedge_key =
+             task_.priority == Priority::critical ? idempotency_key(key_, rung() + " hedge") : "",
+         .account = account,
+         .input_tokens = estimate_input_tokens(request_),
+         .has_fallback = has_fallback},
+        ledger_, deadline, stop);
     step = answer ? take(*answer) : take(std::move(answer).error());
   }
 }

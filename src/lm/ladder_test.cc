@@ -229,7 +229,9 @@ TEST_F(LadderTest, goes_to_the_next_account_where_a_key_or_a_model_is_refused) {
 
 TEST_F(LadderTest, refuses_a_schema_that_cannot_be_checked) {
   auto odd = task();
-  odd.request.schema.set("oneOf", json::Array{});
+  auto schema = odd.request.schema.value();
+  schema.set("oneOf", json::Array{});
+  odd.request.schema = std::move(schema);
 
   const auto outcome = run(odd);
 

@@ -100,7 +100,9 @@ TEST_F(LmSchedulerTest, knows_a_task_by_all_that_changes_its_answer) {
   auto other_model = task();
   other_model.request.model = "other";
   auto other_schema = task();
-  other_schema.request.schema.set("title", "other");
+  auto titled = other_schema.request.schema.value();
+  titled.set("title", "other");
+  other_schema.request.schema = std::move(titled);
   auto other_limit = task();
   other_limit.request.output_tokens_max = 101;
   auto moved = task();  // The same bytes, cut elsewhere.

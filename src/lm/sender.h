@@ -25,7 +25,7 @@ namespace samtale {
 struct Sending {
   const LmTask& task;
   const ChatRequest& request;  // With its idempotency key.
-  std::string hedge_key;       // The idempotency key of a second request beside it.
+  std::string hedge_key;       // The idempotency key of a second, critical request beside it.
   std::size_t account = 0;
   std::int64_t input_tokens = 0;  // Estimated.
   bool has_fallback = false;      // Another account can be asked instead of waiting long.

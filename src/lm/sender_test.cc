@@ -199,10 +199,10 @@ TEST_F(SenderTest, books_on_each_analyzer_in_equal_shares) {
   const auto outcome = run(shared);
 
   ASSERT_EQ(outcome.spend.size(), 3U);
-  EXPECT_EQ(outcome.spend[0].analyzer, "intent");
-  EXPECT_EQ(outcome.spend[0].spent, (Spend{.tokens = 33, .micro_usd = 34}));
+  EXPECT_EQ(outcome.spend[0].spent, (Spend{.tokens = 34, .micro_usd = 34}));
   EXPECT_EQ(outcome.spend[1].spent, (Spend{.tokens = 34, .micro_usd = 34}));
-  EXPECT_EQ(outcome.spend[2].spent, (Spend{.tokens = 34, .micro_usd = 34}));
+  EXPECT_EQ(outcome.spend[2].analyzer, "intent");
+  EXPECT_EQ(outcome.spend[2].spent, (Spend{.tokens = 33, .micro_usd = 34}));
 }
 
 class HedgeTest : public testing::Test, protected SchedulerWorld<ManualClock> {

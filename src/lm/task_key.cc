@@ -37,7 +37,7 @@ Sha256 task_key(const LmTask& task, std::string_view default_model) {
   add_field(request.model.empty() ? default_model : request.model, text);
   add_field(request.schema_name, text);
   add_field(std::to_string(request.output_tokens_max), text);
-  add_field(json::dump_sorted(request.schema), text);
+  add_field(request.schema.canonical(), text);
   for (const auto& message : request.messages) {
     add_field(message.role, text);
     add_field(message.content, text);

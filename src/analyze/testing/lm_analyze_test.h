@@ -32,7 +32,7 @@ inline json::Value cited(const ChatRequest& request) {
 // for.
 inline ChatOutcome answer_well(const ChatRequest& request) {
   json::Object members;
-  for (const auto& [name, schema] : *request.schema.find("properties")->as_object()) {
+  for (const auto& [name, schema] : *request.schema.value().find("properties")->as_object()) {
     const auto evidence = cited(request);
     if (name == "notes") {
       const auto [turn, quote] = last_line(request);
