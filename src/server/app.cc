@@ -228,7 +228,7 @@ Result<> App::start() {
       },
       upkeep);
   workers_.emplace_back([this, upkeep](const std::stop_token& stop) {
-    become_background_thread();
+    become_maintenance_thread();
     const auto maintain = [this, &stop] { return indexes_->maintain(stop); };
     run_worker("graph", maintain, upkeep, clock_, log_, stop);
   });
@@ -291,7 +291,11 @@ Result<> App::start_analyses(const WorkerOptions& options) {
           std::make_unique<LmWorker>(parts, language_models_->analyst(), kind, lm_options));
       workers_.emplace_back([this, kind, it = lm_workers_.back().get(),
                              options = lm_options.worker](const std::stop_token& stop) {
-        become_background_thread();
+        if (kind == kLmCriticalJob) {
+          become_prompt_thread();
+        } else {
+          become_background_thread();
+        }
         run_worker(
             std::string(kind), [&] { return it->step(stop); }, options, clock_, log_, stop);
       });

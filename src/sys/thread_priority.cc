@@ -33,4 +33,9 @@ void become_background_thread() {
   set({.policy = SCHED_BATCH, .nice = 10, .slice_ns = 20'000'000});
 }
 
+void become_maintenance_thread() {
+  // Short slices: a background thread that wakes interrupts nobody, and waits for the end of one.
+  set({.policy = SCHED_BATCH, .nice = 19, .slice_ns = 1'000'000});
+}
+
 }  // namespace samtale

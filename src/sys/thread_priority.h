@@ -13,4 +13,8 @@ void become_prompt_thread();
 // of a core beside any number of others, as they would not under SCHED_IDLE.
 void become_background_thread();
 
+// The calling thread, and those it makes, tidy up for minutes what works as it is: nice 19, an
+// eighth of what a background thread gets beside it.
+void become_maintenance_thread();
+
 }  // namespace samtale

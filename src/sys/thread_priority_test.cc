@@ -31,6 +31,17 @@ TEST(ThreadPriorityTest, a_background_thread_interrupts_nobody_and_so_do_those_i
   EXPECT_EQ(of_child, own);
 }
 
+TEST(ThreadPriorityTest, a_maintenance_thread_comes_after_those_of_the_background) {
+  Scheduling own;
+  std::jthread([&] {
+    become_background_thread();
+    become_maintenance_thread();
+    own = of_this_thread();
+  }).join();
+
+  EXPECT_EQ(own, (Scheduling{SCHED_BATCH, 19}));
+}
+
 TEST(ThreadPriorityTest, a_prompt_thread_takes_no_more_than_its_share) {
   Scheduling own;
   std::jthread([&] {
