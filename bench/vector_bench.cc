@@ -1,230 +1,522 @@
-// Rooms: base index graph simd model embed sys text
-// Searches by meaning in one large company, beside hnswlib (M = 16, ef_construction = 200) on the
-// same vectors in the same process: queries a second of one core at the recall@10 each reaches.
+// Rooms: base embed graph index json model simd sys text
+// Searches by meaning in one large company, beside hnswlib and FAISS on the same vectors.
 //
-//   vector_bench [VECTORS] [DIMENSION] [LATENT] [RUNS]        default 100000 384 96 3
-//   vector_bench FILE.fvecs [RUNS]                            a thousand of them become queries
-//
-// Without a file the vectors are made: points around VECTORS/200 centres of unequal size in LATENT
-// dimensions, turned into DIMENSION, with noise. Fewer latent dimensions are easier. Times are CPU
-// times of the searching thread, so that other load on the machine matters less; the median of RUNS
-// is taken, ours and hnswlib's in turn.
+// Method: each library in a process of its own, pinned to the same core, asked in turn; medians of
+// several rounds. Speed is queries by the CPU time of the searching thread, so that other load on
+// the machine matters less; latencies are by the clock. Recall@10 against brute force. Ours chooses
+// its own effort for a recall target; a peer is given the least ef that finds as much.
+// Peers at their published parameters: M = 16 (32 neighbours at the bottom), efConstruction = 200.
+// hnswlib is compiled here for this processor; FAISS is as the system's package has it, which is
+// without AVX2: its line says what one gets, not what it could do.
+#include <faiss/IndexHNSW.h>
+#include <faiss/impl/FaissAssert.h>
+#include <faiss/impl/IDSelector.h>
 #include <hnswlib/hnswlib.h>
+#include <omp.h>
 
-#include <algorithm>
-#include <cmath>
-#include <cstdio>
-#include <cstdlib>
-#include <ctime>
-#include <fstream>
-#include <numeric>
-#include <random>
-#include <string>
-#include <vector>
+#include <array>
+#include <map>
+#include <optional>
+#include <string_view>
 
 #include "index/company_index.h"
-#include "simd/distance.h"
+#include "json/json.h"
+#include "vector_contender.h"
+#include "vector_data.h"
 
 namespace samtale {
 namespace {
 
-constexpr std::size_t kQueries = 1'000;
-constexpr std::size_t kWanted = 10;
+constexpr auto kUsage =
+    R"(vector_bench [--base X.fbin --queries Q.fbin [--truth T.ibin]] [--metric cosine]
+             [--vectors 100000] [--dimension 384] [--latent 96]
+             [--runs recall,exact,filter] [--rounds 3] [--json]
 
-double cpu_seconds() {
-  timespec time{};
-  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
-}
+Searches by meaning, beside hnswlib and FAISS on the same vectors in the same run.
 
-struct Data {
-  std::size_t dimension = 0;
-  std::vector<float> vectors;
-  std::vector<float> queries;
+--base, --queries   little-endian: int32 rows, int32 columns, row-major float32; without them
+                    vectors are made: --vectors of --dimension, clustered in --latent dimensions
+--truth             int32 rows of the nearest of each query; without it brute force finds them
+--metric            cosine, which is what Samtale compares by
+--runs recall       queries a second at a recall, time and memory of the making
+       exact        searches that miss nothing, against reading their codes once
+       filter       a part of the vectors allowed: 50, 10, 1 and .1 percent of them
+--rounds            of which medians are told
+--json              one JSON object instead of a table
+)";
 
-  [[nodiscard]] std::size_t size() const { return vectors.size() / dimension; }
-  [[nodiscard]] std::span<const float> vector(std::size_t i) const {
-    return std::span(vectors).subspan(i * dimension, dimension);
-  }
-  [[nodiscard]] std::span<const float> query(std::size_t i) const {
-    return std::span(queries).subspan(i * dimension, dimension);
-  }
-};
+constexpr std::array kTargets = {0.90, 0.95, 0.99};
+constexpr std::size_t kEffortMax = 1'300;
 
-void normalise(std::span<float> vector) {
-  double sum = 0;
-  for (const float value : vector) sum += double{value} * value;
-  for (auto& value : vector) value = static_cast<float>(value / std::sqrt(sum));
-}
-
-Data make_data(std::size_t count, std::size_t dimension, std::size_t latent) {
-  std::mt19937_64 random(7);
-  std::normal_distribution<float> normal;
-  const auto many = [&](std::size_t numbers) {
-    std::vector<float> made(numbers);
-    for (auto& value : made) value = normal(random);
-    return made;
-  };
-  const auto turn = many(latent * dimension);
-  const auto centres = many(std::max<std::size_t>(16, count / 200) * latent);
-  std::uniform_real_distribution<double> uniform;
-  const auto fill = [&](std::vector<float>& out, std::size_t rows) {
-    out.resize(rows * dimension);
-    for (std::size_t r = 0; r < rows; ++r) {
-      const auto sizes = static_cast<double>(centres.size() / latent);
-      const auto centre = static_cast<std::size_t>(sizes * std::pow(uniform(random), 1.5));
-      const auto row = std::span(out).subspan(r * dimension, dimension);
-      for (std::size_t l = 0; l < latent; ++l) {
-        const auto value = (centres[centre * latent + l] + 0.6F * normal(random)) /
-                           std::sqrt(static_cast<float>(latent));
-        for (std::size_t d = 0; d < dimension; ++d) row[d] += value * turn[l * dimension + d];
-      }
-      for (auto& value : row) value += 0.15F * normal(random);
-      normalise(row);
+class Ours final : public Library {
+ public:
+  // 0: exact. One conversation a vector; its time is its row.
+  Ours(const VectorData& data, double target)
+      : data_(data),
+        is_exact_(target == 0),
+        index_(make_company_index(data.dimension, {.graph_from = is_exact_ ? 0 : std::size_t{1'000},
+                                                   .recall_target = target})) {
+    for (std::size_t i = 0; i < data.size(); ++i) {
+      const IndexChunk chunks[] = {{0, "", data.vector(i)}};
+      const auto id = make_conversation_id(CompanyId{1}, "bench", std::to_string(i));
+      const WallTime row{std::chrono::microseconds(i)};
+      if (!index_->put(id, {.time = row}, chunks)) refuse("the index takes every vector");
     }
-  };
-  Data data{.dimension = dimension, .vectors = {}, .queries = {}};
-  fill(data.vectors, count);
-  fill(data.queries, kQueries);
-  return data;
-}
+    if (!is_exact_) prepare();
+  }
 
-Data read_data(const char* path) {
-  std::ifstream file(path, std::ios::binary);
-  std::vector<std::vector<float>> rows;
-  for (std::int32_t dimension = 0; file.read(reinterpret_cast<char*>(&dimension), 4);) {
-    rows.emplace_back(static_cast<std::size_t>(dimension));
-    file.read(reinterpret_cast<char*>(rows.back().data()), dimension * 4);
-    normalise(rows.back());
+  void search(std::size_t query, std::size_t, Allowed allowed,
+              std::vector<float>& scores) override {
+    ConversationFilter filter;
+    if (allowed.rows != nullptr) {
+      filter = [rows = allowed.rows](const Attributes& attributes) {
+        const auto row = std::chrono::duration_cast<std::chrono::microseconds>(
+            attributes.time.time_since_epoch());
+        return (*rows)[static_cast<std::size_t>(row.count())] != 0;
+      };
+    }
+    const auto near = index_->nearest(data_.query(query), kWanted, filter, is_exact_);
+    scores.clear();
+    for (const auto& hit : near->hits) scores.push_back(hit.score);
   }
-  if (rows.size() <= kQueries) {
-    std::fprintf(stderr, "%s: not a file of more than %zu vectors\n", path, kQueries);
-    std::exit(2);
+  // It measures its own recall by the queries it has seen.
+  void prepare() override {
+    if (!is_exact_ && !index_->maintain({})) refuse("the graph is made");
   }
-  std::ranges::shuffle(rows, std::mt19937_64(7));
-  Data data{.dimension = rows[0].size(), .vectors = {}, .queries = {}};
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    auto& out = i < kQueries ? data.queries : data.vectors;
-    out.insert(out.end(), rows[i].begin(), rows[i].end());
+  [[nodiscard]] double bytes() const override {
+    return static_cast<double>(index_->size().bytes) / static_cast<double>(data_.size());
   }
-  return data;
-}
 
-// The score of the tenth nearest of each query.
-std::vector<float> truths(const Data& data) {
-  std::vector<float> tenths;
-  std::vector<float> scores(data.size());
-  for (std::size_t q = 0; q < kQueries; ++q) {
-    distance_kernels().dot_rows(data.query(q).data(), data.vectors.data(), data.size(),
-                                data.dimension, scores.data());
-    std::ranges::nth_element(scores, scores.begin() + kWanted - 1, std::greater());
-    tenths.push_back(scores[kWanted - 1]);
-  }
-  return tenths;
-}
-
-struct Measured {
-  double recall = 0;
-  double per_second = 0;
+ private:
+  const VectorData& data_;
+  const bool is_exact_;
+  std::unique_ptr<CompanyIndex> index_;
 };
 
-// search(q) gives the scores found.
-template <class Search>
-Measured measure(const std::vector<float>& tenths, const Search& search) {
-  std::size_t found = 0;
-  const auto begin = cpu_seconds();
-  for (std::size_t q = 0; q < kQueries; ++q) {
-    for (const float score : search(q)) found += score >= tenths[q] - 1e-6F ? 1 : 0;
+class Hnswlib final : public Library {
+ public:
+  explicit Hnswlib(const VectorData& data)
+      : data_(data), space_(data.dimension), graph_(&space_, data.size(), 16, 200) {
+    for (std::size_t i = 0; i < data.size(); ++i) graph_.addPoint(data.vector(i).data(), i);
   }
-  const auto took = cpu_seconds() - begin;
-  return {static_cast<double>(found) / (kWanted * kQueries), kQueries / took};
-}
+  void search(std::size_t query, std::size_t effort, Allowed, std::vector<float>& scores) override {
+    graph_.setEf(effort);
+    scores.clear();
+    auto found = graph_.searchKnn(data_.query(query).data(), kWanted);
+    for (; !found.empty(); found.pop()) scores.push_back(1 - found.top().first);
+  }
+
+ private:
+  const VectorData& data_;
+  hnswlib::InnerProductSpace space_;
+  hnswlib::HierarchicalNSW<float> graph_;
+};
+
+class Faiss final : public Library {
+ public:
+  explicit Faiss(const VectorData& data)
+      : data_(data), graph_(static_cast<int>(data.dimension), 16, faiss::METRIC_INNER_PRODUCT) {
+    omp_set_num_threads(1);
+    graph_.hnsw.efConstruction = 200;
+    graph_.add(static_cast<faiss::Index::idx_t>(data.size()), data.vectors.data());
+  }
+  void search(std::size_t query, std::size_t effort, Allowed allowed,
+              std::vector<float>& scores) override {
+    faiss::SearchParametersHNSW parameters;
+    parameters.efSearch = static_cast<int>(effort);
+    const Selected selected(allowed);
+    faiss::Index::idx_t ids[kWanted];
+    float found[kWanted];
+    if (allowed.rows != nullptr) parameters.sel = const_cast<Selected*>(&selected);
+    graph_.search(1, data_.query(query).data(), kWanted, found, ids, &parameters);
+    scores.clear();
+    for (std::size_t i = 0; i < kWanted; ++i) {
+      if (ids[i] >= 0) scores.push_back(found[i]);
+    }
+  }
+
+ private:
+  struct Selected final : faiss::IDSelector {
+    explicit Selected(Allowed these) : allowed(these) {}
+    [[nodiscard]] bool is_member(idx_t id) const override {
+      return (*allowed.rows)[static_cast<std::size_t>(id)] != 0;
+    }
+    Allowed allowed;
+  };
+
+  const VectorData& data_;
+  faiss::IndexHNSWFlat graph_;
+};
 
 double median(std::vector<double> values) {
   std::ranges::nth_element(values, values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2));
   return values[values.size() / 2];
 }
 
-void run(const Data& data, int runs) {
-  std::printf("%zu x %zu\n", data.size(), data.dimension);
-  const auto tenths = truths(data);
-
-  auto begin = cpu_seconds();
-  hnswlib::InnerProductSpace space(data.dimension);
-  hnswlib::HierarchicalNSW<float> peer(&space, data.size(), 16, 200);
-  for (std::size_t i = 0; i < data.size(); ++i) peer.addPoint(data.vector(i).data(), i);
-  std::printf("hnswlib  made in %.1f s\n", cpu_seconds() - begin);
-
-  std::vector<std::pair<double, std::unique_ptr<CompanyIndex>>> ours;
-  for (const double target : {0.9, 0.95, 0.99}) {
-    auto index = make_company_index(data.dimension, {.graph_from = 1'000, .recall_target = target});
-    for (std::size_t i = 0; i < data.size(); ++i) {
-      const IndexChunk chunks[] = {{0, "", data.vector(i)}};
-      const auto id = make_conversation_id(CompanyId{1}, "bench", std::to_string(i));
-      if (!index->put(id, {}, chunks)) std::abort();
-    }
-    begin = cpu_seconds();
-    if (!index->maintain({})) std::abort();
-    std::printf("ours     made and measured in %.1f s, for recall %.2f\n", cpu_seconds() - begin,
-                target);
-    ours.emplace_back(target, std::move(index));
-  }
-
-  const auto ask_ours = [&](const CompanyIndex& index, bool must_be_exact) {
-    return measure(tenths, [&](std::size_t q) {
-      std::vector<float> scores;
-      const auto near = index.nearest(data.query(q), kWanted, {}, must_be_exact).value();
-      for (const auto& hit : near.hits) scores.push_back(hit.score);
-      return scores;
-    });
+Measured median_of(const std::vector<Measured>& rounds) {
+  const auto by = [&](double Measured::*member) {
+    std::vector<double> values;
+    for (const auto& round : rounds) values.push_back(round.*member);
+    return median(std::move(values));
   };
-  const auto ask_peer = [&](std::size_t ef) {
-    peer.setEf(ef);
-    return measure(tenths, [&](std::size_t q) {
-      std::vector<float> scores;
-      auto found = peer.searchKnn(data.query(q).data(), kWanted);
-      for (; !found.empty(); found.pop()) scores.push_back(1 - found.top().first);
-      return scores;
-    });
+  return {.recall = by(&Measured::recall),
+          .per_second = by(&Measured::per_second),
+          .p50_us = by(&Measured::p50_us),
+          .p99_us = by(&Measured::p99_us)};
+}
+
+double rounded(double value, double parts) { return std::round(value * parts) / parts; }
+
+json::Object told(const Measured& measured) {
+  return {{"recall", rounded(measured.recall, 1e4)},
+          {"queries_per_s", std::round(measured.per_second)},
+          {"p50_us", rounded(measured.p50_us, 10)},
+          {"p99_us", rounded(measured.p99_us, 10)}};
+}
+
+std::vector<std::size_t> all_queries(const VectorData& data) {
+  std::vector<std::size_t> all(data.query_count());
+  for (std::size_t i = 0; i < all.size(); ++i) all[i] = i;
+  return all;
+}
+
+// The least ef (within a tenth) with which the peer finds as much; none if it never does.
+std::optional<std::size_t> effort_for(const Contender& peer, double recall) {
+  const auto finds = [&](std::size_t effort) {
+    return peer.run({.effort = effort}).recall >= recall;
   };
-  // Enough queries that the next maintain() measures by them instead of by the vectors.
-  for (const auto& [target, index] : ours) {
-    for (int i = 0; i < 2; ++i) ask_ours(*index, false);
-    if (!index->maintain({})) std::abort();
+  std::size_t enough = kWanted;
+  while (!finds(enough)) {
+    enough *= 2;
+    if (enough > kEffortMax) return std::nullopt;
   }
-  for (const auto& [target, index] : ours) {
-    const auto mine = ask_ours(*index, false);
-    // The peer's least effort that finds as much.
-    std::size_t ef = kWanted;
-    while (ef < 2'000 && ask_peer(ef).recall < mine.recall) ef += std::max<std::size_t>(1, ef / 10);
-    std::vector<double> ratios;
-    std::vector<double> speeds;
-    for (int i = 0; i < runs; ++i) {
-      const auto speed = ask_ours(*index, false).per_second;
-      speeds.push_back(speed);
-      ratios.push_back(speed / ask_peer(ef).per_second);
+  auto too_little = enough / 2;
+  while (enough - too_little > enough / 10) {
+    const auto middle = (enough + too_little) / 2;
+    (finds(middle) ? enough : too_little) = middle;
+  }
+  return enough;
+}
+
+json::Object told(const Contender& contender, const VectorData& data) {
+  const auto& built = contender.built();
+  const auto rows = static_cast<double>(data.size());
+  json::Object object = {{"library", contender.name()},
+                         {"made_in_cpu_s", rounded(built.cpu_s, 10)},
+                         {"vectors_per_cpu_s", std::round(rows / built.cpu_s)},
+                         {"memory_mib", std::round(built.grown_mib)},
+                         {"bytes_a_vector", std::round(built.grown_mib * (1 << 20) / rows)}};
+  if (built.bytes > 0) object.emplace_back("bytes_as_it_says", std::round(built.bytes));
+  return object;
+}
+
+class Bench {
+ public:
+  Bench(const VectorData& data, std::vector<float> tenths, int rounds)
+      : data_(data), rounds_(rounds) {
+    truths_.tenths.push_back(std::move(tenths));
+    truths_.queries.push_back(all_queries(data));
+  }
+
+  json::Array made() const { return made_; }
+  json::Array recall();
+  json::Array exact() const;
+  json::Array filter();
+  // Before the others, which then see them.
+  void add_filters();
+
+ private:
+  void make_contenders();
+  json::Array beside_peers(const Contender& ours, double target);
+  json::Object cell(int filter, const std::string& name, double share);
+
+  const VectorData& data_;
+  const int rounds_;
+  Truths truths_;
+  std::vector<std::pair<std::string, double>> filters_;
+  std::vector<std::unique_ptr<Contender>> ours_;  // One a target.
+  std::vector<std::unique_ptr<Contender>> peers_;
+  json::Array made_;
+};
+
+void Bench::make_contenders() {
+  if (!ours_.empty()) return;
+  const auto add = [&](auto& to, const std::string& name, const MakeLibrary& make) {
+    std::fprintf(stderr, "making %s\n", name.c_str());
+    to.push_back(std::make_unique<Contender>(name, data_, truths_, make));
+    made_.push_back(told(*to.back(), data_));
+  };
+  add(peers_, "hnswlib", [](const VectorData& data) { return std::make_unique<Hnswlib>(data); });
+  add(peers_, "faiss hnsw", [](const VectorData& data) { return std::make_unique<Faiss>(data); });
+  for (const auto target : kTargets) {
+    char name[32];
+    std::snprintf(name, sizeof name, "samtale for %.2f", target);
+    add(ours_, name,
+        [target](const VectorData& data) { return std::make_unique<Ours>(data, target); });
+  }
+}
+
+json::Array Bench::beside_peers(const Contender& ours, double target) {
+  // Twice: it widens its view by what it has measured.
+  for (int i = 0; i < 2; ++i) static_cast<void>(ours.run({.prepare = 1}));
+  const auto recall = ours.run({}).recall;
+  std::vector<Measured> mine;
+  std::map<const Contender*, std::vector<Measured>> theirs;
+  std::map<const Contender*, std::size_t> efforts;
+  for (const auto& peer : peers_) {
+    if (const auto effort = effort_for(*peer, recall)) efforts[peer.get()] = *effort;
+  }
+  for (int i = 0; i < rounds_; ++i) {
+    mine.push_back(ours.run({}));
+    for (const auto& [peer, effort] : efforts) {
+      theirs[peer].push_back(peer->run({.effort = effort}));
     }
-    std::printf(
-        "recall %.4f (target %.2f, measured itself %.4f): %.0f/s, %.2f of hnswlib (ef %zu)\n",
-        mine.recall, target, index->size().recall, median(speeds), median(ratios), ef);
   }
-  const auto exact = ask_ours(*ours[0].second, true);
-  std::printf("exact: recall %.4f, %.0f/s\n", exact.recall, exact.per_second);
-  std::printf("bytes a vector: %.0f\n",
-              static_cast<double>(ours[0].second->size().bytes) / static_cast<double>(data.size()));
+  auto line = told(median_of(mine));
+  line.insert(line.begin(), {{"library", ours.name()}, {"target", target}});
+  json::Array lines = {json::Value(line)};
+  for (const auto& peer : peers_) {
+    json::Object other = {{"library", peer->name()}};
+    if (!efforts.contains(peer.get())) {
+      other.emplace_back("ef", "never finds as much");
+    } else {
+      const auto& rounds = theirs[peer.get()];
+      other.emplace_back("ef", efforts[peer.get()]);
+      for (auto& member : told(median_of(rounds))) other.push_back(std::move(member));
+      std::vector<double> ratios;
+      for (std::size_t i = 0; i < rounds.size(); ++i) {
+        ratios.push_back(mine[i].per_second / rounds[i].per_second);
+      }
+      other.emplace_back("samtale_is_times_as_fast", rounded(median(ratios), 100));
+    }
+    lines.emplace_back(std::move(other));
+  }
+  return lines;
+}
+
+json::Array Bench::recall() {
+  make_contenders();
+  json::Array lines;
+  for (std::size_t i = 0; i < ours_.size(); ++i) {
+    for (auto& line : beside_peers(*ours_[i], kTargets[i])) lines.push_back(std::move(line));
+  }
+  return lines;
+}
+
+// How long it takes to read so many bytes once, as fast as one core does.
+double read_us(const std::vector<std::uint64_t>& words) {
+  const auto begin = wall_us();
+  std::array<std::uint64_t, 8> sums{};
+  for (std::size_t i = 0; i + sums.size() <= words.size(); i += sums.size()) {
+    for (std::size_t lane = 0; lane < sums.size(); ++lane) sums[lane] += words[i + lane];
+  }
+  const auto took = wall_us() - begin;
+  volatile std::uint64_t kept = 0;
+  for (const auto sum : sums) kept = kept + sum;
+  return took;
+}
+
+json::Array Bench::exact() const {
+  json::Array lines;
+  for (const std::size_t size : {1'000, 10'000, 50'000, 100'000}) {
+    if (size > data_.size()) break;
+    VectorData part = {
+        .name = data_.name,
+        .dimension = data_.dimension,
+        .vectors = {data_.vectors.begin(),
+                    data_.vectors.begin() + static_cast<std::ptrdiff_t>(size * data_.dimension)},
+        .queries = data_.queries};
+    Truths truths;
+    truths.tenths.push_back(tenth_scores(part));
+    truths.queries.push_back(all_queries(part));
+    const Contender ours("samtale, exact", part, truths,
+                         [](const VectorData& data) { return std::make_unique<Ours>(data, 0); });
+    const std::vector<std::uint64_t> codes(size * data_.dimension / sizeof(std::uint64_t), 1);
+    std::vector<Measured> rounds;
+    std::vector<double> reads;
+    for (int i = 0; i < rounds_; ++i) {
+      rounds.push_back(ours.run({}));
+      for (int j = 0; j < 20; ++j) reads.push_back(read_us(codes));
+    }
+    const auto measured = median_of(rounds);
+    json::Object line = {{"vectors", size}};
+    for (auto& member : told(measured)) line.push_back(std::move(member));
+    line.emplace_back("codes_read_in_us", rounded(median(reads), 10));
+    line.emplace_back("of_the_floor", rounded(median(reads) / measured.p50_us, 100));
+    lines.emplace_back(std::move(line));
+  }
+  return lines;
+}
+
+// Which vectors pass: any; those that lie furthest in one direction, asked by queries that lie
+// there too; and the same asked by those that lie furthest from it.
+void Bench::add_filters() {
+  constexpr std::array kShares = {0.5, 0.1, 0.01, 0.001};
+  std::mt19937_64 random(11);
+  std::normal_distribution<float> normal;
+  std::vector<float> direction(data_.dimension);
+  for (auto& value : direction) value = normal(random);
+  const auto along = [&](std::span<const float> vector) { return dot(vector, direction); };
+  std::vector<std::pair<float, std::size_t>> rows;
+  for (std::size_t i = 0; i < data_.size(); ++i) rows.emplace_back(-along(data_.vector(i)), i);
+  auto shuffled = rows;
+  std::ranges::sort(rows);
+  std::ranges::shuffle(shuffled, random);
+  std::vector<std::pair<float, std::size_t>> queries;
+  for (std::size_t q = 0; q < data_.query_count(); ++q) {
+    queries.emplace_back(-along(data_.query(q)), q);
+  }
+  std::ranges::sort(queries);
+  const auto some = std::max<std::size_t>(1, queries.size() / 5);
+  for (const auto* kind : {"random", "correlated", "anti-correlated"}) {
+    const bool is_random = std::string_view(kind) == "random";
+    const bool is_anti = std::string_view(kind) == "anti-correlated";
+    for (const auto share : kShares) {
+      const auto count = static_cast<std::size_t>(share * static_cast<double>(data_.size()));
+      if (count < kWanted) continue;
+      std::vector<char> allowed(data_.size());
+      for (std::size_t i = 0; i < count; ++i) {
+        allowed[(is_random ? shuffled : rows)[i].second] = 1;
+      }
+      std::vector<std::size_t> asked;
+      for (std::size_t i = 0; i < some; ++i) {
+        asked.push_back(queries[is_anti ? queries.size() - 1 - i : i].second);
+      }
+      VectorData part = {.name = "", .dimension = data_.dimension, .vectors = {}, .queries = {}};
+      for (const auto q : asked) {
+        const auto query = data_.query(q);
+        part.queries.insert(part.queries.end(), query.begin(), query.end());
+      }
+      for (std::size_t i = 0; i < data_.size(); ++i) {
+        if (allowed[i] == 0) continue;
+        const auto vector = data_.vector(i);
+        part.vectors.insert(part.vectors.end(), vector.begin(), vector.end());
+      }
+      truths_.tenths.push_back(tenth_scores(part));
+      truths_.queries.push_back(std::move(asked));
+      truths_.allowed.push_back(std::move(allowed));
+      filters_.emplace_back(kind, share);
+    }
+  }
+}
+
+json::Object Bench::cell(int filter, const std::string& name, double share) {
+  const Round round{.tenths = filter + 1, .allowed = filter};
+  const auto& ours = *ours_[1];  // For .95.
+  std::vector<Measured> mine;
+  for (int i = 0; i < rounds_; ++i) mine.push_back(ours.run(round));
+  json::Object line = {{"filter", name}, {"share", share}};
+  for (auto& member : told(median_of(mine))) line.push_back(std::move(member));
+  // FAISS at a fixed effort: behind a filter more of it often does not help.
+  auto theirs = round;
+  theirs.effort = 128;
+  const auto faiss = peers_[1]->run(theirs);
+  line.emplace_back("faiss_ef_128_recall", rounded(faiss.recall, 1e4));
+  line.emplace_back("faiss_queries_per_s", std::round(faiss.per_second));
+  return line;
+}
+
+json::Array Bench::filter() {
+  json::Array lines;
+  for (std::size_t i = 0; i < filters_.size(); ++i) {
+    lines.emplace_back(cell(static_cast<int>(i), filters_[i].first, filters_[i].second));
+  }
+  return lines;
+}
+
+void print_table(const json::Value& result) {
+  for (const auto& [name, value] : *result.as_object()) {
+    const auto* lines = value.as_array();
+    if (lines == nullptr) {
+      std::printf("%s: %s\n", name.c_str(), json::dump(value).c_str());
+      continue;
+    }
+    std::printf("\n%s\n", name.c_str());
+    for (const auto& line : *lines) {
+      for (const auto& [key, one] : *line.as_object()) {
+        const auto* text = one.as_string();
+        std::printf("  %s %-9s", key.c_str(), (text ? *text : json::dump(one)).c_str());
+      }
+      std::printf("\n");
+    }
+  }
+}
+
+struct Settings {
+  std::map<std::string, std::string> values = {
+      {"--vectors", "100000"}, {"--dimension", "384"}, {"--latent", "96"},
+      {"--metric", "cosine"},  {"--rounds", "3"},      {"--runs", "recall,exact,filter"},
+      {"--base", ""},          {"--queries", ""},      {"--truth", ""}};
+  bool is_json = false;
+
+  [[nodiscard]] const std::string& text(const char* name) const { return values.at(name); }
+  [[nodiscard]] std::size_t number(const char* name) const {
+    const auto value = std::strtoull(text(name).c_str(), nullptr, 10);
+    if (value == 0) refuse(std::string(name) + " needs a number above 0");
+    return value;
+  }
+  [[nodiscard]] bool runs(std::string_view run) const {
+    return text("--runs").find(run) != std::string::npos;
+  }
+};
+
+Settings read_settings(int argc, char** argv) {
+  Settings settings;
+  for (int i = 1; i < argc; ++i) {
+    const std::string name = argv[i];
+    if (name == "--help" || name == "-h") {
+      std::printf("%s", kUsage);
+      std::exit(0);
+    }
+    if (name == "--json") {
+      settings.is_json = true;
+    } else if (settings.values.contains(name) && i + 1 < argc) {
+      settings.values[name] = argv[++i];
+    } else {
+      refuse("what is '" + name + "'? See --help");
+    }
+  }
+  if (settings.text("--metric") != "cosine") refuse("--metric: only cosine");
+  if (settings.text("--base").empty() != settings.text("--queries").empty()) {
+    refuse("--base and --queries come together");
+  }
+  return settings;
+}
+
+json::Value measure(const Settings& settings) {
+  const auto data = settings.text("--base").empty()
+                        ? make_vectors(settings.number("--vectors"), settings.number("--dimension"),
+                                       settings.number("--latent"))
+                        : read_vectors(settings.text("--base"), settings.text("--queries"));
+  std::fprintf(stderr, "looking for the true nearest\n");
+  auto tenths = settings.text("--truth").empty() ? tenth_scores(data)
+                                                 : tenth_scores(data, settings.text("--truth"));
+  json::Object result = {{"data", data.name},
+                         {"vectors", data.size()},
+                         {"dimension", data.dimension},
+                         {"queries", data.query_count()},
+                         {"instructions", distance_kernels().name}};
+  Bench bench(data, std::move(tenths), static_cast<int>(settings.number("--rounds")));
+  if (settings.runs("filter")) bench.add_filters();
+  if (settings.runs("exact")) result.emplace_back("exact", bench.exact());
+  if (settings.runs("recall") || settings.runs("filter")) {
+    auto recall = bench.recall();
+    result.emplace_back("made", bench.made());
+    result.emplace_back("recall", std::move(recall));
+  }
+  if (settings.runs("filter")) result.emplace_back("filter", bench.filter());
+  return result;
 }
 
 }  // namespace
 }  // namespace samtale
 
 int main(int argc, char** argv) {
-  const auto number = [&](int at, std::size_t otherwise) {
-    return argc > at ? static_cast<std::size_t>(std::atoll(argv[at])) : otherwise;
-  };
-  if (argc > 1 && std::string(argv[1]).find('.') != std::string::npos) {
-    samtale::run(samtale::read_data(argv[1]), static_cast<int>(number(2, 3)));
+  const auto settings = samtale::read_settings(argc, argv);
+  const auto result = samtale::measure(settings);
+  if (settings.is_json) {
+    std::printf("%s\n", samtale::json::dump(result).c_str());
   } else {
-    samtale::run(samtale::make_data(number(1, 100'000), number(2, 384), number(3, 96)),
-                 static_cast<int>(number(4, 3)));
+    samtale::print_table(result);
   }
 }
