@@ -96,6 +96,16 @@ bool SegmentFolder::has(CompanyId company) const {
   return names_.contains(name_of(company));
 }
 
+std::set<CompanyId> SegmentFolder::companies() const {
+  std::set<CompanyId> companies;
+  const std::lock_guard lock(names_mutex_);
+  for (const auto& name : names_) {
+    const auto company = *company_of(name);
+    if (name == name_of(company)) companies.insert(company);
+  }
+  return companies;
+}
+
 std::optional<Segment> SegmentFolder::load(CompanyId company) {
   if (!has(company)) return std::nullopt;
   auto segment = read(company);

@@ -44,6 +44,7 @@ class SegmentFolder {
                                                                    const Clock& clock, Log& log);
 
   [[nodiscard]] bool has(CompanyId company) const;
+  [[nodiscard]] std::set<CompanyId> companies() const;  // That have one.
   // Nothing if there is none, or none that can be used.
   [[nodiscard]] std::optional<Segment> load(CompanyId company);
   // What became of a loaded one: `used` of its `nodes` are in a graph; 0: it was of no use.

@@ -58,6 +58,7 @@ TEST(SegmentFolderTest, finds_what_it_saved_after_a_restart) {
 
   EXPECT_TRUE(folder->has(kAcme));
   EXPECT_FALSE(folder->has(kZeta));
+  EXPECT_EQ(folder->companies(), std::set{kAcme});
   const auto loaded = folder->load(kAcme);
   ASSERT_TRUE(loaded);
   EXPECT_EQ(loaded->digests, segment.digests);

@@ -93,13 +93,17 @@ Result<> IndexSet::refresh(const Store& store, CompanyId company, ConversationId
 }
 
 Result<std::size_t> IndexSet::maintain(const std::stop_token& stop) {
-  std::vector<std::shared_ptr<CompanyIndex>> indexes;
+  std::vector<std::pair<CompanyId, std::shared_ptr<CompanyIndex>>> indexes;
   {
     const std::shared_lock lock(indexes_mutex_);
-    for (const auto& [company, index] : indexes_) indexes.push_back(index);
+    indexes.assign(indexes_.begin(), indexes_.end());
   }
+  // First those with a file: it is quickly taken, and may have what is gone; a graph takes minutes.
+  const auto filed = segments_ == nullptr ? std::set<CompanyId>() : segments_->companies();
+  std::ranges::stable_partition(indexes,
+                                [&](const auto& item) { return filed.contains(item.first); });
   std::size_t maintained = 0;
-  for (const auto& index : indexes) {
+  for (const auto& [company, index] : indexes) {
     const auto done = index->maintain(stop);
     if (stop.stop_requested()) break;
     if (!done) return std::unexpected(done.error());
