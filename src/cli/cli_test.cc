@@ -158,6 +158,18 @@ TEST_F(CliTest, index_verify_says_of_each_file_whose_it_is_and_what_is_wrong) {
   EXPECT_THAT(err_.str(), HasSubstr("there is no company zeta"));
 }
 
+TEST_F(CliTest, index_verify_needs_no_store_to_say_what_is_damaged) {
+  hooks_.check_index = [](const Config&) -> Result<std::vector<IndexFile>> {
+    return std::vector<IndexFile>{{.name = "1.seg", .company = 1, .model = "m", .problem = "bad"}};
+  };
+  say(500, R"({"code":"corrupt","message":"control.db is damaged"})");
+
+  EXPECT_EQ(run_words({"index", "verify"}), 1);
+
+  EXPECT_THAT(out_.str(), HasSubstr("#1       m      0        0      bad    1.seg\n"));
+  EXPECT_EQ(err_.str(), "companies are shown by their numbers: control.db is damaged\n");
+}
+
 TEST_F(CliTest, a_saved_key_is_closed_to_others_and_not_on_the_screen) {
   say(200, R"({"id":"k1","key":"smt_k1_secret"})");
   const auto path = (folder_ / "new.key").string();

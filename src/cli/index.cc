@@ -19,22 +19,31 @@ Result<std::map<std::int64_t, std::string>> company_names(Context& context) {
   return names;
 }
 
+// Without a company to look for, a store that cannot be opened is no reason to say nothing.
+Result<std::map<std::int64_t, std::string>> names_for(Context& context, const std::string& wanted) {
+  auto names = company_names(context);
+  if (!names && wanted.empty()) {
+    context.screen().err << "companies are shown by their numbers: " << plain(names.error().message)
+                         << "\n";
+    return std::map<std::int64_t, std::string>();
+  }
+  const auto is_wanted = [&](const auto& name) { return name.second == wanted; };
+  if (names && !wanted.empty() && std::ranges::none_of(*names, is_wanted)) {
+    return fail(ErrorCode::not_found, "there is no company " + plain(wanted));
+  }
+  return names;
+}
+
 }  // namespace
 
 Result<int> index_verify(Context& context, const Arguments& arguments) {
-  const auto wanted = arguments.text("--company");
-  if (arguments.has("--url"))
+  if (arguments.has("--url")) {
     return usage("index verify reads this machine's files; leave out --url");
+  }
+  const auto wanted = arguments.text("--company");
   SAMTALE_TRY(const auto loaded, context.load());
   SAMTALE_TRY(const auto files, context.hooks().check_index(loaded.config));
-  // Without a name to look for, a store that cannot be opened is no reason to say nothing.
-  const auto told = company_names(context);
-  if (!told && !wanted.empty()) return std::unexpected(told.error());
-  const auto names = told ? *told : std::map<std::int64_t, std::string>();
-  const auto is_wanted = [&](const auto& name) { return name.second == wanted; };
-  if (!wanted.empty() && std::ranges::none_of(names, is_wanted)) {
-    return fail(ErrorCode::not_found, "there is no company " + plain(wanted));
-  }
+  SAMTALE_TRY(const auto names, names_for(context, wanted));
   Table table({"COMPANY", "MODEL", "VECTORS", "BYTES", "STATE", "FILE"});
   json::Array list;
   bool is_sound = true;
