@@ -55,6 +55,7 @@ bool is_source(std::string_view source) {
 
 json::Value to_json(const CompanyRecord& company) {
   return json::Object{{"name", company.name},
+                      {"number", number(company.id)},
                       {"weight", company.weight},
                       {"events_per_second_max", company.events_per_second_max},
                       {"conversations_max", company.conversations_max},

@@ -2,10 +2,12 @@
 // this process, and an answer for people or (--json) for programs.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <iosfwd>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "config/config.h"
@@ -23,6 +25,16 @@ struct ServeOptions {
   std::string ready_file;  // When listening, {"url":"http://127.0.0.1:8080"} is written here.
 };
 
+// A file of the index, and what is wrong with it.
+struct IndexFile {
+  std::string name;
+  std::int64_t company = 0;  // Its number.
+  std::string model;         // Empty if the file does not say.
+  std::uint64_t vectors = 0;
+  std::uint64_t bytes = 0;
+  std::string problem;  // Empty: none.
+};
+
 // What the command line cannot do itself, because it knows no store and no route.
 struct CliHooks {
   // Runs a server until it is told to stop; returns the exit status.
@@ -30,6 +42,8 @@ struct CliHooks {
   // Over the local socket of the server that runs on this data folder; without one in this
   // process, or an error that says so if `needs_server`.
   std::function<Result<Transport>(const Config&, bool needs_server)> connect;
+  // Reads every file of the index; a server may run on the data folder.
+  std::function<Result<std::vector<IndexFile>>(const Config&)> check_index;
 
   // Null: those of the process.
   std::istream* in = nullptr;

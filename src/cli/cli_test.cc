@@ -132,6 +132,44 @@ TEST_F(CliTest, delete_without_a_terminal_wants_to_be_told_yes) {
   EXPECT_EQ(requests_.back().method, "DELETE");
 }
 
+TEST_F(CliTest, index_verify_says_of_each_file_whose_it_is_and_what_is_wrong) {
+  hooks_.check_index = [](const Config&) -> Result<std::vector<IndexFile>> {
+    return std::vector<IndexFile>{
+        {.name = "1.seg", .company = 1, .model = "m", .vectors = 50, .bytes = 900, .problem = ""},
+        {.name = "9.seg", .company = 9, .model = "", .problem = "has damaged neighbours"}};
+  };
+  say(200, R"({"companies":[{"name":"acme","number":1}]})");
+
+  const int all = run_words({"index", "verify"});
+  const auto text = out_.str();
+  out_.str("");
+  const int acme = run_words({"index", "verify", "--company", "acme", "--json"});
+
+  EXPECT_EQ(all, 1);
+  EXPECT_EQ(text,
+            "COMPANY  MODEL  VECTORS  BYTES  STATE                   FILE\n"
+            "acme     m      50       900    ok                      1.seg\n"
+            "#9       -      0        0      has damaged neighbours  9.seg\n");
+  EXPECT_FALSE(needed_server_);
+  EXPECT_EQ(acme, 0);
+  EXPECT_THAT(out_.str(), HasSubstr(R"("ok": true)"));
+  EXPECT_THAT(out_.str(), Not(HasSubstr("9.seg")));
+  EXPECT_EQ(run_words({"index", "verify", "--company", "zeta"}), 1);
+  EXPECT_THAT(err_.str(), HasSubstr("there is no company zeta"));
+}
+
+TEST_F(CliTest, index_verify_needs_no_store_to_say_what_is_damaged) {
+  hooks_.check_index = [](const Config&) -> Result<std::vector<IndexFile>> {
+    return std::vector<IndexFile>{{.name = "1.seg", .company = 1, .model = "m", .problem = "bad"}};
+  };
+  say(500, R"({"code":"corrupt","message":"control.db is damaged"})");
+
+  EXPECT_EQ(run_words({"index", "verify"}), 1);
+
+  EXPECT_THAT(out_.str(), HasSubstr("#1       m      0        0      bad    1.seg\n"));
+  EXPECT_EQ(err_.str(), "companies are shown by their numbers: control.db is damaged\n");
+}
+
 TEST_F(CliTest, a_saved_key_is_closed_to_others_and_not_on_the_screen) {
   say(200, R"({"id":"k1","key":"smt_k1_secret"})");
   const auto path = (folder_ / "new.key").string();

@@ -241,6 +241,14 @@ constexpr CommandInfo kCommands[] = {
    "of the first right answer) and recall@10 (the share of the right answers that are among ten).\n\n"
    "Examples:\n  samtale eval queries.jsonl --modes keyword,hybrid", kEval, evaluate},
 
+  {"index verify", "", "Check the files of the index",
+   "Reads all of them, or those of --company: headers, checksums and numbers. The exit status is 1 if any\n"
+   "is damaged. That loses nothing: the server makes the file again from what it has stored. A server may\n"
+   "run meanwhile.\n\n"
+   "Examples:\n"
+   "  samtale index verify\n"
+   "  samtale index verify --company acme --data /var/lib/samtale", {}, index_verify},
+
   {"config check", "", "Check the configuration and say every mistake", "Examples:\n  samtale config check --config samtale.toml", {}, config_check},
   {"config show", "", "Print every key, its value and where it is from", "Examples:\n  samtale config show --set http.port=9000", {}, config_show},
   {"config docs", "", "Print docs/configuration.md", "Examples:\n  samtale config docs > docs/configuration.md", {}, config_docs, true},

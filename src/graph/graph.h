@@ -70,6 +70,23 @@ class Graph {
   void search(const CompactRows& rows, const CompactRows::Query& query, std::size_t ef,
               Scratch& scratch) const;
 
+  // What a graph is made again from: neighbours are `degree` a node, kNoNode after the last.
+  struct Parts {
+    std::size_t degree = 1;
+    std::size_t entries = 0;  // The first so many nodes.
+    HugeVector<std::uint32_t> neighbours;
+  };
+  static constexpr std::uint32_t kNoNode = 0xFFFFFFFF;
+  // Errors: corrupt unless there are whole nodes, and entries and neighbours are some of them.
+  [[nodiscard]] static Result<Graph> from(Parts parts);
+  [[nodiscard]] std::size_t degree() const { return degree_; }
+  [[nodiscard]] std::size_t entries() const { return entries_; }
+  [[nodiscard]] std::span<const std::uint32_t> neighbours() const { return neighbours_; }
+
+  // A graph of those nodes of `keeps` that a walk over such comes to, in their order, and `order`:
+  // its node n is node order[n] here.
+  [[nodiscard]] Built part(const std::vector<bool>& keeps) const;
+
   [[nodiscard]] std::size_t size() const { return neighbours_.size() / degree_; }
   [[nodiscard]] std::size_t bytes() const { return neighbours_.capacity() * sizeof(std::uint32_t); }
 

@@ -179,6 +179,88 @@ TEST(GraphTest, a_scratch_serves_graphs_of_any_size_and_more_searches_than_it_ca
   }
 }
 
+Graph::Parts parts_of(const Graph& graph) {
+  return {.degree = graph.degree(),
+          .entries = graph.entries(),
+          .neighbours = {graph.neighbours().begin(), graph.neighbours().end()}};
+}
+
+TEST(GraphTest, is_the_same_when_it_is_made_again_from_its_parts) {
+  std::mt19937_64 random(5);
+  Rows given(12);
+  for (int i = 0; i < 600; ++i) given.add(random_vector(random, 12));
+  const auto built = Graph::build(given.lent(), {}, {}).value();
+  const auto rows = given.in_order(built.order);
+  const auto again = Graph::from(parts_of(built.graph)).value();
+  Graph::Scratch scratch;
+  Graph::Scratch other;
+
+  for (int q = 0; q < 20; ++q) {
+    const auto query = rows.compact.encode(random_vector(random, 12));
+    built.graph.search(rows.compact, query, 30, scratch);
+    again.search(rows.compact, query, 30, other);
+    EXPECT_TRUE(
+        std::ranges::equal(scratch.pool, other.pool, {}, &Graph::Near::place, &Graph::Near::place));
+  }
+}
+
+TEST(GraphTest, is_not_made_from_parts_that_are_no_graph) {
+  const Graph::Parts sound{.degree = 2, .entries = 1, .neighbours = {1, Graph::kNoNode, 0, 1}};
+  ASSERT_TRUE(Graph::from(sound));
+  auto no_degree = sound;
+  no_degree.degree = 0;
+  auto half_a_node = sound;
+  half_a_node.neighbours.pop_back();
+  auto many_entries = sound;
+  many_entries.entries = 3;
+  auto stranger = sound;
+  stranger.neighbours[2] = 2;
+
+  for (const auto& parts : {no_degree, half_a_node, many_entries, stranger}) {
+    const auto made = Graph::from(parts);
+    ASSERT_FALSE(made);
+    EXPECT_EQ(made.error().code, ErrorCode::corrupt);
+  }
+}
+
+TEST(GraphTest, a_part_has_what_a_walk_over_it_comes_to_and_finds_nearly_as_much) {
+  std::mt19937_64 random(6);
+  Rows given(24);
+  for (int i = 0; i < 4'000; ++i) given.add(near_a_centre(random, 24, 50));
+  const auto built = Graph::build(given.lent(), {}, {}).value();
+  const auto rows = given.in_order(built.order);
+  std::vector<bool> keeps(4'000);
+  for (std::size_t n = 0; n < keeps.size(); ++n) keeps[n] = random() % 5 != 0;
+
+  const auto part = built.graph.part(keeps);
+
+  ASSERT_GT(part.order.size(), 3'000U);
+  EXPECT_TRUE(std::ranges::is_sorted(part.order));
+  for (const auto node : part.order) EXPECT_TRUE(keeps[node]);
+  const auto kept = rows.in_order(part.order);
+  Graph::Scratch scratch;
+  part.graph.search(kept.compact, kept.compact.encode(kept.vectors[0]), 4'000, scratch);
+  EXPECT_EQ(scratch.pool.size(), part.order.size()) << "a walk with a view of everything meets all";
+  int found = 0;
+  for (int q = 0; q < 100; ++q) {
+    const auto query = kept.compact.encode(near_a_centre(random, 24, 50));
+    const auto scores = kept.all_scores(query);
+    part.graph.search(kept.compact, query, 64, scratch);
+    found += scratch.pool[0].score == std::ranges::max(scores) ? 1 : 0;
+  }
+  EXPECT_GE(found, 98);
+}
+
+TEST(GraphTest, a_part_without_entries_has_nothing) {
+  // 0 is the entry; 0 leads to 1, 1 to 2.
+  const auto graph =
+      Graph::from({.degree = 1, .entries = 1, .neighbours = {1, 2, Graph::kNoNode}}).value();
+
+  EXPECT_EQ(graph.part({true, true, true}).order, (std::vector<std::uint32_t>{0, 1, 2}));
+  EXPECT_EQ(graph.part({true, false, true}).order, (std::vector<std::uint32_t>{0}));
+  EXPECT_EQ(graph.part({false, true, true}).graph.size(), 0U);
+}
+
 TEST(GraphTest, its_making_can_be_stopped) {
   Rows given(2);
   given.add({1, 2});

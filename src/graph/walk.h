@@ -11,7 +11,7 @@
 
 namespace samtale {
 
-inline constexpr std::uint32_t kNoNode = std::numeric_limits<std::uint32_t>::max();
+inline constexpr std::uint32_t kNoNode = Graph::kNoNode;
 
 // The best so many met, best first, and which of them have been walked from.
 class Pool {

@@ -23,6 +23,8 @@
 
 namespace samtale {
 
+class SegmentFolder;
+
 // What a search may filter by. Compared as bytes.
 struct Attributes {
   WallTime time{};  // started_at, or when it was received.
@@ -102,13 +104,23 @@ class CompanyIndex : public WordStatistics {
   [[nodiscard]] virtual IndexSize size() const = 0;
 
   // Makes a graph or measures one, if either is due; false if not. Takes up to 0.5 ms of one core a
-  // vector, while searches and changes go on. From one thread at a time.
+  // vector, while searches and changes go on. From one thread at a time. What was
+  // gone from the index before the call is in no file of its graph when this returns.
   // Errors: unavailable if `stop` was requested before the end.
   virtual Result<bool> maintain(const std::stop_token& stop) = 0;
 };
 
+// Where an index finds its graph again.
+struct SegmentPlace {
+  SegmentFolder* folder = nullptr;  // Null: nowhere, each graph is made.
+  CompanyId company{};
+};
+
 // dimension 0: no vectors are held, `nearest` answers none.
+// What is passed in must outlive it. maintain() keeps its graph in `place`, and takes that in place
+// of the first that it would make: call it only when the index has been filled from the store.
 [[nodiscard]] std::unique_ptr<CompanyIndex> make_company_index(std::size_t dimension,
-                                                               const IndexOptions& options = {});
+                                                               const IndexOptions& options = {},
+                                                               const SegmentPlace& place = {});
 
 }  // namespace samtale

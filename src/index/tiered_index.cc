@@ -2,12 +2,15 @@
 #include <cmath>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 
 #include "index/company_index.h"
 #include "index/fair_shared_mutex.h"
+#include "index/segment_folder.h"
 #include "index/top_hits.h"
 #include "index/vector_tiers.h"
 #include "index/word_index.h"
@@ -22,6 +25,9 @@ constexpr double kUnitTolerance = 1e-3;
 // Removed rows are tidied up when there are many, and half as many as live ones: each removal then
 // pays for three rows at most, and a small company holds little that is dead.
 constexpr std::size_t kRemovedRowsMin = 64;
+
+// Looks, one a second in a server that has nothing else to do.
+constexpr std::size_t kQuietLooks = 60;
 
 // Rows are counted in 32 bits; this is far beyond what a machine holds.
 constexpr std::size_t kRowsMax = VectorTiers::kVectorsMax;
@@ -57,8 +63,8 @@ std::size_t attribute_bytes(const Attributes& attributes) {
 // of a large company.
 class TieredIndex final : public CompanyIndex {
  public:
-  TieredIndex(std::size_t dimension, const IndexOptions& options)
-      : dimension_(dimension), vectors_(dimension, options) {}
+  TieredIndex(std::size_t dimension, const IndexOptions& options, const SegmentPlace& place)
+      : dimension_(dimension), place_(place), vectors_(dimension, options) {}
 
   Result<> put(ConversationId conversation, Attributes attributes,
                std::span<const IndexChunk> chunks) override;
@@ -102,9 +108,17 @@ class TieredIndex final : public CompanyIndex {
   void forget_unused_slots();
   std::vector<bool> allowed_slots(const ConversationFilter& filter) const;
   ChunkHit hit(const Row& row, float score) const;
+  std::optional<Segment> find_segment();
+  void keep_segment(bool has_worked);
 
   const std::size_t dimension_;
-  mutable FairSharedMutex index_mutex_;  // Guards all below.
+  const SegmentPlace place_;
+  // Only maintain() uses these.
+  bool has_looked_ = false;                 // For a file.
+  std::optional<std::uint64_t> filed_ = 0;  // The graph's version in it; 0: none. Empty: another.
+  std::uint64_t seen_ = 0;                  // The version at the look before.
+  std::size_t quiet_looks_ = 0;             // For which it has been the same.
+  mutable FairSharedMutex index_mutex_;     // Guards all below.
   std::unordered_map<ConversationId, std::uint32_t> slot_of_;
   std::vector<Slot> slots_;
   std::vector<std::uint32_t> free_slots_;
@@ -337,16 +351,56 @@ Result<NearChunks> TieredIndex::nearest(std::span<const float> query, std::size_
 }
 
 Result<bool> TieredIndex::maintain(const std::stop_token& stop) {
+  auto segment = find_segment();
+  const auto nodes = segment ? segment->digests.size() : 0;
   std::shared_ptr<VectorTiers::Work> work;
   {
     const auto lock = index_mutex_.write();
-    work = vectors_.begin_work();
+    work = vectors_.begin_work(std::move(segment));
   }
-  if (!work) return false;
-  SAMTALE_TRY_VOID(VectorTiers::run_work(*work, stop));
-  const auto lock = index_mutex_.write();
-  for (const auto& moved : vectors_.end_work(*work)) rows_[moved.owner].vector = moved.place;
-  return true;
+  std::size_t from_segment = 0;
+  if (work) {
+    SAMTALE_TRY_VOID(VectorTiers::run_work(*work, stop));
+    const auto lock = index_mutex_.write();
+    const auto ended = vectors_.end_work(*work);
+    for (const auto& moved : ended.moved) rows_[moved.owner].vector = moved.place;
+    from_segment = ended.from_segment;
+    if (from_segment == nodes && nodes > 0 && ended.removed == 0) filed_ = vectors_.graph_version();
+  }
+  if (nodes > 0) place_.folder->report_use(place_.company, from_segment, nodes);
+  if (place_.folder != nullptr) keep_segment(work != nullptr);
+  return work != nullptr;
+}
+
+// At the first look only: after that the graph is here.
+std::optional<Segment> TieredIndex::find_segment() {
+  if (place_.folder == nullptr || std::exchange(has_looked_, true)) return std::nullopt;
+  if (!place_.folder->has(place_.company)) return std::nullopt;
+  filed_ = std::nullopt;
+  return place_.folder->load(place_.company);
+}
+
+// A file that has more than the graph is removed at once, and written anew when nothing more has
+// gone for a while: each writing writes all of it.
+void TieredIndex::keep_segment(bool has_worked) {
+  std::shared_ptr<const VectorTiers::Snapshot> snapshot;
+  std::uint64_t version = 0;
+  {
+    const auto lock = index_mutex_.read();
+    version = vectors_.graph_version();
+    if (filed_ == version) return;
+    quiet_looks_ = version == seen_ ? quiet_looks_ + 1 : 0;
+    if (has_worked || quiet_looks_ >= kQuietLooks) snapshot = vectors_.snapshot();
+  }
+  seen_ = version;
+  if (snapshot) {
+    quiet_looks_ = 0;
+    if (place_.folder->save(place_.company, VectorTiers::segment_of(*snapshot))) {
+      filed_ = version;
+      return;
+    }
+  }
+  if (filed_ != 0 && place_.folder->remove(place_.company)) filed_ = 0;
 }
 
 std::vector<ChunkHit> TieredIndex::words(std::string_view query, std::size_t limit,
@@ -387,9 +441,9 @@ IndexSize TieredIndex::size() const {
 
 }  // namespace
 
-std::unique_ptr<CompanyIndex> make_company_index(std::size_t dimension,
-                                                 const IndexOptions& options) {
-  return std::make_unique<TieredIndex>(dimension, options);
+std::unique_ptr<CompanyIndex> make_company_index(std::size_t dimension, const IndexOptions& options,
+                                                 const SegmentPlace& place) {
+  return std::make_unique<TieredIndex>(dimension, options, place);
 }
 
 }  // namespace samtale

@@ -57,23 +57,6 @@ TEST(TieredIndexTest, scores_by_the_formula_of_bm25) {
   EXPECT_EQ(index->words("refund the refund", 10, {})[0].score, hits[0].score);
 }
 
-// Clusters, so that many scores are close, and vectors that are there twice, so that some are
-// equal.
-std::vector<float> clustered(std::mt19937_64& random, std::size_t dimension) {
-  // Two of them: each keeps a number from the generator it was given before.
-  std::normal_distribution<float> normal_centre;
-  std::normal_distribution<float> normal_noise;
-  std::mt19937_64 centre(random() % 40);
-  std::vector<float> vector(dimension);
-  double sum = 0;
-  for (auto& value : vector) {
-    value = normal_centre(centre) + normal_noise(random) / 3;
-    sum += double{value} * value;
-  }
-  for (auto& value : vector) value = static_cast<float>(value / std::sqrt(sum));
-  return vector;
-}
-
 TEST(TieredIndexTest, finds_by_codes_what_a_look_at_every_vector_finds) {
   constexpr int kVectors = 3'000;
   for (const std::size_t dimension : {8, 100, 384}) {

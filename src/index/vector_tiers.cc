@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <ctime>
+#include <unordered_map>
 #include <utility>
 
 #include "base/check.h"
@@ -96,12 +97,23 @@ struct VectorTiers::Work {
   std::shared_ptr<Tier> made;
   std::shared_ptr<Tier> graph;
 
+  // Where the graph may come from. What its file does not have goes to the tail: `rest`.
+  std::optional<Segment> segment;
+  std::vector<Place> rest;
+  std::size_t from_segment = 0;
+
   std::size_t dimension = 0;
   IndexOptions options;
   std::vector<Query> queries;
+  double recall_target = 1;  // For these queries.
   // The result, for a tier that is being searched.
-  Walk walk;
-  double recall = 1;
+  WalkSettings walk;
+};
+
+struct VectorTiers::Snapshot {
+  std::shared_ptr<const Tier> tier;
+  std::vector<bool> keeps;  // By place.
+  WalkSettings walk;
 };
 
 VectorTiers::VectorTiers(std::size_t dimension, const IndexOptions& options)
@@ -125,6 +137,7 @@ std::optional<VectorTiers::Moved> VectorTiers::remove(Place place) {
   if (number != tail_) {
     tier.rows.set_owner(place & kPlaceMask, kNobody);
     ++tier.removed;
+    if (number == graph_) ++graph_version_;
     return std::nullopt;
   }
   tier.rows.remove(place & kPlaceMask);
@@ -272,7 +285,7 @@ std::size_t VectorTiers::graph_size() const {
   return graph_ != kNoTier && tiers_[graph_]->graph ? tiers_[graph_]->live() : 0;
 }
 
-double VectorTiers::recall() const { return graph_ == kNoTier ? 1 : tiers_[graph_]->recall; }
+double VectorTiers::recall() const { return graph_ == kNoTier ? 1 : tiers_[graph_]->walk.recall; }
 
 std::size_t VectorTiers::bytes() const {
   std::size_t sum = 0;
@@ -299,14 +312,18 @@ bool VectorTiers::merge_is_due() const {
   const auto in_graph = graph_ == kNoTier ? 0 : tiers_[graph_]->live();
   const auto in_tail = tiers_[tail_]->rows.size();
   if (in_tail >= std::max(options_.graph_from, in_graph / kTailShare)) return true;
-  return graph_ != kNoTier && tiers_[graph_]->removed > tiers_[graph_]->rows.size() / kRemovedShare;
+  if (graph_ == kNoTier) return false;
+  const auto made_of = std::max(tiers_[graph_]->made_of, tiers_[graph_]->rows.size());
+  return made_of - in_graph > made_of / kRemovedShare;
 }
 
-std::shared_ptr<VectorTiers::Work> VectorTiers::begin_work() {
+std::shared_ptr<VectorTiers::Work> VectorTiers::begin_work(std::optional<Segment> segment) {
   const bool merges = merge_is_due();
   auto work = std::make_shared<Work>();
   work->dimension = dimension_;
   work->options = options_;
+  work->recall_target = options_.recall_target;
+  if (graph_ == kNoTier) work->segment = std::move(segment);
   {
     const std::lock_guard lock(search_mutex_);
     const bool measures = queries_seen_ >= queries_seen_at_calibration_ + kCalibrateAfter;
@@ -339,50 +356,85 @@ Result<> VectorTiers::run_work(Work& work, const std::stop_token& stop) {
   if (work.graph) {
     return calibrate(*work.graph, work, stop);
   }
-  const auto source = [&work](Place origin) -> const VectorRows& {
-    return work.sources[origin >> kTierShift]->rows;
-  };
-  std::optional<Graph> graph;
-  if (work.origins.size() >= work.options.graph_from) {
-    std::vector<std::int8_t> codes;
-    std::vector<float> scales;
-    codes.reserve(work.origins.size() * work.dimension);
-    scales.reserve(work.origins.size());
-    for (const auto origin : work.origins) {
-      const auto rows = source(origin).codes();
-      const auto* const row = rows.row(origin & kPlaceMask);
-      codes.insert(codes.end(), row, row + work.dimension);
-      scales.push_back(rows.scales[origin & kPlaceMask]);
-    }
-    SAMTALE_TRY(auto built, Graph::build({codes, scales, work.dimension}, {}, stop));
-    graph = std::move(built.graph);
-    for (auto& place : built.order) place = work.origins[place];
-    work.origins = std::move(built.order);
-  }
   work.made = std::make_shared<Tier>(work.dimension);
-  work.made->rows.reserve(work.origins.size());
+  auto& made = *work.made;
+  if (work.segment) take_segment(work);
+  if (!made.graph && work.origins.size() >= work.options.graph_from) {
+    SAMTALE_TRY_VOID(make_graph(work, stop));
+  }
+  made.rows.reserve(work.origins.size());
   for (const auto origin : work.origins) {
-    work.made->rows.add(kNobody, source(origin), origin & kPlaceMask);
+    made.rows.add(kNobody, work.sources[origin >> kTierShift]->rows, origin & kPlaceMask);
   }
-  work.made->graph = std::move(graph);
-  if (work.made->graph) {
-    work.made->compact.reserve(work.origins.size());
-    for (VectorRows::Place p = 0; p < work.origins.size(); ++p) {
-      work.made->compact.add(work.made->rows.vector(p));
+  if (!made.graph) return {};
+  made.compact.reserve(work.origins.size());
+  for (VectorRows::Place p = 0; p < work.origins.size(); ++p) made.compact.add(made.rows.vector(p));
+  if (work.walk.recall_target == work.options.recall_target) return {};
+  if (work.queries.size() < kQueries) {
+    // Its own vectors, spread over all of it, until there are real ones; they are easier to find
+    // the neighbours of, so half as many may be missing.
+    work.recall_target = (1 + work.options.recall_target) / 2;
+    work.queries.clear();
+    for (std::size_t i = 0; i < kQueries; ++i) {
+      const auto place = static_cast<VectorRows::Place>(i * made.rows.size() / kQueries);
+      work.queries.push_back({made.rows.vector(place), place});
     }
-    if (work.queries.size() < kQueries) {
-      // Its own vectors, spread over all of it, until there are real ones; they are easier to find
-      // the neighbours of, so half as many may be missing.
-      work.options.recall_target = (1 + work.options.recall_target) / 2;
-      work.queries.clear();
-      const auto& rows = work.made->rows;
-      for (std::size_t i = 0; i < kQueries; ++i) {
-        const auto place = static_cast<VectorRows::Place>(i * rows.size() / kQueries);
-        work.queries.push_back({rows.vector(place), place});
-      }
-    }
-    SAMTALE_TRY_VOID(calibrate(*work.made, work, stop));
   }
+  return calibrate(made, work, stop);
+}
+
+// Gives the segment's nodes vectors of their digests; which of equal ones does not matter.
+void VectorTiers::take_segment(Work& work) {
+  const auto& segment = *work.segment;
+  std::unordered_multimap<std::uint64_t, Place> there;
+  for (const auto origin : work.origins) {
+    const auto& rows = work.sources[origin >> kTierShift]->rows;
+    there.emplace(vector_digest(rows.vector(origin & kPlaceMask)), origin);
+  }
+  std::vector<Place> found(segment.digests.size());
+  std::vector<bool> keeps(segment.digests.size());
+  for (std::size_t node = 0; node < found.size(); ++node) {
+    const auto at = there.find(segment.digests[node]);
+    if (at == there.end()) continue;
+    found[node] = at->second;
+    keeps[node] = true;
+    there.erase(at);
+  }
+  auto part = segment.graph.part(keeps);
+  const auto nodes = part.order.size();
+  if (nodes < work.options.graph_from || nodes < segment.digests.size() / 2) return;
+  work.origins.clear();
+  for (const auto node : part.order) {
+    work.origins.push_back(found[node]);
+    keeps[node] = false;
+  }
+  for (const auto& [digest, place] : there) work.rest.push_back(place);
+  for (std::size_t node = 0; node < found.size(); ++node) {
+    if (keeps[node]) work.rest.push_back(found[node]);  // No walk comes to it any more.
+  }
+  work.made->graph = std::move(part.graph);
+  work.made->made_of = segment.made_of;
+  work.from_segment = nodes;
+  // What was measured is true of the whole of it.
+  if (nodes == segment.digests.size()) work.walk = segment.settings;
+}
+
+Result<> VectorTiers::make_graph(Work& work, const std::stop_token& stop) {
+  std::vector<std::int8_t> codes;
+  std::vector<float> scales;
+  codes.reserve(work.origins.size() * work.dimension);
+  scales.reserve(work.origins.size());
+  for (const auto origin : work.origins) {
+    const auto rows = work.sources[origin >> kTierShift]->rows.codes();
+    const auto* const row = rows.row(origin & kPlaceMask);
+    codes.insert(codes.end(), row, row + work.dimension);
+    scales.push_back(rows.scales[origin & kPlaceMask]);
+  }
+  SAMTALE_TRY(auto built, Graph::build({codes, scales, work.dimension}, {}, stop));
+  for (auto& place : built.order) place = work.origins[place];
+  work.origins = std::move(built.order);
+  work.made->graph = std::move(built.graph);
+  work.made->made_of = work.origins.size();
   return {};
 }
 
@@ -399,7 +451,7 @@ Result<> VectorTiers::calibrate(const Tier& tier, Work& work, const std::stop_to
   Graph::Scratch scratch;
   // What is found of the nearest `limit`, with 95 % confidence at least: all that a walk meets is
   // scored exactly afterwards, so a vector it met is not lost.
-  const auto recall_at = [&](std::size_t limit, Walk walk) {
+  const auto recall_at = [&](std::size_t limit, const WalkSettings& walk) {
     double sum = 0;
     double squares = 0;
     for (std::size_t q = 0; q < work.queries.size(); ++q) {
@@ -426,7 +478,7 @@ Result<> VectorTiers::calibrate(const Tier& tier, Work& work, const std::stop_to
     double recall = 1;  // The least of all limits.
     double seconds = 0;
   };
-  const auto attempt = [&](Walk walk) {
+  const auto attempt = [&](const WalkSettings& walk) {
     Tried tried;
     const auto begin = thread_seconds();
     for (const auto limit : kCalibratedLimits) {
@@ -435,7 +487,7 @@ Result<> VectorTiers::calibrate(const Tier& tier, Work& work, const std::stop_to
     tried.seconds = thread_seconds() - begin;
     return tried;
   };
-  const auto target = work.options.recall_target;
+  const auto target = work.recall_target;
   Tried best;
   for (const auto effort : kEfforts) {
     if (stop.stop_requested()) return stopped();
@@ -448,7 +500,7 @@ Result<> VectorTiers::calibrate(const Tier& tier, Work& work, const std::stop_to
   for (const auto effort : kEfforts) {
     if (effort > effort_max) break;
     if (stop.stop_requested()) return stopped();
-    const Walk compact{.effort = effort, .is_compact = true};
+    const WalkSettings compact{.effort = effort, .is_compact = true};
     const auto tried = attempt(compact);
     if (tried.recall < std::min(best.recall, target)) continue;
     if (tried.seconds < best.seconds) {
@@ -457,16 +509,16 @@ Result<> VectorTiers::calibrate(const Tier& tier, Work& work, const std::stop_to
     }
     break;
   }
-  work.recall = best.recall;
+  work.walk.recall = best.recall;
+  work.walk.recall_target = work.options.recall_target;
   return {};
 }
 
-std::vector<VectorTiers::Moved> VectorTiers::end_work(Work& work) {
-  std::vector<Moved> moved;
+VectorTiers::Ended VectorTiers::end_work(Work& work) {
+  Ended ended;
   if (work.graph) {
     work.graph->walk = work.walk;
-    work.graph->recall = work.recall;
-    return moved;
+    return ended;
   }
   const auto number = free_tier();
   auto& made = *work.made;
@@ -477,16 +529,54 @@ std::vector<VectorTiers::Moved> VectorTiers::end_work(Work& work) {
     if (owner == kNobody) {
       ++made.removed;  // While it was being made.
     } else {
-      moved.push_back({owner, static_cast<Place>(number) << kTierShift | p});
+      ended.moved.push_back({owner, static_cast<Place>(number) << kTierShift | p});
     }
   }
+  auto& tail = tiers_[tail_]->rows;
+  for (const auto origin : work.rest) {
+    const auto& rows = tiers_[origin >> kTierShift]->rows;
+    const auto owner = rows.owner(origin & kPlaceMask);
+    if (owner == kNobody) continue;
+    const auto place = tail.add(owner, rows, origin & kPlaceMask);
+    ended.moved.push_back({owner, static_cast<Place>(tail_) << kTierShift | place});
+  }
   made.walk = work.walk;
-  made.recall = work.recall;
+  ended.removed = made.removed;
   if (graph_ != kNoTier) tiers_[graph_] = nullptr;
   tiers_[std::exchange(frozen_, kNoTier)] = nullptr;
   graph_ = number;
   tiers_[number] = std::move(work.made);
-  return moved;
+  ++graph_version_;
+  ended.from_segment = work.from_segment;
+  return ended;
+}
+
+std::shared_ptr<const VectorTiers::Snapshot> VectorTiers::snapshot() const {
+  if (graph_ == kNoTier || !tiers_[graph_]->graph) return nullptr;
+  auto snapshot = std::make_shared<Snapshot>();
+  snapshot->tier = tiers_[graph_];
+  snapshot->walk = tiers_[graph_]->walk;
+  const auto& rows = tiers_[graph_]->rows;
+  snapshot->keeps.reserve(rows.size());
+  for (VectorRows::Place p = 0; p < rows.size(); ++p) {
+    snapshot->keeps.push_back(rows.owner(p) != kNobody);
+  }
+  return snapshot;
+}
+
+Segment VectorTiers::segment_of(const Snapshot& snapshot) {
+  const auto& tier = *snapshot.tier;
+  auto part = tier.graph->part(snapshot.keeps);
+  Segment segment;
+  segment.digests.reserve(part.order.size());
+  for (const auto place : part.order) {
+    segment.digests.push_back(vector_digest(tier.rows.vector(place)));
+  }
+  segment.settings = snapshot.walk;
+  if (part.order.size() < tier.rows.size()) segment.settings.recall_target = 0;
+  segment.graph = std::move(part.graph);
+  segment.made_of = tier.made_of;
+  return segment;
 }
 
 }  // namespace samtale

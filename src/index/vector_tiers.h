@@ -16,6 +16,7 @@
 #include "base/result.h"
 #include "graph/graph.h"
 #include "index/company_index.h"
+#include "index/segment.h"
 #include "index/vector_rows.h"
 
 namespace samtale {
@@ -70,19 +71,28 @@ class VectorTiers {
   [[nodiscard]] std::size_t bytes() const;
 
   struct Work;
+  struct Ended {
+    std::vector<Moved> moved;
+    // Of the segment's vectors, those that the graph has; none if it was made.
+    std::size_t from_segment = 0;
+    std::size_t removed = 0;  // Of the graph's, meanwhile.
+  };
   // What is due to be done, if anything: begin_work and end_work with the index locked for a
-  // change, run_work without any lock, one at a time.
-  [[nodiscard]] std::shared_ptr<Work> begin_work();
+  // change, run_work without any lock, one at a time. Where a first graph is due, that of `segment`
+  // is taken instead, if half of its vectors are there; the others go to the tail.
+  [[nodiscard]] std::shared_ptr<Work> begin_work(std::optional<Segment> segment = {});
   // Errors: unavailable if `stop` was requested; then it is due again.
   [[nodiscard]] static Result<> run_work(Work& work, const std::stop_token& stop);
-  [[nodiscard]] std::vector<Moved> end_work(Work& work);
+  [[nodiscard]] Ended end_work(Work& work);
+
+  // Another number for each graph, and each set of vectors in it.
+  [[nodiscard]] std::uint64_t graph_version() const { return graph_version_; }
+  struct Snapshot;
+  // What is in the graph now; null without one. segment_of() needs no lock.
+  [[nodiscard]] std::shared_ptr<const Snapshot> snapshot() const;
+  [[nodiscard]] static Segment segment_of(const Snapshot& snapshot);
 
  private:
-  // How a graph is searched.
-  struct Walk {
-    float effort = 1;  // The view is so many times as wide as what is wanted.
-    bool is_compact = false;
-  };
   struct Tier {
     explicit Tier(std::size_t dimension) : rows(dimension), compact(dimension) {}
     [[nodiscard]] std::size_t live() const { return rows.size() - removed; }
@@ -90,9 +100,9 @@ class VectorTiers {
     VectorRows rows;
     std::size_t removed = 0;  // Those of nobody. The tail has none.
     std::optional<Graph> graph;
-    CompactRows compact;  // With a graph, as many as rows.
-    Walk walk;
-    double recall = 1;
+    std::size_t made_of = 0;  // Vectors when the graph was made; a segment may have fewer.
+    CompactRows compact;      // With a graph, as many as rows.
+    WalkSettings walk;
   };
   using TierNumber = std::uint8_t;
   static constexpr TierNumber kNoTier = 4;
@@ -105,6 +115,8 @@ class VectorTiers {
                   std::size_t ef, std::size_t least, bool filters, Sink& sink) const;
   static void search(const Tier& tier, std::span<const float> unit, const QueryCode& code,
                      bool is_compact, std::size_t ef, Graph::Scratch& scratch);
+  static void take_segment(Work& work);
+  static Result<> make_graph(Work& work, const std::stop_token& stop);
   void remember(std::span<const float> unit) const;
   [[nodiscard]] TierNumber free_tier() const;
   [[nodiscard]] bool merge_is_due() const;
@@ -117,6 +129,7 @@ class VectorTiers {
   TierNumber tail_ = 0;
   TierNumber frozen_ = kNoTier;
   TierNumber graph_ = kNoTier;
+  std::uint64_t graph_version_ = 0;
 
   mutable std::mutex search_mutex_;  // Guards the rest: searches share the index's lock.
   mutable std::vector<std::unique_ptr<Graph::Scratch>> scratches_;

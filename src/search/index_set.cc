@@ -50,8 +50,9 @@ Attributes attributes_of(const StoredConversation& stored, std::vector<AnalysisL
 
 }  // namespace
 
-IndexSet::IndexSet(std::string model, std::size_t dimension, const IndexOptions& options)
-    : model_(std::move(model)), dimension_(dimension), options_(options) {}
+IndexSet::IndexSet(std::string model, std::size_t dimension, const IndexOptions& options,
+                   SegmentFolder* segments)
+    : model_(std::move(model)), dimension_(dimension), options_(options), segments_(segments) {}
 
 std::shared_ptr<const CompanyIndex> IndexSet::find(CompanyId company) const {
   const std::shared_lock lock(indexes_mutex_);
@@ -62,7 +63,9 @@ std::shared_ptr<const CompanyIndex> IndexSet::find(CompanyId company) const {
 std::shared_ptr<CompanyIndex> IndexSet::of(CompanyId company) {
   const std::unique_lock lock(indexes_mutex_);
   auto& index = indexes_[company];
-  if (!index) index = make_company_index(dimension_, options_);
+  if (!index) {
+    index = make_company_index(dimension_, options_, {.folder = segments_, .company = company});
+  }
   return index;
 }
 
@@ -90,17 +93,24 @@ Result<> IndexSet::refresh(const Store& store, CompanyId company, ConversationId
 }
 
 Result<std::size_t> IndexSet::maintain(const std::stop_token& stop) {
-  std::vector<std::shared_ptr<CompanyIndex>> indexes;
+  std::vector<std::pair<CompanyId, std::shared_ptr<CompanyIndex>>> indexes;
   {
     const std::shared_lock lock(indexes_mutex_);
-    for (const auto& [company, index] : indexes_) indexes.push_back(index);
+    indexes.assign(indexes_.begin(), indexes_.end());
   }
+  // First those with a file: it is quickly taken, and may have what is gone; a graph takes minutes.
+  const auto filed = segments_ == nullptr ? std::set<CompanyId>() : segments_->companies();
+  std::ranges::stable_partition(indexes,
+                                [&](const auto& item) { return filed.contains(item.first); });
   std::size_t maintained = 0;
-  for (const auto& index : indexes) {
+  for (const auto& [company, index] : indexes) {
     const auto done = index->maintain(stop);
     if (stop.stop_requested()) break;
     if (!done) return std::unexpected(done.error());
     maintained += *done ? 1 : 0;
+  }
+  if (segments_ != nullptr && !stop.stop_requested()) {
+    segments_->sweep([this](CompanyId company) { return find(company) != nullptr; });
   }
   return maintained;
 }

@@ -13,6 +13,7 @@
 
 #include "base/result.h"
 #include "index/company_index.h"
+#include "index/segment_folder.h"
 #include "model/ids.h"
 #include "store/store.h"
 #include "sys/clock.h"
@@ -23,7 +24,9 @@ namespace samtale {
 // Threads: any method from any thread.
 class IndexSet {
  public:
-  IndexSet(std::string model, std::size_t dimension, const IndexOptions& options = {});
+  // segments: of the same model, where graphs are found again; must outlive it. Null: nowhere.
+  IndexSet(std::string model, std::size_t dimension, const IndexOptions& options = {},
+           SegmentFolder* segments = nullptr);
 
   [[nodiscard]] const std::string& model() const { return model_; }
 
@@ -33,8 +36,9 @@ class IndexSet {
   // Makes the index say of the conversation what the store says now.
   Result<> refresh(const Store& store, CompanyId company, ConversationId conversation);
 
-  // Makes or measures the graphs of large companies where it is due; returns how many. From one
-  // thread at a time; it takes seconds to minutes.
+  // Makes or measures the graphs of large companies where it is due, and keeps their files; returns
+  // how many it made or measured. From one thread at a time, and only once everything has been
+  // loaded; it takes seconds to minutes.
   Result<std::size_t> maintain(const std::stop_token& stop);
 
   [[nodiscard]] IndexSize size() const;  // Of all; the recall is the lowest.
@@ -47,6 +51,7 @@ class IndexSet {
   const std::string model_;
   const std::size_t dimension_;
   const IndexOptions options_;
+  SegmentFolder* const segments_;
   // One refresh of a company at a time: else one that read before a deletion could put back after
   // it what the deletion took away.
   std::array<std::mutex, 16> refresh_mutexes_;

@@ -7,7 +7,9 @@
 
 #include "base/bytes.h"
 #include "embed/testing/fake_embedder.h"
+#include "sim/memory_log.h"
 #include "sim/sim_clock.h"
+#include "sim/sim_files.h"
 #include "sim/sim_random.h"
 #include "store/sqlite_store.h"
 #include "text/words.h"
@@ -237,6 +239,25 @@ TEST_F(SearchTest, leaves_vectors_of_another_model_out) {
 
   EXPECT_EQ(other.size(kAcme).chunks, 1U);
   EXPECT_EQ(other.size(kAcme).vectors, 0U);
+}
+
+TEST_F(SearchTest, a_company_without_an_index_keeps_no_file) {
+  add(kAcme, "lamp", "the lamp arrived broken");
+  SimFiles files(random);
+  ASSERT_TRUE(files.make_folder("/index"));
+  files.replace("/index/0000000000000001-0123456789abcdef.seg", "of a model before");
+  files.replace("/index/0000000000000063-0123456789abcdef.seg", "of a company that is gone");
+  MemoryLog log;
+  const auto segments =
+      SegmentFolder::open(files, "/index", embedder.model_id(), embedder.dimension(), clock, log)
+          .value();
+  IndexSet fresh(embedder.model_id(), embedder.dimension(), {}, segments.get());
+  IndexFollower late(*store, Partition{0}, fresh);
+  ASSERT_TRUE(late.load());
+
+  ASSERT_EQ(fresh.maintain({}).value(), 0U);
+
+  EXPECT_THAT(files.paths(), IsEmpty());
 }
 
 std::string shown(const std::vector<SnippetPart>& parts) {

@@ -77,8 +77,11 @@ Result<> App::build() {
                                                     webhook_sender_options(config_));
   SAMTALE_TRY_VOID(build_analyses());
   SAMTALE_TRY(embedder_, make_embedder(config_, *http_client_, clock_, random_, log_));
-  indexes_ = std::make_unique<IndexSet>(embedder_.embedder->model_id(),
-                                        embedder_.embedder->dimension(), index_options(config_));
+  const auto model = embedder_.embedder->model_id();
+  const auto dimension = embedder_.embedder->dimension();
+  SAMTALE_TRY(segments_, SegmentFolder::open(*files_, segment_folder(config_), model, dimension,
+                                             clock_, log_));
+  indexes_ = std::make_unique<IndexSet>(model, dimension, index_options(config_), segments_.get());
   auto options = search_options(config_);
   SAMTALE_TRY(options.cursor_key, read_or_make_secret(*files_, random_, data, "cursor.key"));
   searcher_ = std::make_unique<Searcher>(*indexes_, *store_, *embedder_.embedder, clock_,

@@ -20,6 +20,7 @@
 #include "config/config.h"
 #include "embed/embedder.h"
 #include "http/server.h"
+#include "index/segment_folder.h"
 #include "ingest/normaliser.h"
 #include "ingest/receiver.h"
 #include "ingest/workers.h"
@@ -114,6 +115,7 @@ class App {
   std::unique_ptr<DeliverWorker> deliver_worker_;
   std::unique_ptr<Receiver> receiver_;
   MadeEmbedder embedder_;
+  std::unique_ptr<SegmentFolder> segments_;
   std::unique_ptr<IndexSet> indexes_;
   std::unique_ptr<Searcher> searcher_;
   std::vector<std::unique_ptr<Normaliser>> normalisers_;

@@ -5,14 +5,18 @@
 #include <cstdlib>
 #include <exception>
 #include <memory>
+#include <optional>
+#include <vector>
 
 #include "base/result.h"
 #include "cli/cli.h"
 #include "config/config.h"
 #include "http/server.h"
+#include "index/segment_folder.h"
 #include "server/app.h"
 #include "server/options.h"
 #include "server/ready_file.h"
+#include "sys/files.h"
 #include "sys/http_client.h"
 #include "sys/thread_priority.h"
 
@@ -94,6 +98,21 @@ Result<Transport> connect(const Config& config, bool needs_server) {
                              local_socket(config), "");
 }
 
+Result<std::vector<IndexFile>> check_index(const Config& config) {
+  const auto files = make_system_files();
+  SAMTALE_TRY(const auto checks, check_segments(*files, segment_folder(config), std::nullopt));
+  std::vector<IndexFile> found;
+  for (const auto& check : checks) {
+    found.push_back({.name = check.name,
+                     .company = number(check.company),
+                     .model = check.model,
+                     .vectors = check.vectors,
+                     .bytes = check.bytes,
+                     .problem = check.problem});
+  }
+  return found;
+}
+
 }  // namespace
 }  // namespace samtale
 
@@ -102,6 +121,7 @@ int main(int argc, char** argv) {
     samtale::CliHooks hooks;
     hooks.serve = samtale::serve;
     hooks.connect = samtale::connect;
+    hooks.check_index = samtale::check_index;
     return samtale::run(argc, argv, hooks);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "samtale: %s\n", error.what());

@@ -110,6 +110,18 @@ void App::export_metrics() {
         [indexes] { return indexes->size().recall; });
   gauge("samtale_index_bytes", "Memory held by the indexes.",
         [indexes] { return indexes->size().bytes; });
+  const auto of_segments = [&](const char* name, const char* help, auto member) {
+    gauge(name, help, [this, member] { return segments_->stats().*member; });
+  };
+  using Segments = SegmentFolder::Stats;
+  of_segments("samtale_index_segments_loaded",
+              "Graphs taken from their file since the start, not made.", &Segments::loaded);
+  of_segments("samtale_index_segments_refused",
+              "Files of graphs that were damaged, another's, newer or outdated.",
+              &Segments::refused);
+  of_segments("samtale_index_segments_written", "Files of graphs written.", &Segments::written);
+  of_segments("samtale_index_segments_failed",
+              "Files of graphs that could not be written or removed.", &Segments::failed);
 
   const auto of_server = [&](const char* name, const char* help, auto member) {
     gauge(name, help, [this, member] {

@@ -133,6 +133,8 @@ IndexOptions index_options(const Config& config) {
   return options;
 }
 
+std::string segment_folder(const Config& config) { return config.data_dir + "/index"; }
+
 Result<OpenAiEmbedderOptions> embedding_server_options(const Config& config) {
   const auto& embed = config.embed;
   OpenAiEmbedderOptions options;

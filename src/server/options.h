@@ -42,6 +42,8 @@ namespace samtale {
 // Without the key of the cursors.
 [[nodiscard]] SearchOptions search_options(const Config& config);
 [[nodiscard]] IndexOptions index_options(const Config& config);
+// Where the graphs of large companies are kept.
+[[nodiscard]] std::string segment_folder(const Config& config);
 // Reads the file with the server's key. Errors: invalid_argument.
 [[nodiscard]] Result<OpenAiEmbedderOptions> embedding_server_options(const Config& config);
 [[nodiscard]] Result<ManagedEmbedderOptions> managed_embedder_options(const Config& config);
