@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -23,7 +24,9 @@ namespace samtale {
 // Threads: any method from any thread.
 class IndexSet {
  public:
-  IndexSet(std::string model, std::size_t dimension, const IndexOptions& options = {});
+  // `on_removed` is told each time a conversation was removed, after no search finds it any more.
+  IndexSet(std::string model, std::size_t dimension, const IndexOptions& options = {},
+           std::function<void(CompanyId)> on_removed = nullptr);
 
   [[nodiscard]] const std::string& model() const { return model_; }
 
@@ -47,6 +50,7 @@ class IndexSet {
   const std::string model_;
   const std::size_t dimension_;
   const IndexOptions options_;
+  const std::function<void(CompanyId)> on_removed_;
   // One refresh of a company at a time: else one that read before a deletion could put back after
   // it what the deletion took away.
   std::array<std::mutex, 16> refresh_mutexes_;
