@@ -121,6 +121,8 @@ Result<std::optional<std::string>> RedisConnection::call(std::span<const std::st
 }
 
 bool RedisConnection::is_quiet() const {
+  const auto& read = *context_->reader;
+  if (read.pos != read.len) return false;
   pollfd waiting{.fd = context_->fd, .events = POLLIN, .revents = 0};
   return ::poll(&waiting, 1, 0) == 0;
 }

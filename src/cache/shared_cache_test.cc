@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #include <array>
 #include <atomic>
@@ -218,6 +220,131 @@ TEST_F(SharedCacheTest, mixes_nothing_up_between_threads) {
 
   EXPECT_GT(found, 0);
   EXPECT_EQ(busy.stats().refused, 0U);
+}
+
+// A server that answers each command with the bytes of a script, a piece every few milliseconds.
+class ScriptedServer {
+ public:
+  struct Piece {
+    std::string bytes;
+    std::chrono::milliseconds after{};
+  };
+
+  explicit ScriptedServer(std::vector<Piece> script) : script_(std::move(script)) {
+    ::signal(SIGPIPE, SIG_IGN);
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path().copy(address.sun_path, sizeof address.sun_path - 1);
+    SAMTALE_CHECK(::bind(listener_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 &&
+                      ::listen(listener_, 16) == 0,
+                  "a test may listen on a socket");
+    thread_ = std::jthread([this] {
+      for (;;) {
+        const int peer = ::accept(listener_, nullptr, nullptr);
+        if (peer < 0) return;
+        ++connections;
+        answer(peer);
+        ::close(peer);
+      }
+    });
+  }
+  ~ScriptedServer() {
+    ::shutdown(listener_, SHUT_RDWR);
+    thread_.join();
+    ::close(listener_);
+    std::filesystem::remove_all(folder_);
+  }
+
+  [[nodiscard]] std::string path() const { return folder_ + "/socket"; }
+
+  std::atomic<int> connections = 0;
+
+ private:
+  static std::string make_folder() {
+    std::string name = testing::TempDir() + "/scripted-XXXXXX";
+    SAMTALE_CHECK(::mkdtemp(name.data()) != nullptr, "the folder for temporary files is writable");
+    return name;
+  }
+
+  // Until the other side closes.
+  void answer(int peer) {
+    char request[4096];
+    while (::read(peer, request, sizeof request) > 0) {
+      for (const auto& piece : script_) {
+        std::this_thread::sleep_for(piece.after);
+        if (::write(peer, piece.bytes.data(), piece.bytes.size()) < 0) return;
+      }
+    }
+  }
+
+  const std::vector<Piece> script_;
+  const std::string folder_ = make_folder();
+  const int listener_ = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  std::jthread thread_;
+};
+
+std::string bulk(std::string_view bytes) {
+  return "$" + std::to_string(bytes.size()) + "\r\n" + std::string(bytes) + "\r\n";
+}
+
+class HostileServerTest : public testing::Test {
+ protected:
+  SharedCache cache_at(const ScriptedServer& server) {
+    return SharedCache(clock, random, {.address = {.unix_socket = server.path()}});
+  }
+  SystemClock clock;
+  SimRandom random{1};
+};
+
+TEST_F(HostileServerTest, is_waited_for_no_longer_where_it_drips_bytes) {
+  std::vector<ScriptedServer::Piece> drops;
+  for (const char byte : bulk(std::string(200, 'x'))) {
+    drops.push_back({std::string(1, byte), std::chrono::milliseconds(5)});
+  }
+  const ScriptedServer server(std::move(drops));
+  auto cache = cache_at(server);
+  const auto begin = clock.now();
+
+  EXPECT_EQ(cache.get(key(1)), std::nullopt);
+
+  EXPECT_LT(clock.now() - begin, std::chrono::milliseconds(500)) << "of a second in all";
+  EXPECT_EQ(cache.stats().errors, 1U);
+}
+
+TEST_F(HostileServerTest, loses_its_connection_where_it_answers_twice) {
+  const ScriptedServer server({{bulk(seal(key(1), "one")) + bulk(seal(key(2), "stray"))}});
+  auto cache = cache_at(server);
+
+  EXPECT_THAT(cache.get(key(1)), Optional(StrEq("one")));
+  EXPECT_THAT(cache.get(key(1)), Optional(StrEq("one"))) << "not the stray one";
+
+  EXPECT_EQ(server.connections, 2);
+  EXPECT_EQ(cache.stats().refused, 0U);
+}
+
+TEST_F(HostileServerTest, loses_its_connection_where_it_answers_another_question) {
+  const ScriptedServer server({{bulk(seal(key(2), "of another"))}});
+  auto cache = cache_at(server);
+
+  EXPECT_EQ(cache.get(key(1)), std::nullopt);
+  EXPECT_EQ(cache.get(key(1)), std::nullopt);
+
+  EXPECT_EQ(server.connections, 2);
+  EXPECT_EQ(cache.stats().refused, 2U);
+}
+
+TEST_F(HostileServerTest, is_a_miss_whatever_it_says) {
+  for (const auto& answer :
+       {std::string("HTTP/1.1 400 Bad Request\r\n\r\n"), std::string("$-5\r\n"),
+        std::string("$99999999999999999999\r\n"), std::string("*2\r\n$1\r\na\r\n$1\r\nb\r\n"),
+        std::string(":7\r\n"), std::string("*-1\r\n"), std::string("%1\r\n"), bulk(""),
+        bulk("SCV1"), std::string("+OK\r\n"), std::string(6 << 20, 'x'),
+        "$6291456\r\n" + std::string(6 << 20, 'x')}) {
+    const ScriptedServer server({{answer}});
+    auto cache = cache_at(server);
+
+    EXPECT_EQ(cache.get(key(1)), std::nullopt) << answer.substr(0, 20);
+  }
 }
 
 TEST(SharedCacheLoginTest, logs_in_and_selects_the_database) {

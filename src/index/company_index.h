@@ -98,7 +98,8 @@ class CompanyIndex : public WordStatistics {
   // infinity, or not of unit length (1e-3): nothing has changed then.
   virtual Result<> put(ConversationId conversation, Attributes attributes,
                        std::span<const IndexChunk> chunks) = 0;
-  virtual void remove(ConversationId conversation) = 0;
+  // Whether it was there.
+  virtual bool remove(ConversationId conversation) = 0;
 
   // The `limit` chunks with the greatest cosine to `query`, greatest first; ties by conversation
   // and ordinal. Every score is exact, and with `must_be_exact`, or without a graph, so is the

@@ -66,7 +66,7 @@ class TieredIndex final : public CompanyIndex {
 
   Result<> put(ConversationId conversation, Attributes attributes,
                std::span<const IndexChunk> chunks) override;
-  void remove(ConversationId conversation) override;
+  bool remove(ConversationId conversation) override;
   Result<NearChunks> nearest(std::span<const float> query, std::size_t limit,
                              const ConversationFilter& filter, bool must_be_exact) const override;
   Result<std::optional<ChangedChunks>> changed_since(
@@ -105,7 +105,7 @@ class TieredIndex final : public CompanyIndex {
                  std::span<const std::uint64_t> hashes) const;
   void put_same_texts(ConversationId conversation, Attributes attributes,
                       std::span<const IndexChunk> chunks);
-  void remove_locked(ConversationId conversation);
+  bool remove_locked(ConversationId conversation);
   void remove_vector(VectorTiers::Place place);
   void compact_if_due();
   void forget_unused_slots();
@@ -231,11 +231,12 @@ Result<> TieredIndex::put(ConversationId conversation, Attributes attributes,
   return {};
 }
 
-void TieredIndex::remove(ConversationId conversation) {
+bool TieredIndex::remove(ConversationId conversation) {
   const auto lock = index_mutex_.write();
-  remove_locked(conversation);
+  if (!remove_locked(conversation)) return false;
   note_change(conversation);
   compact_if_due();
+  return true;
 }
 
 void TieredIndex::note_change(ConversationId conversation) {
@@ -245,9 +246,9 @@ void TieredIndex::note_change(ConversationId conversation) {
   changed_[place] = conversation;
 }
 
-void TieredIndex::remove_locked(ConversationId conversation) {
+bool TieredIndex::remove_locked(ConversationId conversation) {
   const auto found = slot_of_.find(conversation);
-  if (found == slot_of_.end()) return;
+  if (found == slot_of_.end()) return false;
   auto& slot = slots_[found->second];
   for (auto r = slot.rows_begin; r < slot.rows_begin + slot.rows; ++r) {
     if (rows_[r].vector != kNone) remove_vector(rows_[r].vector);
@@ -259,6 +260,7 @@ void TieredIndex::remove_locked(ConversationId conversation) {
   slot = {};
   free_slots_.push_back(found->second);
   slot_of_.erase(found);
+  return true;
 }
 
 void TieredIndex::remove_vector(VectorTiers::Place place) {

@@ -76,9 +76,7 @@ Result<> IndexSet::refresh(const Store& store, CompanyId company, ConversationId
   SAMTALE_TRY(const auto stored, store.find_conversation(company, conversation));
   if (!stored) {
     const auto index = find(company);
-    if (!index) return {};
-    of(company)->remove(conversation);
-    if (on_removed_) on_removed_(company);
+    if (index && of(company)->remove(conversation) && on_removed_) on_removed_(company);
     return {};
   }
   SAMTALE_TRY(const auto chunks, store.chunks(company, conversation));
