@@ -9,6 +9,8 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <functional>
+#include <latch>
 #include <random>
 #include <thread>
 
@@ -32,6 +34,43 @@ bool same_bits(const std::vector<ChunkHit>& a, const std::vector<ChunkHit>& b) {
            std::memcmp(&x.score, &y.score, sizeof x.score) == 0;
   });
 }
+
+// An index that does something more between a search and its end.
+class SlowIndex final : public CompanyIndex {
+ public:
+  explicit SlowIndex(CompanyIndex& index) : index_(index) {}
+
+  std::function<void()> after_search;
+
+  Result<> put(ConversationId conversation, Attributes attributes,
+               std::span<const IndexChunk> chunks) override {
+    return index_.put(conversation, std::move(attributes), chunks);
+  }
+  bool remove(ConversationId conversation) override { return index_.remove(conversation); }
+  Result<NearChunks> nearest(std::span<const float> query, std::size_t limit,
+                             const ConversationFilter& filter, bool must_be_exact) const override {
+    auto found = index_.nearest(query, limit, filter, must_be_exact);
+    after_search();
+    return found;
+  }
+  Result<std::optional<ChangedChunks>> changed_since(
+      std::uint64_t since, std::span<const float> query,
+      const ConversationFilter& filter) const override {
+    return index_.changed_since(since, query, filter);
+  }
+  std::vector<ChunkHit> words(std::string_view query, std::size_t limit,
+                              const ConversationFilter& filter) const override {
+    return index_.words(query, limit, filter);
+  }
+  double inverse_document_frequency(std::string_view word) const override {
+    return index_.inverse_document_frequency(word);
+  }
+  IndexSize size() const override { return index_.size(); }
+  Result<bool> maintain(const std::stop_token& stop) override { return index_.maintain(stop); }
+
+ private:
+  CompanyIndex& index_;
+};
 
 class NearCacheTest : public testing::Test {
  protected:
@@ -236,6 +275,30 @@ TEST_F(NearCacheTest, answers_as_the_index_where_it_has_no_memory) {
   }
 
   EXPECT_EQ(nothing.stats().cache.hits, 0U);
+}
+
+TEST_F(NearCacheTest, brings_up_to_date_what_another_has_searched_before_a_change) {
+  const auto query = vector();
+  put(1, {vector()});
+  const auto slow = std::make_shared<SlowIndex>(*index);
+  std::latch changed(1);
+  slow->after_search = [&] {
+    put(2, {query});
+    changed.count_down();
+    while (cache.stats().cache.joined == 0) std::this_thread::yield();
+  };
+  const ConversationFilter all;
+  const auto search = [&] {
+    return cache.nearest(kAcme, slow,
+                         {.vector = query, .limit = 5, .filter = all, .filter_text = ""});
+  };
+
+  std::jthread first([&] { EXPECT_EQ(search()->hits.size(), 1U) << "it began before"; });
+  changed.wait();
+  const auto second = search();
+
+  ASSERT_EQ(second->hits.size(), 2U);
+  EXPECT_EQ(second->hits[0].conversation, conversation(2));
 }
 
 TEST_F(NearCacheTest, shows_everybody_his_own_change_whoever_else_asks_the_same) {
