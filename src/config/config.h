@@ -117,6 +117,14 @@ struct SearchConfig {
   double recall_target = 0.95;      // Of a search by the graph.
 };
 
+struct CacheConfig {
+  // In memory; 0: nothing is kept.
+  std::size_t query_vectors_bytes = std::size_t{16} << 20;
+  std::size_t searches_bytes = std::size_t{64} << 20;
+  std::string redis_url;            // "redis://host:6379/0" or "unix:///path"; empty: none.
+  std::string redis_password_file;  // Mode 0600; empty: no password is sent.
+};
+
 // Outgoing webhooks.
 struct NotifyConfig {
   std::size_t threads = 4;
@@ -155,6 +163,7 @@ struct Config {
   LmConfig lm_fallback;  // Used while the first cannot be.
   AnalyzeConfig analyze;
   SearchConfig search;
+  CacheConfig cache;
   NotifyConfig notify;
   LimitsConfig limits;
   LogConfig log;

@@ -108,6 +108,11 @@ const Key kKeys[] = {
   {"search.graph_from", AT(Size, search.graph_from), "With so many vectors a company is searched by a graph, faster and not quite exactly. 0: never.", 0, 1e9},
   {"search.recall_target", AT(double, search.recall_target), "Share of the nearest that a search by a graph finds; how wide it looks is measured.", 0.5, 0.999},
 
+  {"cache.query_vectors_bytes", AT(Size, cache.query_vectors_bytes), "Memory for the vectors of queries, so that the embedding server is asked once for each. 0: none are kept.", 0, 1 * kTiB, Meaning::bytes},
+  {"cache.searches_bytes", AT(Size, cache.searches_bytes), "Memory for what searches by meaning have found, which is brought up to date instead of searched again. 0: nothing is kept.", 0, 1 * kTiB, Meaning::bytes},
+  {"cache.redis_url", AT(Text, cache.redis_url), "A Redis (6.2 or later) or Valkey in which all nodes keep the vectors of queries: redis://[user@]host[:port][/database] or unix:///path[?db=n]. Empty: none."},
+  {"cache.redis_password_file", AT(Text, cache.redis_password_file), "File with its password. Empty: none is sent.", 0, 0, Meaning::secret_file},
+
   {"notify.threads", AT(Size, notify.threads), "Threads that send webhooks to subscribers.", 1, 64},
   {"notify.timeout_ms", AT(Duration, notify.timeout), "For one delivery.", 100, kMinute},
   {"notify.retry_schedule", AT(Texts, notify.retry_schedule), "Pauses before the second and each further attempt, such as 5s, 30m or 2h; then the delivery is a dead letter.", 0, 0, Meaning::length_of_time},

@@ -21,6 +21,7 @@ class BuiltinEmbedder final : public Embedder {
   [[nodiscard]] const std::string& model_id() const override { return model_id_; }
   [[nodiscard]] std::size_t dimension() const override { return kDimension; }
   [[nodiscard]] std::size_t batch_max() const override { return 64; }
+  [[nodiscard]] bool needs_text_alone() const override { return false; }
 
   // A passage never looks at `words`, so that its vector stays right when they change; a query's
   // words weigh by their rarity. Never fails; `timeout` is not looked at, as a text takes well

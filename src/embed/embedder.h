@@ -34,6 +34,9 @@ class Embedder {
   [[nodiscard]] virtual const std::string& model_id() const = 0;
   [[nodiscard]] virtual std::size_t dimension() const = 0;
   [[nodiscard]] virtual std::size_t batch_max() const = 0;
+  // Whether a query's vector follows from model_id() and the text alone, so that it may be kept; it
+  // does not where it looks at `words`.
+  [[nodiscard]] virtual bool needs_text_alone() const = 0;
 
   // Returns one unit vector for each text, in order. `words` may be null.
   // Errors: unavailable, deadline_exceeded, resource_exhausted (rate limit); invalid_argument if a

@@ -62,6 +62,7 @@ class ManagedEmbedder final : public Embedder {
   [[nodiscard]] const std::string& model_id() const override { return options_.server.model_id; }
   [[nodiscard]] std::size_t dimension() const override { return options_.server.dimension; }
   [[nodiscard]] std::size_t batch_max() const override { return options_.server.batch_max; }
+  [[nodiscard]] bool needs_text_alone() const override { return true; }
   [[nodiscard]] Result<std::vector<std::vector<float>>> embed(std::span<const std::string> texts,
                                                               EmbedRole role,
                                                               const WordStatistics* words,

@@ -57,6 +57,7 @@ class OpenAiEmbedder final : public Embedder {
   [[nodiscard]] const std::string& model_id() const override { return options_.model_id; }
   [[nodiscard]] std::size_t dimension() const override { return options_.dimension; }
   [[nodiscard]] std::size_t batch_max() const override { return options_.batch_max; }
+  [[nodiscard]] bool needs_text_alone() const override { return true; }
 
   // More than batch_max texts become several requests, one after the other. A Retry-After is
   // respected; if it ends past the timeout, the call fails at once.

@@ -13,6 +13,7 @@
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -50,12 +51,26 @@ struct ChunkHit {
   float score = 0;
 };
 
+// The order of hits: greatest score first, ties by conversation and ordinal.
+[[nodiscard]] inline bool ranks_before(const ChunkHit& a, const ChunkHit& b) {
+  if (a.score != b.score) return a.score > b.score;
+  return std::tie(a.conversation, a.ordinal) < std::tie(b.conversation, b.ordinal);
+}
+
 // Decides per conversation; called once for each at most. Empty: all.
 using ConversationFilter = std::function<bool(const Attributes&)>;
 
 struct NearChunks {
   std::vector<ChunkHit> hits;
-  bool is_exact = true;  // False: a few may be missing (IndexOptions::recall_target).
+  bool is_exact = true;        // False: a few may be missing (IndexOptions::recall_target).
+  std::uint64_t sequence = 0;  // Of the last change that they know of.
+};
+
+// What has become of the conversations that changed after a search.
+struct ChangedChunks {
+  std::vector<ConversationId> conversations;  // Put or removed since; each once, in their order.
+  std::vector<ChunkHit> hits;  // Their chunks now, those that may be found, in any order.
+  std::uint64_t sequence = 0;
 };
 
 struct IndexOptions {
@@ -85,7 +100,8 @@ class CompanyIndex : public WordStatistics {
   // infinity, or not of unit length (1e-3): nothing has changed then.
   virtual Result<> put(ConversationId conversation, Attributes attributes,
                        std::span<const IndexChunk> chunks) = 0;
-  virtual void remove(ConversationId conversation) = 0;
+  // Whether it was there.
+  virtual bool remove(ConversationId conversation) = 0;
 
   // The `limit` chunks with the greatest cosine to `query`, greatest first; ties by conversation
   // and ordinal. Every score is exact, and with `must_be_exact`, or without a graph, so is the
@@ -94,6 +110,13 @@ class CompanyIndex : public WordStatistics {
   [[nodiscard]] virtual Result<NearChunks> nearest(std::span<const float> query, std::size_t limit,
                                                    const ConversationFilter& filter,
                                                    bool must_be_exact = false) const = 0;
+
+  // What a search of the same query and filter that ended at `since`, a sequence of this very
+  // index, does not know: scores have the bits that `nearest` gives them. Empty if more has changed
+  // than is remembered. Errors as `nearest`.
+  [[nodiscard]] virtual Result<std::optional<ChangedChunks>> changed_since(
+      std::uint64_t since, std::span<const float> query,
+      const ConversationFilter& filter) const = 0;
 
   // The `limit` chunks with the greatest BM25 score (Robertson & Zaragoza 2009; k1 = 1.2,
   // b = 0.75) for the words of `query`, as text/words.h cuts them; only chunks with at least one

@@ -252,6 +252,43 @@ TYPED_TEST_P(CompanyIndexConformance, answers_as_brute_force_through_any_changes
   }
 }
 
+TYPED_TEST_P(CompanyIndexConformance, tells_what_has_changed_since_a_search) {
+  const auto other = unit_vector(this->random_);
+  this->put(1, {{}, {{0, "refund", this->common_vector_}}});
+  this->put(2, {on_channel("chat"), {{0, "refund", other}}});
+  const auto since = this->index_->nearest(other, 10, {})->sequence;
+  this->put(2, {on_channel("chat"), {{3, "refund", other}, {4, "refund", {}}}});
+  this->put(3, {on_channel("voice"), {{0, "refund", other}}});
+  this->remove(1);
+
+  const auto changed = this->index_->changed_since(
+      since, other, [](const Attributes& attributes) { return attributes.channel == "chat"; });
+  const auto fresh = this->index_->nearest(other, 10, {});
+
+  ASSERT_TRUE(changed.has_value() && changed->has_value());
+  EXPECT_THAT((*changed)->conversations,
+              testing::UnorderedElementsAre(conversation(1), conversation(2), conversation(3)));
+  EXPECT_EQ((*changed)->sequence, fresh->sequence);
+  ASSERT_EQ((*changed)->hits.size(), 1U);
+  EXPECT_EQ((*changed)->hits[0].conversation, conversation(2));
+  EXPECT_EQ((*changed)->hits[0].ordinal, 3U);
+  EXPECT_EQ((*changed)->hits[0].score, fresh->hits[0].score) << "to the bit";
+  EXPECT_TRUE(
+      this->index_->changed_since(fresh->sequence, other, {})->value().conversations.empty());
+}
+
+TYPED_TEST_P(CompanyIndexConformance, forgets_too_old_changes_and_says_so) {
+  this->put(1, {{}, {{0, "refund", this->common_vector_}}});
+  const auto since = this->index_->nearest(this->common_vector_, 1, {})->sequence;
+  for (int i = 0; i < 10'000; ++i) this->put(1, {{}, {{0, "refund", this->common_vector_}}});
+
+  const auto changed = this->index_->changed_since(since, this->common_vector_, {});
+  const auto of_another = this->index_->changed_since(1'000'000, this->common_vector_, {});
+
+  EXPECT_FALSE(changed.value().has_value());
+  EXPECT_FALSE(of_another.value().has_value());
+}
+
 TYPED_TEST_P(CompanyIndexConformance, forgets_a_conversation_at_once) {
   this->put(1, {{}, {{0, "angry refund", this->common_vector_}}});
   this->put(2, {{}, {{0, "refund", this->common_vector_}}});
@@ -423,6 +460,7 @@ TYPED_TEST_P(CompanyIndexConformance, answers_while_it_changes_and_changes_while
 
 REGISTER_TYPED_TEST_SUITE_P(
     CompanyIndexConformance, answers_as_brute_force_through_any_changes,
+    tells_what_has_changed_since_a_search, forgets_too_old_changes_and_says_so,
     forgets_a_conversation_at_once, forgets_the_chunks_a_new_version_does_not_name,
     never_answers_from_another_company, breaks_ties_by_conversation_and_ordinal,
     refuses_vectors_it_cannot_compare_and_changes_nothing, takes_queries_of_any_length_but_none,

@@ -29,6 +29,10 @@ constexpr std::size_t kRemovedRowsMin = 64;
 // Looks, one a second in a server that has nothing else to do.
 constexpr std::size_t kQuietLooks = 60;
 
+// So many changes are remembered by which conversation they were of: 16 KiB of a busy company. To
+// score so many again takes about as long as a search of all.
+constexpr std::size_t kChangesKept = 1024;
+
 // Rows are counted in 32 bits; this is far beyond what a machine holds.
 constexpr std::size_t kRowsMax = VectorTiers::kVectorsMax;
 
@@ -68,9 +72,12 @@ class TieredIndex final : public CompanyIndex {
 
   Result<> put(ConversationId conversation, Attributes attributes,
                std::span<const IndexChunk> chunks) override;
-  void remove(ConversationId conversation) override;
+  bool remove(ConversationId conversation) override;
   Result<NearChunks> nearest(std::span<const float> query, std::size_t limit,
                              const ConversationFilter& filter, bool must_be_exact) const override;
+  Result<std::optional<ChangedChunks>> changed_since(
+      std::uint64_t since, std::span<const float> query,
+      const ConversationFilter& filter) const override;
   std::vector<ChunkHit> words(std::string_view query, std::size_t limit,
                               const ConversationFilter& filter) const override;
   double inverse_document_frequency(std::string_view word) const override;
@@ -96,13 +103,15 @@ class TieredIndex final : public CompanyIndex {
   };
 
   Result<> check(std::span<const IndexChunk> chunks) const;
+  Result<std::vector<float>> unit_of(std::span<const float> query) const;
+  void note_change(ConversationId conversation);
   std::uint32_t take_slot();
   // Whether the conversation is there with these chunks' texts, in this order.
   bool has_texts(ConversationId conversation, std::span<const IndexChunk> chunks,
                  std::span<const std::uint64_t> hashes) const;
   void put_same_texts(ConversationId conversation, Attributes attributes,
                       std::span<const IndexChunk> chunks);
-  void remove_locked(ConversationId conversation);
+  bool remove_locked(ConversationId conversation);
   void remove_vector(VectorTiers::Place place);
   void compact_if_due();
   void forget_unused_slots();
@@ -125,6 +134,8 @@ class TieredIndex final : public CompanyIndex {
   std::vector<Row> rows_;  // A conversation's lie together, in its order of chunks.
   std::size_t removed_rows_ = 0;
   std::size_t attribute_bytes_ = 0;
+  std::uint64_t sequence_ = 0;           // Of the last change; they are counted from 1.
+  std::vector<ConversationId> changed_;  // Change s at s % kChangesKept.
   VectorTiers vectors_;
   WordIndex words_;
 };
@@ -198,6 +209,7 @@ Result<> TieredIndex::put(ConversationId conversation, Attributes attributes,
     const auto lock = index_mutex_.write();
     if (has_texts(conversation, chunks, hashes)) {
       put_same_texts(conversation, std::move(attributes), chunks);
+      note_change(conversation);
       return {};
     }
   }
@@ -228,19 +240,29 @@ Result<> TieredIndex::put(ConversationId conversation, Attributes attributes,
     rows_.push_back(row);
     words_.add(terms[i]);
   }
+  note_change(conversation);
   compact_if_due();
   return {};
 }
 
-void TieredIndex::remove(ConversationId conversation) {
+bool TieredIndex::remove(ConversationId conversation) {
   const auto lock = index_mutex_.write();
-  remove_locked(conversation);
+  if (!remove_locked(conversation)) return false;
+  note_change(conversation);
   compact_if_due();
+  return true;
 }
 
-void TieredIndex::remove_locked(ConversationId conversation) {
+void TieredIndex::note_change(ConversationId conversation) {
+  ++sequence_;
+  const auto place = sequence_ % kChangesKept;
+  if (place >= changed_.size()) changed_.resize(place + 1);
+  changed_[place] = conversation;
+}
+
+bool TieredIndex::remove_locked(ConversationId conversation) {
   const auto found = slot_of_.find(conversation);
-  if (found == slot_of_.end()) return;
+  if (found == slot_of_.end()) return false;
   auto& slot = slots_[found->second];
   for (auto r = slot.rows_begin; r < slot.rows_begin + slot.rows; ++r) {
     if (rows_[r].vector != kNone) remove_vector(rows_[r].vector);
@@ -252,6 +274,7 @@ void TieredIndex::remove_locked(ConversationId conversation) {
   slot = {};
   free_slots_.push_back(found->second);
   slot_of_.erase(found);
+  return true;
 }
 
 void TieredIndex::remove_vector(VectorTiers::Place place) {
@@ -329,13 +352,18 @@ class TieredIndex::Hits final : public VectorTiers::Sink {
   TopHits top_;
 };
 
+Result<std::vector<float>> TieredIndex::unit_of(std::span<const float> query) const {
+  SAMTALE_TRY(const auto length, checked_length(query, dimension_));
+  std::vector<float> unit(query.begin(), query.end());
+  for (auto& value : unit) value = static_cast<float>(value / length);
+  return unit;
+}
+
 Result<NearChunks> TieredIndex::nearest(std::span<const float> query, std::size_t limit,
                                         const ConversationFilter& filter,
                                         bool must_be_exact) const {
   if (dimension_ == 0) return NearChunks{};
-  SAMTALE_TRY(const auto length, checked_length(query, dimension_));
-  std::vector<float> unit(query.begin(), query.end());
-  for (auto& value : unit) value = static_cast<float>(value / length);
+  SAMTALE_TRY(const auto unit, unit_of(query));
 
   const auto lock = index_mutex_.read();
   const auto allowed = filter ? allowed_slots(filter) : std::vector<bool>();
@@ -347,7 +375,35 @@ Result<NearChunks> TieredIndex::nearest(std::span<const float> query, std::size_
   }
   Hits hits(*this, limit, allowed);
   const bool is_exact = vectors_.nearest(unit, limit, share, must_be_exact, hits);
-  return NearChunks{.hits = hits.take(), .is_exact = is_exact};
+  return NearChunks{.hits = hits.take(), .is_exact = is_exact, .sequence = sequence_};
+}
+
+Result<std::optional<ChangedChunks>> TieredIndex::changed_since(
+    std::uint64_t since, std::span<const float> query, const ConversationFilter& filter) const {
+  if (dimension_ == 0) return ChangedChunks{};
+  SAMTALE_TRY(const auto unit, unit_of(query));
+
+  const auto lock = index_mutex_.read();
+  if (since > sequence_ || sequence_ - since > kChangesKept) return std::nullopt;
+  ChangedChunks changed{.conversations = {}, .hits = {}, .sequence = sequence_};
+  auto& conversations = changed.conversations;
+  for (auto s = since + 1; s <= sequence_; ++s) {
+    conversations.push_back(changed_[s % kChangesKept]);
+  }
+  std::ranges::sort(conversations);
+  conversations.erase(std::unique(conversations.begin(), conversations.end()), conversations.end());
+  for (const auto& conversation : conversations) {
+    const auto found = slot_of_.find(conversation);
+    if (found == slot_of_.end()) continue;
+    const auto& slot = slots_[found->second];
+    if (filter && !filter(slot.attributes)) continue;
+    for (auto r = slot.rows_begin; r < slot.rows_begin + slot.rows; ++r) {
+      const auto& row = rows_[r];
+      if (row.vector == kNone) continue;
+      changed.hits.push_back(hit(row, vectors_.dot(unit, row.vector)));
+    }
+  }
+  return changed;
 }
 
 Result<bool> TieredIndex::maintain(const std::stop_token& stop) {
@@ -436,7 +492,8 @@ IndexSize TieredIndex::size() const {
           .bytes = sizeof(*this) + slot_of_.size() * kNodeBytes +
                    slot_of_.bucket_count() * sizeof(void*) + slots_.capacity() * sizeof(Slot) +
                    free_slots_.capacity() * sizeof(std::uint32_t) + rows_.capacity() * sizeof(Row) +
-                   attribute_bytes_ + vectors_.bytes() + words_.bytes()};
+                   changed_.capacity() * sizeof(ConversationId) + attribute_bytes_ +
+                   vectors_.bytes() + words_.bytes()};
 }
 
 }  // namespace

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <limits>
-#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -25,26 +24,21 @@ class TopHits {
   void offer(const ChunkHit& hit) {
     if (hits_.size() < limit_) {
       hits_.push_back(hit);
-      std::ranges::push_heap(hits_, is_better);
-    } else if (limit_ > 0 && is_better(hit, hits_.front())) {
-      std::ranges::pop_heap(hits_, is_better);
+      std::ranges::push_heap(hits_, ranks_before);
+    } else if (limit_ > 0 && ranks_before(hit, hits_.front())) {
+      std::ranges::pop_heap(hits_, ranks_before);
       hits_.back() = hit;
-      std::ranges::push_heap(hits_, is_better);
+      std::ranges::push_heap(hits_, ranks_before);
     }
   }
 
   // Best first.
   [[nodiscard]] std::vector<ChunkHit> take() && {
-    std::ranges::sort_heap(hits_, is_better);
+    std::ranges::sort_heap(hits_, ranks_before);
     return std::move(hits_);
   }
 
  private:
-  static bool is_better(const ChunkHit& a, const ChunkHit& b) {
-    if (a.score != b.score) return a.score > b.score;
-    return std::tie(a.conversation, a.ordinal) < std::tie(b.conversation, b.ordinal);
-  }
-
   std::size_t limit_;
   std::vector<ChunkHit> hits_;  // A heap with the worst in front.
 };

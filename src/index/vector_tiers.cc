@@ -131,6 +131,10 @@ bool VectorTiers::holds(Place place, std::span<const float> vector) const {
   return std::ranges::equal(held, vector);
 }
 
+float VectorTiers::dot(std::span<const float> unit, Place place) const {
+  return tiers_[place >> kTierShift]->rows.dot(unit, place & kPlaceMask);
+}
+
 std::optional<VectorTiers::Moved> VectorTiers::remove(Place place) {
   const auto number = static_cast<TierNumber>(place >> kTierShift);
   auto& tier = *tiers_[number];

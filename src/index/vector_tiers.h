@@ -54,6 +54,8 @@ class VectorTiers {
 
   Place add(Owner owner, std::span<const float> vector);
   [[nodiscard]] bool holds(Place place, std::span<const float> vector) const;
+  // The score that `nearest` gives it.
+  [[nodiscard]] float dot(std::span<const float> unit, Place place) const;
   // Tells whose vector has another place now, if one's has.
   std::optional<Moved> remove(Place place);
   // Owner o is new_owners[o] from now on.

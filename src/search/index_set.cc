@@ -51,8 +51,12 @@ Attributes attributes_of(const StoredConversation& stored, std::vector<AnalysisL
 }  // namespace
 
 IndexSet::IndexSet(std::string model, std::size_t dimension, const IndexOptions& options,
-                   SegmentFolder* segments)
-    : model_(std::move(model)), dimension_(dimension), options_(options), segments_(segments) {}
+                   SegmentFolder* segments, std::function<void(CompanyId)> on_removed)
+    : model_(std::move(model)),
+      dimension_(dimension),
+      options_(options),
+      segments_(segments),
+      on_removed_(std::move(on_removed)) {}
 
 std::shared_ptr<const CompanyIndex> IndexSet::find(CompanyId company) const {
   const std::shared_lock lock(indexes_mutex_);
@@ -75,7 +79,7 @@ Result<> IndexSet::refresh(const Store& store, CompanyId company, ConversationId
   SAMTALE_TRY(const auto stored, store.find_conversation(company, conversation));
   if (!stored) {
     const auto index = find(company);
-    if (index) of(company)->remove(conversation);
+    if (index && of(company)->remove(conversation) && on_removed_) on_removed_(company);
     return {};
   }
   SAMTALE_TRY(const auto chunks, store.chunks(company, conversation));

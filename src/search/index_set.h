@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -25,8 +26,9 @@ namespace samtale {
 class IndexSet {
  public:
   // segments: of the same model, where graphs are found again; must outlive it. Null: nowhere.
+  // `on_removed` is told each time a conversation was removed, after no search finds it any more.
   IndexSet(std::string model, std::size_t dimension, const IndexOptions& options = {},
-           SegmentFolder* segments = nullptr);
+           SegmentFolder* segments = nullptr, std::function<void(CompanyId)> on_removed = nullptr);
 
   [[nodiscard]] const std::string& model() const { return model_; }
 
@@ -52,6 +54,7 @@ class IndexSet {
   const std::size_t dimension_;
   const IndexOptions options_;
   SegmentFolder* const segments_;
+  const std::function<void(CompanyId)> on_removed_;
   // One refresh of a company at a time: else one that read before a deletion could put back after
   // it what the deletion took away.
   std::array<std::mutex, 16> refresh_mutexes_;

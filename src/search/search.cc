@@ -1,6 +1,7 @@
 #include "search/search.h"
 
 #include <algorithm>
+#include <bit>
 #include <charconv>
 #include <cmath>
 #include <map>
@@ -75,34 +76,54 @@ std::size_t count_values(const SearchFilters& filters) {
   return count;
 }
 
+void append(std::string& text, std::string_view part) {
+  text.append(std::to_string(part.size())).append(1, ':').append(part);
+}
+
+void append(std::string& text, std::string_view name, const std::vector<std::string>& values) {
+  if (values.empty()) return;
+  append(text, name);
+  text.append(std::to_string(values.size())).append(1, ';');
+  for (const auto& value : values) append(text, value);
+}
+
+// Another text for other filters, always: answers are kept by it.
+std::string text_of(const SearchFilters& filters) {
+  std::string text;
+  const auto append_time = [&](std::string_view name, const std::optional<WallTime>& time) {
+    if (time) append(text, name, {std::to_string(to_us(*time))});
+  };
+  const auto append_bound = [&](std::string_view name, const std::optional<double>& bound) {
+    if (bound) append(text, name, {std::to_string(std::bit_cast<std::uint64_t>(*bound))});
+  };
+  append_time("from", filters.from);
+  append_time("to", filters.to);
+  append(text, "channel", filters.channels);
+  append(text, "source", filters.sources);
+  append(text, "language", filters.languages);
+  append(text, "party", filters.parties);
+  append(text, "tag", filters.tags);
+  for (const auto& [key, values] : filters.metadata) {
+    append(text, "metadata", {key});
+    append(text, "values", values);
+  }
+  for (const auto& wanted : filters.analyses) {
+    append(text, "analysis", {wanted.analyzer});
+    append(text, "labels", wanted.labels);
+    append_bound("score_min", wanted.score_min);
+    append_bound("score_max", wanted.score_max);
+  }
+  return text;
+}
+
 // What two requests must share for a cursor to go from one to the other.
 std::string fingerprint(CompanyId company, const SearchRequest& request) {
-  const auto& filters = request.filters;
   std::string text = std::to_string(number(company)) + "\n" + request.query + "\n" +
                      std::to_string(static_cast<int>(request.mode)) +
                      (request.exact ? " exact\n" : "\n");
   text.append(reinterpret_cast<const char*>(request.vector.data()),
               request.vector.size() * sizeof(float));
-  const auto add_all = [&text](std::string_view name, const std::vector<std::string>& values) {
-    text.append("\n").append(name);
-    for (const auto& value : values) text.append("\n" + std::to_string(value.size())).append(value);
-  };
-  add_all("time", {filters.from ? format_time(*filters.from) : "",
-                   filters.to ? format_time(*filters.to) : ""});
-  add_all("channel", filters.channels);
-  add_all("source", filters.sources);
-  add_all("language", filters.languages);
-  add_all("party", filters.parties);
-  add_all("tag", filters.tags);
-  const auto bound = [](const std::optional<double>& value) {
-    return value ? std::to_string(*value) : std::string();
-  };
-  for (const auto& wanted : filters.analyses) {
-    add_all("analysis " + wanted.analyzer, wanted.labels);
-    add_all("score", {bound(wanted.score_min), bound(wanted.score_max)});
-  }
-  for (const auto& [key, values] : filters.metadata) add_all("metadata " + key, values);
-  return text;
+  return text + "\n" + text_of(request.filters);
 }
 
 // In deviations from the mean of the candidates. docs/adr/0019.
@@ -132,11 +153,12 @@ class Standing {
 
 }  // namespace
 
-Searcher::Searcher(const IndexSet& indexes, const Store& store, Embedder& embedder,
-                   const Clock& clock, SearchOptions options)
+Searcher::Searcher(const IndexSet& indexes, const Store& store, QueryVectors& query_vectors,
+                   NearCache& near_cache, const Clock& clock, SearchOptions options)
     : indexes_(indexes),
       store_(store),
-      embedder_(embedder),
+      query_vectors_(query_vectors),
+      near_cache_(near_cache),
       clock_(clock),
       options_(std::move(options)) {}
 
@@ -161,9 +183,10 @@ Result<> Searcher::check(const SearchRequest& request) const {
   if (!request.vector.empty() && request.mode != SearchMode::vector) {
     return refuse("/mode: must be \"vector\" when a vector is given");
   }
-  if (!request.vector.empty() && request.vector.size() != embedder_.dimension()) {
-    return refuse("/vector: must have " + std::to_string(embedder_.dimension()) +
-                  " numbers, as model " + embedder_.model_id() + " makes; got " +
+  const auto& embedder = query_vectors_.embedder();
+  if (!request.vector.empty() && request.vector.size() != embedder.dimension()) {
+    return refuse("/vector: must have " + std::to_string(embedder.dimension()) +
+                  " numbers, as model " + embedder.model_id() + " makes; got " +
                   std::to_string(request.vector.size()));
   }
   float length = 0;
@@ -181,34 +204,38 @@ Result<> Searcher::check(const SearchRequest& request) const {
   return {};
 }
 
-Result<std::vector<float>> Searcher::embed_query(const CompanyIndex& index,
+Result<std::vector<float>> Searcher::embed_query(CompanyId company, const CompanyIndex& index,
                                                  const std::string& query) const {
-  auto vectors =
-      embedder_.embed(std::span(&query, 1), EmbedRole::query, &index, options_.embed_timeout);
-  if (vectors) return std::move(vectors->front());
-  auto error = std::move(vectors).error();
+  auto vector = query_vectors_.of(company, query, index, options_.embed_timeout);
+  if (vector) return vector;
+  auto error = std::move(vector).error();
   // The limit of the embedding server's account is not one of the caller's.
   if (error.code == ErrorCode::resource_exhausted) error.code = ErrorCode::unavailable;
   return std::unexpected(std::move(error));
 }
 
-Result<std::vector<Searcher::Scored>> Searcher::find(const CompanyIndex& index,
-                                                     const SearchRequest& request,
-                                                     std::size_t wanted,
-                                                     SearchAnswer& answer) const {
+Result<std::vector<Searcher::Scored>> Searcher::find(
+    CompanyId company, const std::shared_ptr<const CompanyIndex>& index,
+    const SearchRequest& request, std::size_t wanted, SearchAnswer& answer) const {
   const auto filter = make_filter(request.filters);
   // A conversation scores by its best chunk, so more chunks are wanted than conversations.
   const auto candidates = std::max(options_.candidates, wanted * 20);
 
   std::vector<ChunkHit> near;
   if (request.mode != SearchMode::keyword) {
-    auto vector = request.vector.empty() ? embed_query(index, request.query)
+    auto vector = request.vector.empty() ? embed_query(company, *index, request.query)
                                          : Result<std::vector<float>>(request.vector);
     if (!vector && request.mode == SearchMode::vector) {
       return std::unexpected(std::move(vector).error().during("embed the query"));
     }
     if (vector) {
-      SAMTALE_TRY(auto found, index.nearest(*vector, candidates, filter, request.exact));
+      const auto filter_text = text_of(request.filters);
+      SAMTALE_TRY(auto found, near_cache_.nearest(company, index,
+                                                  {.vector = *vector,
+                                                   .limit = candidates,
+                                                   .filter = filter,
+                                                   .filter_text = filter_text,
+                                                   .must_be_exact = request.exact}));
       near = std::move(found.hits);
       answer.is_exact = found.is_exact;
     } else {
@@ -219,7 +246,7 @@ Result<std::vector<Searcher::Scored>> Searcher::find(const CompanyIndex& index,
   }
   std::vector<ChunkHit> worded;
   if (request.mode != SearchMode::vector) {
-    worded = index.words(request.query, candidates, filter);
+    worded = index->words(request.query, candidates, filter);
   }
 
   const Standing of_vectors(near);
@@ -263,10 +290,11 @@ Result<SearchAnswer> Searcher::search(CompanyId company, const SearchRequest& re
 
   SearchAnswer answer;
   answer.mode = request.mode;
-  answer.model = embedder_.model_id();
+  answer.model = query_vectors_.embedder().model_id();
   const auto index = indexes_.find(company);
   if (index) {
-    SAMTALE_TRY(const auto scored, find(*index, request, offset + request.limit + 1, answer));
+    SAMTALE_TRY(const auto scored,
+                find(company, index, request, offset + request.limit + 1, answer));
     std::unordered_map<ConversationId, std::size_t> place;
     std::vector<std::vector<Scored>> grouped;  // In the order of their best chunks.
     for (const auto& chunk : scored) {

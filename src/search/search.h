@@ -3,16 +3,18 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "base/result.h"
-#include "embed/embedder.h"
 #include "model/conversation.h"
 #include "model/ids.h"
 #include "search/index_set.h"
+#include "search/near_cache.h"
+#include "search/query_vectors.h"
 #include "store/store.h"
 #include "sys/clock.h"
 
@@ -103,8 +105,8 @@ struct SearchOptions {
 // Threads: any method from any thread. What is passed in must outlive it.
 class Searcher {
  public:
-  Searcher(const IndexSet& indexes, const Store& store, Embedder& embedder, const Clock& clock,
-           SearchOptions options);
+  Searcher(const IndexSet& indexes, const Store& store, QueryVectors& query_vectors,
+           NearCache& near_cache, const Clock& clock, SearchOptions options);
 
   // Errors: invalid_argument, naming the JSON pointer, the rule and the value; unavailable and
   // deadline_exceeded from the embedder (mode vector only).
@@ -114,9 +116,10 @@ class Searcher {
   struct Scored;
 
   [[nodiscard]] Result<> check(const SearchRequest& request) const;
-  [[nodiscard]] Result<std::vector<float>> embed_query(const CompanyIndex& index,
+  [[nodiscard]] Result<std::vector<float>> embed_query(CompanyId company, const CompanyIndex& index,
                                                        const std::string& query) const;
-  [[nodiscard]] Result<std::vector<Scored>> find(const CompanyIndex& index,
+  [[nodiscard]] Result<std::vector<Scored>> find(CompanyId company,
+                                                 const std::shared_ptr<const CompanyIndex>& index,
                                                  const SearchRequest& request, std::size_t wanted,
                                                  SearchAnswer& answer) const;
   [[nodiscard]] Result<std::size_t> read_cursor(CompanyId company,
@@ -129,7 +132,8 @@ class Searcher {
 
   const IndexSet& indexes_;
   const Store& store_;
-  Embedder& embedder_;
+  QueryVectors& query_vectors_;
+  NearCache& near_cache_;
   const Clock& clock_;
   const SearchOptions options_;
 };

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include <bit>
 #include <cstdlib>
 #include <filesystem>
 
@@ -24,6 +25,21 @@ using testing::SizeIs;
 
 constexpr CompanyId kAcme{1};
 constexpr CompanyId kGlobex{2};
+
+// All of an answer but how long it took.
+std::string shown(const SearchAnswer& answer) {
+  std::string text = answer.next_cursor + " " + answer.degraded + "\n";
+  for (const auto& hit : answer.hits) {
+    text += hit.summary.head.external_id + " " + std::to_string(hit.score);
+    for (const auto& chunk : hit.chunks) {
+      for (const auto score : {chunk.score, chunk.vector_score, chunk.word_score}) {
+        text += " " + std::to_string(std::bit_cast<std::uint32_t>(score));
+      }
+    }
+    text += "\n";
+  }
+  return text;
+}
 
 class SearchTest : public testing::Test {
  protected:
@@ -59,6 +75,14 @@ class SearchTest : public testing::Test {
     return conversation.id;
   }
 
+  void remove(CompanyId company, const ConversationId& id) {
+    EXPECT_TRUE(store->write(Partition{0}, [&](StoreWriter& writer) -> Result<> {
+      SAMTALE_TRY([[maybe_unused]] const auto positions, writer.erase_conversation(company, id));
+      return {};
+    }));
+    EXPECT_TRUE(follower.step());
+  }
+
   void conclude(CompanyId company, const ConversationId& id, const std::string& analyzer,
                 std::vector<std::string> labels, std::optional<double> score = std::nullopt) {
     const StoredAnalysis analysis{.analyzer = analyzer,
@@ -82,7 +106,7 @@ class SearchTest : public testing::Test {
   }
 
   Searcher searcher() {
-    return Searcher(indexes, *store, embedder, clock, {.cursor_key = "a key"});
+    return Searcher(indexes, *store, query_vectors, near_cache, clock, {.cursor_key = "a key"});
   }
 
  private:
@@ -93,7 +117,12 @@ class SearchTest : public testing::Test {
   SimRandom random{1};
   FakeEmbedder embedder;
   std::unique_ptr<SqliteStore> store;
-  IndexSet indexes{embedder.model_id(), embedder.dimension()};
+  QueryVectors query_vectors{embedder, std::size_t{1} << 20};
+  NearCache near_cache{embedder.model_id(), std::size_t{1} << 20};
+  IndexSet indexes{
+      embedder.model_id(), embedder.dimension(), {}, nullptr, [this](CompanyId company) {
+        near_cache.forget(company);
+      }};
   // Made when first asked for: the store is opened in the constructor.
   struct Follower {
     explicit Follower(SearchTest& test) : test_(test) {}
@@ -217,6 +246,62 @@ TEST_F(SearchTest, does_not_find_what_was_deleted) {
 
   EXPECT_THAT(found(kAcme, {.query = "lamp"}), IsEmpty());
   EXPECT_EQ(indexes.size(kAcme).chunks, 0U);
+}
+
+TEST_F(SearchTest, keeps_nothing_of_a_conversation_that_was_deleted) {
+  const auto id = add(kAcme, "lamp", "the lamp arrived broken");
+  ASSERT_THAT(found(kAcme, {.query = "lamp"}), SizeIs(1));
+  ASSERT_EQ(near_cache.stats().cache.values, 1U);
+
+  remove(kAcme, id);
+
+  EXPECT_EQ(near_cache.stats().cache.values, 0U);
+}
+
+TEST_F(SearchTest, answers_what_was_asked_before_as_if_it_were_asked_first) {
+  QueryVectors no_vectors(embedder, 0);
+  NearCache no_searches(embedder.model_id(), 0);
+  const Searcher fresh(indexes, *store, no_vectors, no_searches, clock, {.cursor_key = "a key"});
+  constexpr const char* kWords[] = {"parcel", "invoice", "refund", "angry", "thanks", "broken"};
+  std::vector<std::string> names;
+  const auto word = [&] { return std::string(kWords[random.below(std::size(kWords))]); };
+  for (int step = 0; step < 60; ++step) {
+    const auto place = names.empty() ? 0 : random.below(names.size());
+    if (!names.empty() && random.one_in(4)) {
+      remove(kAcme, make_conversation_id(kAcme, "api", names[place]));
+      names.erase(names.begin() + static_cast<std::ptrdiff_t>(place));
+    } else {
+      if (names.empty() || random.one_in(2)) names.push_back("c" + std::to_string(step));
+      const auto& name = random.one_in(2) ? names.back() : names[place];
+      add(kAcme, name, word() + " " + word(), random.one_in(2) ? "chat" : "voice");
+    }
+    for (const auto* query : kWords) {
+      SearchRequest request{.query = query, .limit = 5};
+      if (random.one_in(2)) request.filters.channels = {"chat"};
+      if (random.one_in(2)) request.mode = SearchMode::vector;
+
+      const auto kept = searcher().search(kAcme, request);
+      const auto expected = fresh.search(kAcme, request);
+
+      ASSERT_TRUE(kept && expected);
+      ASSERT_EQ(shown(*kept), shown(*expected)) << "step " << step << ": " << query;
+    }
+  }
+  EXPECT_GT(near_cache.stats().cache.hits, 50U);
+  EXPECT_EQ(query_vectors.stats().misses, std::size(kWords));
+}
+
+TEST_F(SearchTest, tells_filters_apart_that_are_written_alike) {
+  const auto first = add(kAcme, "first", "the parcel is late");
+  conclude(kAcme, first, "quality", {}, 0.1234567);
+  const auto with_least = [&](double least) {
+    SearchRequest request{.query = "parcel", .mode = SearchMode::vector};
+    request.filters.analyses = {{.analyzer = "quality", .score_min = least}};
+    return found(kAcme, request);
+  };
+
+  EXPECT_THAT(with_least(0.1234567), ElementsAre("first"));
+  EXPECT_THAT(with_least(0.1234568), IsEmpty());
 }
 
 TEST_F(SearchTest, a_follower_that_starts_late_loads_what_is_there) {

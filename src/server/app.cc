@@ -77,14 +77,22 @@ Result<> App::build() {
                                                     webhook_sender_options(config_));
   SAMTALE_TRY_VOID(build_analyses());
   SAMTALE_TRY(embedder_, make_embedder(config_, *http_client_, clock_, random_, log_));
-  const auto model = embedder_.embedder->model_id();
-  const auto dimension = embedder_.embedder->dimension();
-  SAMTALE_TRY(segments_, SegmentFolder::open(*files_, segment_folder(config_), model, dimension,
-                                             clock_, log_));
-  indexes_ = std::make_unique<IndexSet>(model, dimension, index_options(config_), segments_.get());
+  auto& embedder = *embedder_.embedder;
+  SAMTALE_TRY(segments_, SegmentFolder::open(*files_, segment_folder(config_), embedder.model_id(),
+                                             embedder.dimension(), clock_, log_));
+  SAMTALE_TRY(auto shared, shared_cache_options(config_));
+  if (shared) {
+    shared_cache_ = std::make_unique<SharedCache>(clock_, random_, *std::move(shared));
+  }
+  query_vectors_ = std::make_unique<QueryVectors>(embedder, config_.cache.query_vectors_bytes,
+                                                  shared_cache_.get());
+  near_cache_ = std::make_unique<NearCache>(embedder.model_id(), config_.cache.searches_bytes);
+  indexes_ = std::make_unique<IndexSet>(
+      embedder.model_id(), embedder.dimension(), index_options(config_), segments_.get(),
+      [this](CompanyId company) { near_cache_->forget(company); });
   auto options = search_options(config_);
   SAMTALE_TRY(options.cursor_key, read_or_make_secret(*files_, random_, data, "cursor.key"));
-  searcher_ = std::make_unique<Searcher>(*indexes_, *store_, *embedder_.embedder, clock_,
+  searcher_ = std::make_unique<Searcher>(*indexes_, *store_, *query_vectors_, *near_cache_, clock_,
                                          std::move(options));
   export_metrics();
   make_routes();

@@ -17,6 +17,7 @@
 #include "analyze/worker.h"
 #include "api/api.h"
 #include "base/result.h"
+#include "cache/shared_cache.h"
 #include "config/config.h"
 #include "embed/embedder.h"
 #include "http/server.h"
@@ -29,6 +30,8 @@
 #include "notify/webhook_sender.h"
 #include "notify/worker.h"
 #include "search/index_set.h"
+#include "search/near_cache.h"
+#include "search/query_vectors.h"
 #include "search/search.h"
 #include "server/language_model.h"
 #include "sqlite/data_folder.h"
@@ -84,6 +87,7 @@ class App {
   Result<> build();
   void make_routes();
   void export_metrics();
+  void export_cache_metrics();
   Result<> build_analyses();
   void start_worker(std::string name, Step step, WorkerOptions options);
   void start_notifying(const WorkerOptions& options);
@@ -116,6 +120,9 @@ class App {
   std::unique_ptr<Receiver> receiver_;
   MadeEmbedder embedder_;
   std::unique_ptr<SegmentFolder> segments_;
+  std::unique_ptr<SharedCache> shared_cache_;  // Null: there is none.
+  std::unique_ptr<QueryVectors> query_vectors_;
+  std::unique_ptr<NearCache> near_cache_;
   std::unique_ptr<IndexSet> indexes_;
   std::unique_ptr<Searcher> searcher_;
   std::vector<std::unique_ptr<Normaliser>> normalisers_;

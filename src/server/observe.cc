@@ -50,6 +50,43 @@ void App::observe(const http::Exchange& exchange) {
               {"request_id", std::string(exchange.request_id)}});
 }
 
+void App::export_cache_metrics() {
+  const auto of_caches = [this](const char* name, const char* help, auto member) {
+    metrics_->gauge(name, help, [this, member] {
+      const auto sample = [member](const char* cache, const CacheStats& stats) {
+        return Sample{{{"cache", cache}}, static_cast<double>(stats.*member)};
+      };
+      return std::vector<Sample>{sample("query_vectors", query_vectors_->stats()),
+                                 sample("searches", near_cache_->stats().cache)};
+    });
+  };
+  of_caches("samtale_cache_hits", "Answers from a cache since the start.", &CacheStats::hits);
+  of_caches("samtale_cache_misses", "What had to be made since the start.", &CacheStats::misses);
+  of_caches("samtale_cache_joined", "Of them, waited for while another request made the same.",
+            &CacheStats::joined);
+  of_caches("samtale_cache_evictions", "Values that had to leave since the start.",
+            &CacheStats::evictions);
+  of_caches("samtale_cache_values", "Values kept.", &CacheStats::values);
+  of_caches("samtale_cache_bytes", "Memory that they take.", &CacheStats::bytes);
+  of_caches("samtale_cache_bytes_max", "Memory that they may take.", &CacheStats::bytes_max);
+  metrics_->gauge("samtale_cache_renewed",
+                  "Hits of searches that were brought up to date since the start.", [this] {
+                    const auto renewed = near_cache_->stats().renewed;
+                    return std::vector<Sample>{{{}, static_cast<double>(renewed)}};
+                  });
+  metrics_->gauge("samtale_shared_cache_calls",
+                  "What the shared cache was asked since the start, by what came of it.", [this] {
+                    const auto stats = shared_cache_ ? shared_cache_->stats() : SharedCacheStats();
+                    const auto sample = [](const char* outcome, std::uint64_t count) {
+                      return Sample{{{"outcome", outcome}}, static_cast<double>(count)};
+                    };
+                    return std::vector<Sample>{
+                        sample("hit", stats.hits), sample("miss", stats.misses),
+                        sample("error", stats.errors), sample("skipped", stats.skipped),
+                        sample("refused", stats.refused)};
+                  });
+}
+
 void App::export_metrics() {
   const auto gauge = [this](const char* name, const char* help, auto read) {
     metrics_->gauge(name, help, [read] {
@@ -122,6 +159,8 @@ void App::export_metrics() {
   of_segments("samtale_index_segments_written", "Files of graphs written.", &Segments::written);
   of_segments("samtale_index_segments_failed",
               "Files of graphs that could not be written or removed.", &Segments::failed);
+
+  export_cache_metrics();
 
   const auto of_server = [&](const char* name, const char* help, auto member) {
     gauge(name, help, [this, member] {

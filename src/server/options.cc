@@ -135,6 +135,17 @@ IndexOptions index_options(const Config& config) {
 
 std::string segment_folder(const Config& config) { return config.data_dir + "/index"; }
 
+Result<std::optional<SharedCacheOptions>> shared_cache_options(const Config& config) {
+  const auto& cache = config.cache;
+  if (cache.redis_url.empty()) return std::nullopt;
+  auto address = parse_redis_url(cache.redis_url);
+  if (!address) return std::unexpected(std::move(address).error().during("cache.redis_url"));
+  SharedCacheOptions options{.address = *std::move(address)};
+  SAMTALE_TRY(options.address.password,
+              read_key("cache.redis_password_file", cache.redis_password_file));
+  return options;
+}
+
 Result<OpenAiEmbedderOptions> embedding_server_options(const Config& config) {
   const auto& embed = config.embed;
   OpenAiEmbedderOptions options;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "analyze/worker.h"
 #include "api/api.h"
 #include "base/result.h"
+#include "cache/shared_cache.h"
 #include "config/config.h"
 #include "embed/managed_embedder.h"
 #include "embed/openai_embedder.h"
@@ -44,6 +46,8 @@ namespace samtale {
 [[nodiscard]] IndexOptions index_options(const Config& config);
 // Where the graphs of large companies are kept.
 [[nodiscard]] std::string segment_folder(const Config& config);
+// Empty without a Redis. Reads the file with its password. Errors: invalid_argument.
+[[nodiscard]] Result<std::optional<SharedCacheOptions>> shared_cache_options(const Config& config);
 // Reads the file with the server's key. Errors: invalid_argument.
 [[nodiscard]] Result<OpenAiEmbedderOptions> embedding_server_options(const Config& config);
 [[nodiscard]] Result<ManagedEmbedderOptions> managed_embedder_options(const Config& config);

@@ -86,6 +86,10 @@ void add_search(const Config& config, Texts& all) {
   const auto index = index_options(config);
   all["index.graph_from"] = text(index.graph_from);
   all["index.recall_target"] = text(index.recall_target);
+  const auto shared = shared_cache_options(config);
+  ASSERT_TRUE(shared);
+  all["redis.host"] = *shared ? (*shared)->address.host : "";
+  all["redis.password"] = *shared ? (*shared)->address.password : "";
   const auto managed = managed_embedder_options(config);
   ASSERT_TRUE(managed);
   all["managed.command"] = testing::PrintToString(managed->command);
@@ -282,6 +286,11 @@ std::vector<Row> rows(const std::string& key_file) {
       {"search.candidates", "20", {"search.candidates"}},
       {"search.graph_from", "7", {"index.graph_from"}},
       {"search.recall_target", "0.9", {"index.recall_target"}},
+      {"cache.redis_url", R"("redis://one.test")", {"redis.host"}},
+      {"cache.redis_password_file",
+       '"' + key_file + '"',
+       {"redis.password"},
+       {{"cache.redis_url", R"("redis://one.test")"}}},
       {"notify.threads", "2", {"deliver.threads"}},
       {"notify.timeout_ms", "4000", {"webhook_sender.timeout", "webhook_sender.ping_timeout"}},
       {"notify.retry_schedule", R"(["250ms", "5s"])", {"deliver.retry_schedule"}},
@@ -303,9 +312,10 @@ std::vector<Row> rows(const std::string& key_file) {
 
 // These go to where they are used without an options struct, or have a test of their own.
 const std::set<std::string> kUsedAsTheyAre = {
-    "embed.kind",      "embed.timeout_ms",         "chunk.policy",
-    "analyze.workers", "analyze.critical_workers", "analyze.request_timeout_ms",
-    "analyze.batch",   "analyze.batch_price"};
+    "embed.kind",          "embed.timeout_ms",         "chunk.policy",
+    "analyze.workers",     "analyze.critical_workers", "analyze.request_timeout_ms",
+    "analyze.batch",       "analyze.batch_price",      "cache.query_vectors_bytes",
+    "cache.searches_bytes"};
 
 Config read(const Texts& values) {
   std::string toml;

@@ -85,6 +85,7 @@ class FaultyEmbedder final : public Embedder {
   [[nodiscard]] const std::string& model_id() const override { return model_; }
   [[nodiscard]] std::size_t dimension() const override { return 8; }
   [[nodiscard]] std::size_t batch_max() const override { return 4; }
+  [[nodiscard]] bool needs_text_alone() const override { return true; }
   [[nodiscard]] Result<std::vector<std::vector<float>>> embed(std::span<const std::string> texts,
                                                               EmbedRole, const WordStatistics*,
                                                               Duration) override {
@@ -433,7 +434,9 @@ class World {
 
   // Every word is found by its own company, in its conversation, and by no other.
   void check_answers() {
-    const Searcher searcher(*process_->indexes, *process_->store, embedder_, clock_,
+    QueryVectors query_vectors(embedder_, 0);
+    NearCache near_cache(embedder_.model_id(), 0);
+    const Searcher searcher(*process_->indexes, *process_->store, query_vectors, near_cache, clock_,
                             {.cursor_key = "key"});
     for (const auto& sent : sent_) {
       for (std::int64_t company = 1; company <= kCompanies; ++company) {

@@ -54,7 +54,7 @@ class ApiTest : public testing::Test {
     analyzers.emplace(*registry_, clock);
     subscriptions.emplace(*registry_, clock, random);
     backfills.emplace(*store, store->queue(), *analyzers, nullptr, clock, random);
-    searcher_.emplace(indexes, *store, embedder, clock,
+    searcher_.emplace(indexes, *store, query_vectors_, near_cache_, clock,
                       SearchOptions{.cursor_key = "a key of this test"});
     follower_.emplace(*store, Partition{0}, indexes);
     options_ = std::move(options);
@@ -228,6 +228,8 @@ class ApiTest : public testing::Test {
                 }};
   }
 
+  QueryVectors query_vectors_{embedder, std::size_t{1} << 20};
+  NearCache near_cache_{embedder.model_id(), std::size_t{1} << 20};
   const WebhookSender webhook_sender_{subscriber, clock, random};
   ApiOptions options_;
   bool has_language_model_ = false;

@@ -20,6 +20,7 @@ struct FakeEmbedderOptions {
   std::string model_id = "fake-v1";
   std::size_t dimension = 16;
   std::size_t batch_max = 8;
+  bool needs_text_alone = true;
   std::string poison;  // A text that contains it is refused; empty: none is.
 };
 
@@ -46,6 +47,7 @@ class FakeEmbedder final : public Embedder {
   [[nodiscard]] const std::string& model_id() const override { return options_.model_id; }
   [[nodiscard]] std::size_t dimension() const override { return options_.dimension; }
   [[nodiscard]] std::size_t batch_max() const override { return options_.batch_max; }
+  [[nodiscard]] bool needs_text_alone() const override { return options_.needs_text_alone; }
 
   [[nodiscard]] Result<std::vector<std::vector<float>>> embed(std::span<const std::string> texts,
                                                               EmbedRole role, const WordStatistics*,

@@ -1,0 +1,73 @@
+#include "search/query_vectors.h"
+
+#include <gtest/gtest.h>
+
+#include "embed/testing/fake_embedder.h"
+
+namespace samtale {
+namespace {
+
+constexpr CompanyId kAcme{1};
+constexpr CompanyId kGlobex{2};
+constexpr std::size_t kMegabyte = std::size_t{1} << 20;
+
+struct NoWords final : WordStatistics {
+  double inverse_document_frequency(std::string_view) const override { return 1; }
+};
+
+class QueryVectorsTest : public testing::Test {
+ protected:
+  Result<std::vector<float>> of(QueryVectors& vectors, const std::string& query,
+                                CompanyId company = kAcme) {
+    return vectors.of(company, query, NoWords(), std::chrono::seconds(1));
+  }
+};
+
+TEST_F(QueryVectorsTest, asks_the_embedder_once_for_a_text) {
+  FakeEmbedder embedder;
+  QueryVectors vectors(embedder, kMegabyte);
+
+  const auto first = of(vectors, "where is my parcel");
+  const auto second = of(vectors, "where is my parcel");
+
+  EXPECT_EQ(*first, *second);
+  EXPECT_EQ(embedder.calls(), 1U);
+  EXPECT_EQ(vectors.stats().hits, 1U);
+}
+
+TEST_F(QueryVectorsTest, asks_for_each_text_and_company) {
+  FakeEmbedder embedder;
+  QueryVectors vectors(embedder, kMegabyte);
+
+  ASSERT_TRUE(of(vectors, "parcel"));
+  ASSERT_TRUE(of(vectors, "Parcel"));
+  ASSERT_TRUE(of(vectors, "parcel", kGlobex));
+
+  EXPECT_EQ(embedder.calls(), 3U);
+}
+
+TEST_F(QueryVectorsTest, keeps_none_where_vectors_follow_from_more_than_the_text) {
+  FakeEmbedder embedder({.needs_text_alone = false});
+  QueryVectors vectors(embedder, kMegabyte);
+
+  ASSERT_TRUE(of(vectors, "parcel"));
+  ASSERT_TRUE(of(vectors, "parcel"));
+
+  EXPECT_EQ(embedder.calls(), 2U);
+  EXPECT_EQ(vectors.stats().values, 0U);
+}
+
+TEST_F(QueryVectorsTest, passes_errors_on_and_asks_again) {
+  FakeEmbedder embedder;
+  embedder.then_fail(ErrorCode::unavailable, "away");
+  QueryVectors vectors(embedder, kMegabyte);
+
+  const auto first = of(vectors, "parcel");
+  const auto second = of(vectors, "parcel");
+
+  EXPECT_EQ(first.error().message, "away");
+  EXPECT_TRUE(second);
+}
+
+}  // namespace
+}  // namespace samtale

@@ -1,0 +1,134 @@
+"""What was asked before is answered as if it were asked first, with a Redis below or without."""
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import unittest
+import urllib.request
+
+from samtale import Server, conversation, wait_for
+
+EMBEDDER = os.path.join(os.path.dirname(__file__), "..", "support", "scripted_embedding_server.py")
+
+
+class EmbeddingServer:
+    def __enter__(self):
+        self.folder = tempfile.TemporaryDirectory(prefix="samtale-embed-")
+        announce = os.path.join(self.folder.name, "port")
+        self.process = subprocess.Popen(
+            [sys.executable, EMBEDDER, "--port", "0", "--announce", announce])
+        self.port = int(wait_for("the embedding server's start", lambda: read(announce)))
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+        self.folder.cleanup()
+
+    def settings(self):
+        values = {"embed.kind": "openai", "embed.url": f"http://127.0.0.1:{self.port}/v1",
+                  "embed.model": "ok", "embed.dimension": "8"}
+        return [word for name, value in values.items() for word in ("--set", f"{name}={value}")]
+
+
+class Redis:
+    def __enter__(self):
+        self.folder = tempfile.TemporaryDirectory(prefix="samtale-redis-")
+        self.socket = os.path.join(self.folder.name, "socket")
+        self.process = subprocess.Popen(
+            ["redis-server", "--port", "0", "--unixsocket", self.socket, "--save", "", "--dir",
+             self.folder.name], stdout=subprocess.DEVNULL)
+        wait_for("the start of Redis", lambda: os.path.exists(self.socket))
+        return self
+
+    def __exit__(self, *_):
+        self.kill()
+        self.folder.cleanup()
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def command(self, *words):
+        return subprocess.run(["redis-cli", "-s", self.socket, *words], check=True,
+                              capture_output=True, text=True).stdout.split("\n")[:-1]
+
+    def settings(self):
+        return ["--set", f"cache.redis_url=unix://{self.socket}"]
+
+
+def read(path):
+    if not os.path.exists(path):
+        return ""
+    with open(path, encoding="utf-8") as file:
+        return file.read().strip()
+
+
+def metric(server, name, label):
+    url = f"http://127.0.0.1:{server.port}/metrics"
+    text = urllib.request.urlopen(url).read().decode()
+    return float(re.search(rf'^{name}\{{.*"{label}".*\}} (\S+)$', text, re.MULTILINE)[1])
+
+
+def names(hits):
+    return sorted(hit["external_id"] for hit in hits)
+
+
+class CachesTest(unittest.TestCase):
+    def setUp(self):
+        self.embedder = self.enterContext(EmbeddingServer())
+
+    def start(self, *settings):
+        server = self.enterContext(Server(*self.embedder.settings(), *settings))
+        return server, server.company("acme")
+
+    def test_a_kept_answer_knows_what_came_and_what_went_since(self):
+        server, acme = self.start()
+        acme.send(conversation("a", "My parcel never came"))
+        found = acme.find("parcel", "vector")
+
+        self.assertEqual(acme.search("parcel", "vector"), found)
+        self.assertEqual(metric(server, "samtale_cache_hits", "query_vectors"),
+                         metric(server, "samtale_cache_hits", "searches"))
+        self.assertGreaterEqual(metric(server, "samtale_cache_hits", "searches"), 1)
+        second = acme.send(conversation("b", "The invoice is wrong"))
+        wait_for("finding the second",
+                 lambda: names(acme.search("parcel", "vector")) == ["a", "b"])
+        misses = metric(server, "samtale_cache_misses", "searches")
+        self.assertEqual(metric(server, "samtale_cache_misses", "query_vectors"), 1)
+
+        self.assertEqual(acme.call("DELETE", f"/v1/conversations/{second}")[0], 200)
+
+        self.assertEqual(metric(server, "samtale_cache_values", "searches"), 0)
+        self.assertEqual(names(acme.search("parcel", "vector")), ["a"])
+        self.assertEqual(metric(server, "samtale_cache_misses", "searches"), misses + 1)
+
+    def test_nodes_share_the_vectors_of_queries_and_do_without_their_redis(self):
+        redis = self.enterContext(Redis())
+        one, acme = self.start(*redis.settings())
+        two, there = self.start(*redis.settings())
+        for company in (acme, there):
+            company.send(conversation("a", "My parcel never came"))
+            company.find("parcel")
+        found = acme.find("where is it", "vector")
+
+        self.assertEqual(names(there.find("where is it", "vector")), names(found))
+        self.assertEqual(metric(two, "samtale_shared_cache_calls", "hit"), 1)
+
+        names_there = redis.command("KEYS", "*")
+        self.assertRegex(names_there[0], r"^samtale:\d+:[0-9a-f]{64}$")
+        acme.search("another question", "vector")
+        for name in redis.command("KEYS", "*"):
+            redis.command("SET", name, "what somebody else put there")
+        self.assertEqual(names(there.search("another question", "vector")), ["a"])
+        self.assertEqual(metric(two, "samtale_shared_cache_calls", "refused"), 1)
+
+        redis.kill()
+        for query in ("where is it", "never asked before", "nor this"):
+            self.assertEqual(names(acme.search(query, "vector")), ["a"])
+        self.assertGreaterEqual(metric(one, "samtale_shared_cache_calls", "error"), 1)
+
+
+if __name__ == "__main__":
+    unittest.main()
