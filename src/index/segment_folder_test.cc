@@ -146,8 +146,8 @@ TEST(SegmentFolderTest, what_was_removed_is_not_back_after_a_loss_of_power) {
 // One life that is cut off at some change, and the next.
 void die_while_writing(std::uint64_t seed, bool has_old) {
   World world(seed);
-  const auto old = make_segment(1, 40);
-  const auto fresh = make_segment(2, 60);
+  static const auto old = make_segment(1, 40);
+  static const auto fresh = make_segment(2, 60);
   if (has_old) {
     ASSERT_TRUE(world.open()->save(kAcme, old));
   }

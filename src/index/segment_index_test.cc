@@ -27,7 +27,7 @@ using index_conformance::conversation;
 class SegmentIndexTest : public testing::Test {
  protected:
   static constexpr std::size_t kDimension = 24;
-  static constexpr int kConversations = 2'000;
+  static constexpr int kConversations = 1'500;
   static constexpr int kQuietLooks = 61;
 
   void SetUp() override {
@@ -108,7 +108,7 @@ class SegmentIndexTest : public testing::Test {
     EXPECT_GE(static_cast<double>(met), 0.95 * static_cast<double>(exact.hits.size()));
   }
 
-  std::size_t graph_from = 700;
+  std::size_t graph_from = 600;
   std::mt19937_64 random{3};
   std::map<int, std::vector<float>> vectors;
   SimRandom chance{1};
