@@ -41,9 +41,13 @@ class SharedCacheTest : public testing::Test {
   std::string name() { return command({"RANDOMKEY"})->value(); }
   void overwrite(std::string_view bytes) { ASSERT_TRUE(command({"SET", name(), bytes})); }
 
-  SharedCacheOptions options() const { return {.address = redis.address()}; }
+  // A busy machine is no reason to fail, unless a test is about it.
+  SharedCacheOptions options(Duration timeout = kTimeout) const {
+    return {.address = redis.address(), .timeout = timeout};
+  }
 
-  static constexpr Duration kTimeout = std::chrono::seconds(5);
+  static constexpr Duration kTimeout = std::chrono::seconds(10);
+  static constexpr Duration kShort = std::chrono::milliseconds(300);
   RedisProcess redis;
   SimClock clock;
   SimRandom random{1};
@@ -147,43 +151,41 @@ TEST_F(SharedCacheTest, uses_a_server_again_that_came_back) {
 }
 
 TEST_F(SharedCacheTest, does_not_take_a_late_reply_for_the_answer_to_another_question) {
-  for (int number = 0; number < 20; ++number) {
-    cache.put(key(number), "value " + std::to_string(number));
-  }
-  for (int number = 0; number < 20; ++number) {
+  SharedCache hasty(clock, random, options(kShort));
+  constexpr int kValues = 5;
+  const auto value = [](int number) { return "value " + std::to_string(number % kValues); };
+  for (int number = 0; number < kValues; ++number) cache.put(key(number), value(number));
+  for (int number = 0; number < kValues; ++number) {
     redis.hang();
-    EXPECT_EQ(cache.get(key(number)), std::nullopt);
+    EXPECT_EQ(hasty.get(key(number)), std::nullopt);
     redis.go_on();
     clock.advance(std::chrono::seconds(10));
 
-    const auto next = (number + 1) % 20;
-    EXPECT_THAT(cache.get(key(next)), Optional(StrEq("value " + std::to_string(next))));
+    EXPECT_THAT(hasty.get(key((number + 1) % kValues)), Optional(StrEq(value(number + 1))));
   }
-  EXPECT_EQ(cache.stats().errors, 20U);
-  EXPECT_EQ(cache.stats().refused, 0U);
+  EXPECT_EQ(hasty.stats().errors, 5U);
+  EXPECT_EQ(hasty.stats().refused, 0U);
 }
 
-TEST_F(SharedCacheTest, waits_for_a_server_that_hangs_no_longer_than_its_timeout) {
-  SystemClock real;
-  SharedCache waiting(real, random, options());
-  waiting.put(key(1), "value");
+TEST_F(SharedCacheTest, waits_once_a_pause_for_a_server_that_hangs) {
+  SharedCache hasty(clock, random, options(kShort));
+  hasty.put(key(1), "value");
   redis.hang();
-  const auto begin = real.now();
 
-  for (int i = 0; i < 50; ++i) EXPECT_EQ(waiting.get(key(1)), std::nullopt);
+  for (int i = 0; i < 50; ++i) EXPECT_EQ(hasty.get(key(1)), std::nullopt);
 
-  // Once 30 ms, and a try each 50 ms of pause at the least: none of the fifty comes so late.
-  EXPECT_LT(real.now() - begin, std::chrono::seconds(1));
-  EXPECT_LE(waiting.stats().errors, 5U);
+  EXPECT_EQ(hasty.stats().errors, 1U);
+  EXPECT_EQ(hasty.stats().skipped, 49U);
   redis.go_on();
 }
 
 TEST_F(SharedCacheTest, does_not_wait_for_a_server_that_takes_the_connection_and_says_nothing) {
+  SharedCache hasty(clock, random, options(kShort));
   redis.hang();
 
-  EXPECT_EQ(cache.get(key(1)), std::nullopt);
+  EXPECT_EQ(hasty.get(key(1)), std::nullopt);
 
-  EXPECT_EQ(cache.stats().errors, 1U);
+  EXPECT_EQ(hasty.stats().errors, 1U);
   redis.go_on();
 }
 
@@ -289,8 +291,9 @@ std::string bulk(std::string_view bytes) {
 
 class HostileServerTest : public testing::Test {
  protected:
-  SharedCache cache_at(const ScriptedServer& server) {
-    return SharedCache(clock, random, {.address = {.unix_socket = server.path()}});
+  SharedCache cache_at(const ScriptedServer& server, Duration timeout = std::chrono::seconds(10)) {
+    return SharedCache(clock, random,
+                       {.address = {.unix_socket = server.path()}, .timeout = timeout});
   }
   SystemClock clock;
   SimRandom random{1};
@@ -299,15 +302,15 @@ class HostileServerTest : public testing::Test {
 TEST_F(HostileServerTest, is_waited_for_no_longer_where_it_drips_bytes) {
   std::vector<ScriptedServer::Piece> drops;
   for (const char byte : bulk(std::string(200, 'x'))) {
-    drops.push_back({std::string(1, byte), std::chrono::milliseconds(5)});
+    drops.push_back({std::string(1, byte), std::chrono::milliseconds(20)});
   }
   const ScriptedServer server(std::move(drops));
-  auto cache = cache_at(server);
+  auto cache = cache_at(server, std::chrono::milliseconds(30));
   const auto begin = clock.now();
 
   EXPECT_EQ(cache.get(key(1)), std::nullopt);
 
-  EXPECT_LT(clock.now() - begin, std::chrono::milliseconds(500)) << "of a second in all";
+  EXPECT_LT(clock.now() - begin, std::chrono::seconds(2)) << "it drips for four";
   EXPECT_EQ(cache.stats().errors, 1U);
 }
 
@@ -341,7 +344,7 @@ TEST_F(HostileServerTest, is_a_miss_whatever_it_says) {
         bulk("SCV1"), std::string("+OK\r\n"), std::string(6 << 20, 'x'),
         "$6291456\r\n" + std::string(6 << 20, 'x')}) {
     const ScriptedServer server({{answer}});
-    auto cache = cache_at(server);
+    auto cache = cache_at(server, std::chrono::milliseconds(300));
 
     EXPECT_EQ(cache.get(key(1)), std::nullopt) << answer.substr(0, 20);
   }
@@ -354,11 +357,12 @@ TEST(SharedCacheLoginTest, logs_in_and_selects_the_database) {
   auto address = redis.address();
   address.password = "secret";
   address.database = 3;
-  SharedCache cache(clock, random, {.address = address});
+  constexpr auto kTimeout = std::chrono::seconds(10);
+  SharedCache cache(clock, random, {.address = address, .timeout = kTimeout});
   address.database = 4;
-  SharedCache elsewhere(clock, random, {.address = address});
+  SharedCache elsewhere(clock, random, {.address = address, .timeout = kTimeout});
   address.password = "wrong";
-  SharedCache stranger(clock, random, {.address = address});
+  SharedCache stranger(clock, random, {.address = address, .timeout = kTimeout});
 
   cache.put(key(1), "value");
 
