@@ -12,6 +12,7 @@
 #include "cache/cache_conformance.h"
 #include "cache/sealed_value.h"
 #include "cache/testing/redis_process.h"
+#include "sim/memory_log.h"
 #include "sim/sim_clock.h"
 #include "sim/sim_random.h"
 
@@ -51,11 +52,12 @@ class SharedCacheTest : public testing::Test {
   RedisProcess redis;
   SimClock clock;
   SimRandom random{1};
-  SharedCache cache{clock, random, options()};
+  MemoryLog log;
+  SharedCache cache{clock, random, log, options()};
 };
 
 TEST_F(SharedCacheTest, gives_what_was_put_to_every_node) {
-  SharedCache other(clock, random, options());
+  SharedCache other(clock, random, log, options());
 
   cache.put(key(1), "value");
 
@@ -138,6 +140,21 @@ TEST_F(SharedCacheTest, does_without_a_server_that_is_dead_and_asks_it_only_once
   EXPECT_EQ(cache.stats().errors, 2U);
 }
 
+TEST_F(SharedCacheTest, tells_once_that_a_server_is_away_and_once_that_it_is_back) {
+  redis.kill();
+  for (int i = 0; i < 6; ++i) {
+    EXPECT_EQ(cache.get(key(1)), std::nullopt);
+    clock.advance(std::chrono::minutes(1));
+  }
+  EXPECT_THAT(log.lines(), testing::ElementsAre(testing::StartsWith("cache.redis_away")));
+
+  redis.start();
+  cache.put(key(1), "value");
+  cache.put(key(1), "value");
+
+  EXPECT_THAT(log.lines(), testing::ElementsAre(testing::_, "cache.redis_back"));
+}
+
 TEST_F(SharedCacheTest, uses_a_server_again_that_came_back) {
   cache.put(key(1), "value");
   redis.kill();
@@ -151,7 +168,7 @@ TEST_F(SharedCacheTest, uses_a_server_again_that_came_back) {
 }
 
 TEST_F(SharedCacheTest, does_not_take_a_late_reply_for_the_answer_to_another_question) {
-  SharedCache hasty(clock, random, options(kShort));
+  SharedCache hasty(clock, random, log, options(kShort));
   constexpr int kValues = 5;
   const auto value = [](int number) { return "value " + std::to_string(number % kValues); };
   for (int number = 0; number < kValues; ++number) cache.put(key(number), value(number));
@@ -168,7 +185,7 @@ TEST_F(SharedCacheTest, does_not_take_a_late_reply_for_the_answer_to_another_que
 }
 
 TEST_F(SharedCacheTest, waits_once_a_pause_for_a_server_that_hangs) {
-  SharedCache hasty(clock, random, options(kShort));
+  SharedCache hasty(clock, random, log, options(kShort));
   hasty.put(key(1), "value");
   redis.hang();
 
@@ -180,7 +197,7 @@ TEST_F(SharedCacheTest, waits_once_a_pause_for_a_server_that_hangs) {
 }
 
 TEST_F(SharedCacheTest, does_not_wait_for_a_server_that_takes_the_connection_and_says_nothing) {
-  SharedCache hasty(clock, random, options(kShort));
+  SharedCache hasty(clock, random, log, options(kShort));
   redis.hang();
 
   EXPECT_EQ(hasty.get(key(1)), std::nullopt);
@@ -200,7 +217,7 @@ TEST_F(SharedCacheTest, takes_an_emptied_server_for_a_miss) {
 
 TEST_F(SharedCacheTest, mixes_nothing_up_between_threads) {
   SystemClock real;
-  SharedCache busy(real, random,
+  SharedCache busy(real, random, log,
                    {.address = redis.address(), .timeout = kTimeout, .connections_max = 3});
   std::atomic<int> found = 0;
 
@@ -292,11 +309,12 @@ std::string bulk(std::string_view bytes) {
 class HostileServerTest : public testing::Test {
  protected:
   SharedCache cache_at(const ScriptedServer& server, Duration timeout = std::chrono::seconds(10)) {
-    return SharedCache(clock, random,
+    return SharedCache(clock, random, log,
                        {.address = {.unix_socket = server.path()}, .timeout = timeout});
   }
   SystemClock clock;
   SimRandom random{1};
+  MemoryLog log;
 };
 
 TEST_F(HostileServerTest, is_waited_for_no_longer_where_it_drips_bytes) {
@@ -354,15 +372,16 @@ TEST(SharedCacheLoginTest, logs_in_and_selects_the_database) {
   RedisProcess redis({"--requirepass", "secret"});
   SimClock clock;
   SimRandom random{1};
+  MemoryLog log;
   auto address = redis.address();
   address.password = "secret";
   address.database = 3;
   constexpr auto kTimeout = std::chrono::seconds(10);
-  SharedCache cache(clock, random, {.address = address, .timeout = kTimeout});
+  SharedCache cache(clock, random, log, {.address = address, .timeout = kTimeout});
   address.database = 4;
-  SharedCache elsewhere(clock, random, {.address = address, .timeout = kTimeout});
+  SharedCache elsewhere(clock, random, log, {.address = address, .timeout = kTimeout});
   address.password = "wrong";
-  SharedCache stranger(clock, random, {.address = address, .timeout = kTimeout});
+  SharedCache stranger(clock, random, log, {.address = address, .timeout = kTimeout});
 
   cache.put(key(1), "value");
 
@@ -370,6 +389,23 @@ TEST(SharedCacheLoginTest, logs_in_and_selects_the_database) {
   EXPECT_EQ(elsewhere.get(key(1)), std::nullopt);
   EXPECT_EQ(stranger.get(key(1)), std::nullopt);
   EXPECT_EQ(stranger.stats().errors, 1U);
+}
+
+TEST(SharedCacheLoginTest, does_without_a_database_that_is_not_there) {
+  RedisProcess redis;
+  SimClock clock;
+  SimRandom random{1};
+  MemoryLog log;
+  auto address = redis.address();
+  address.database = 999;
+  SharedCache cache(clock, random, log, {.address = address});
+
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(cache.get(key(1)), std::nullopt);
+    clock.advance(std::chrono::minutes(1));
+  }
+
+  EXPECT_EQ(cache.stats().errors, 3U);
 }
 
 TEST(RedisUrlTest, names_a_host_or_a_socket) {
@@ -410,8 +446,9 @@ struct WithRedis {
   RedisProcess redis;
   SimClock clock;
   SimRandom random{1};
+  MemoryLog log;
   SharedCache cache{
-      clock, random, {.address = redis.address(), .timeout = std::chrono::seconds(5)}};
+      clock, random, log, {.address = redis.address(), .timeout = std::chrono::seconds(5)}};
 };
 
 struct WithDeadRedis : WithRedis {
