@@ -142,7 +142,8 @@ void BM_shared_get(benchmark::State& state) {
   RedisProcess redis;
   SystemClock clock;
   SystemRandom random;
-  SharedCache cache(clock, random,
+  const auto log = make_stderr_log({});
+  SharedCache cache(clock, random, *log,
                     {.address = redis.address(), .timeout = std::chrono::seconds(1)});
   const auto key = key_of(1);
   cache.put(key, std::string(kValueBytes, 'x'));
@@ -160,7 +161,8 @@ void BM_shared_put(benchmark::State& state) {
   RedisProcess redis;
   SystemClock clock;
   SystemRandom random;
-  SharedCache cache(clock, random,
+  const auto log = make_stderr_log({});
+  SharedCache cache(clock, random, *log,
                     {.address = redis.address(), .timeout = std::chrono::seconds(1)});
   const std::string value(kValueBytes, 'x');
   int next = 0;
@@ -174,7 +176,8 @@ void BM_shared_dead(benchmark::State& state) {
   redis.kill();
   SystemClock clock;
   SystemRandom random;
-  SharedCache cache(clock, random, {.address = redis.address()});
+  const auto log = make_stderr_log({});
+  SharedCache cache(clock, random, *log, {.address = redis.address()});
   const auto key = key_of(1);
   for (auto _ : state) benchmark::DoNotOptimize(cache.get(key));
 }

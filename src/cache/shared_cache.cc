@@ -11,6 +11,9 @@
 namespace samtale {
 namespace {
 
+// In a row; fewer are a hiccup.
+constexpr int kFailuresToTell = 3;
+
 std::string name_of(const CacheKey& key) {
   return "samtale:" + std::to_string(number(key.company())) + ":" + hex(view(key.digest()));
 }
@@ -83,8 +86,8 @@ Result<RedisAddress> parse_redis_url(std::string_view url) {
   return wrong("must begin with redis:// or unix://");
 }
 
-SharedCache::SharedCache(const Clock& clock, Random& random, SharedCacheOptions options)
-    : clock_(clock), random_(random), options_(std::move(options)) {}
+SharedCache::SharedCache(const Clock& clock, Random& random, Log& log, SharedCacheOptions options)
+    : clock_(clock), random_(random), log_(log), options_(std::move(options)) {}
 
 std::optional<std::string> SharedCache::get(const CacheKey& key) {
   const auto name = name_of(key);
@@ -167,21 +170,31 @@ SharedCache::Connection SharedCache::take_idle() {
 }
 
 void SharedCache::end(Connection connection, const Result<std::optional<std::string>>& answer) {
-  const bool was_refused = !answer && answer.error().code == ErrorCode::invalid_argument;
+  // A command that the server has refused was answered all the same.
+  const bool is_whole =
+      connection != nullptr && (answer || answer.error().code == ErrorCode::invalid_argument);
   const double jitter = 0.5 + random_.fraction() / 2;
-  const std::lock_guard lock(connections_mutex_);
-  --in_use_;
-  if (!answer) ++stats_.errors;
-  if (answer || was_refused) {
-    failures_ = 0;
-    idle_.push_back(std::move(connection));
-    return;
+  int failures_before = 0;
+  {
+    const std::lock_guard lock(connections_mutex_);
+    --in_use_;
+    if (!answer) ++stats_.errors;
+    failures_before = failures_;
+    if (is_whole) {
+      failures_ = 0;
+      idle_.push_back(std::move(connection));
+    } else {
+      // This one goes: a late answer on it would be taken for that to the next command.
+      const Duration doubled = options_.pause_base * (std::int64_t{1} << std::min(failures_, 20));
+      const auto pause = std::min(doubled, options_.pause_longest);
+      ++failures_;
+      paused_until_ = clock_.now() + std::chrono::duration_cast<Duration>(pause * jitter);
+    }
   }
-  // This one goes: a late answer on it would be taken for that to the next command.
-  const Duration doubled = options_.pause_base * (std::int64_t{1} << std::min(failures_, 20));
-  const auto pause = std::min(doubled, options_.pause_longest);
-  ++failures_;
-  paused_until_ = clock_.now() + std::chrono::duration_cast<Duration>(pause * jitter);
+  if (is_whole && failures_before >= kFailuresToTell) log_.info("cache.redis_back");
+  if (!is_whole && failures_before + 1 == kFailuresToTell) {
+    log_.warn("cache.redis_away", answer.error());
+  }
 }
 
 std::string SharedCache::expiry() {

@@ -17,6 +17,7 @@
 #include "cache/cache_key.h"
 #include "cache/redis_connection.h"
 #include "sys/clock.h"
+#include "sys/log.h"
 #include "sys/random.h"
 
 namespace samtale {
@@ -51,11 +52,12 @@ struct SharedCacheStats {
 //          up by the system, which may take longer).
 // Errors:  none. A server that is away, slow, empty or wrong is a miss: whoever asks makes the
 // value.
-//          One that is away costs one caller the timeout once a pause, the rest nothing.
+//          One that is away costs one caller the timeout once a pause, the rest nothing, and is
+//          told once ("cache.redis_away", "cache.redis_back").
 class SharedCache {
  public:
   // Asks nothing yet.
-  SharedCache(const Clock& clock, Random& random, SharedCacheOptions options);
+  SharedCache(const Clock& clock, Random& random, Log& log, SharedCacheOptions options);
 
   // Verified: it is the value that was put for this key, or nothing.
   [[nodiscard]] std::optional<std::string> get(const CacheKey& key);
@@ -78,6 +80,7 @@ class SharedCache {
 
   const Clock& clock_;
   Random& random_;
+  Log& log_;
   const SharedCacheOptions options_;
   mutable std::mutex connections_mutex_;  // Guards the rest.
   std::vector<Connection> idle_;

@@ -12,6 +12,7 @@
 #include "cache/cache_conformance.h"
 #include "cache/sealed_value.h"
 #include "cache/testing/redis_process.h"
+#include "sim/memory_log.h"
 #include "sim/sim_clock.h"
 #include "sim/sim_random.h"
 
@@ -41,17 +42,22 @@ class SharedCacheTest : public testing::Test {
   std::string name() { return command({"RANDOMKEY"})->value(); }
   void overwrite(std::string_view bytes) { ASSERT_TRUE(command({"SET", name(), bytes})); }
 
-  SharedCacheOptions options() const { return {.address = redis.address()}; }
+  // A busy machine is no reason to fail, unless a test is about it.
+  SharedCacheOptions options(Duration timeout = kTimeout) const {
+    return {.address = redis.address(), .timeout = timeout};
+  }
 
-  static constexpr Duration kTimeout = std::chrono::seconds(5);
+  static constexpr Duration kTimeout = std::chrono::seconds(10);
+  static constexpr Duration kShort = std::chrono::milliseconds(300);
   RedisProcess redis;
   SimClock clock;
   SimRandom random{1};
-  SharedCache cache{clock, random, options()};
+  MemoryLog log;
+  SharedCache cache{clock, random, log, options()};
 };
 
 TEST_F(SharedCacheTest, gives_what_was_put_to_every_node) {
-  SharedCache other(clock, random, options());
+  SharedCache other(clock, random, log, options());
 
   cache.put(key(1), "value");
 
@@ -134,6 +140,21 @@ TEST_F(SharedCacheTest, does_without_a_server_that_is_dead_and_asks_it_only_once
   EXPECT_EQ(cache.stats().errors, 2U);
 }
 
+TEST_F(SharedCacheTest, tells_once_that_a_server_is_away_and_once_that_it_is_back) {
+  redis.kill();
+  for (int i = 0; i < 6; ++i) {
+    EXPECT_EQ(cache.get(key(1)), std::nullopt);
+    clock.advance(std::chrono::minutes(1));
+  }
+  EXPECT_THAT(log.lines(), testing::ElementsAre(testing::StartsWith("cache.redis_away")));
+
+  redis.start();
+  cache.put(key(1), "value");
+  cache.put(key(1), "value");
+
+  EXPECT_THAT(log.lines(), testing::ElementsAre(testing::_, "cache.redis_back"));
+}
+
 TEST_F(SharedCacheTest, uses_a_server_again_that_came_back) {
   cache.put(key(1), "value");
   redis.kill();
@@ -147,43 +168,41 @@ TEST_F(SharedCacheTest, uses_a_server_again_that_came_back) {
 }
 
 TEST_F(SharedCacheTest, does_not_take_a_late_reply_for_the_answer_to_another_question) {
-  for (int number = 0; number < 20; ++number) {
-    cache.put(key(number), "value " + std::to_string(number));
-  }
-  for (int number = 0; number < 20; ++number) {
+  SharedCache hasty(clock, random, log, options(kShort));
+  constexpr int kValues = 5;
+  const auto value = [](int number) { return "value " + std::to_string(number % kValues); };
+  for (int number = 0; number < kValues; ++number) cache.put(key(number), value(number));
+  for (int number = 0; number < kValues; ++number) {
     redis.hang();
-    EXPECT_EQ(cache.get(key(number)), std::nullopt);
+    EXPECT_EQ(hasty.get(key(number)), std::nullopt);
     redis.go_on();
     clock.advance(std::chrono::seconds(10));
 
-    const auto next = (number + 1) % 20;
-    EXPECT_THAT(cache.get(key(next)), Optional(StrEq("value " + std::to_string(next))));
+    EXPECT_THAT(hasty.get(key((number + 1) % kValues)), Optional(StrEq(value(number + 1))));
   }
-  EXPECT_EQ(cache.stats().errors, 20U);
-  EXPECT_EQ(cache.stats().refused, 0U);
+  EXPECT_EQ(hasty.stats().errors, 5U);
+  EXPECT_EQ(hasty.stats().refused, 0U);
 }
 
-TEST_F(SharedCacheTest, waits_for_a_server_that_hangs_no_longer_than_its_timeout) {
-  SystemClock real;
-  SharedCache waiting(real, random, options());
-  waiting.put(key(1), "value");
+TEST_F(SharedCacheTest, waits_once_a_pause_for_a_server_that_hangs) {
+  SharedCache hasty(clock, random, log, options(kShort));
+  hasty.put(key(1), "value");
   redis.hang();
-  const auto begin = real.now();
 
-  for (int i = 0; i < 50; ++i) EXPECT_EQ(waiting.get(key(1)), std::nullopt);
+  for (int i = 0; i < 50; ++i) EXPECT_EQ(hasty.get(key(1)), std::nullopt);
 
-  // Once 30 ms, and a try each 50 ms of pause at the least: none of the fifty comes so late.
-  EXPECT_LT(real.now() - begin, std::chrono::seconds(1));
-  EXPECT_LE(waiting.stats().errors, 5U);
+  EXPECT_EQ(hasty.stats().errors, 1U);
+  EXPECT_EQ(hasty.stats().skipped, 49U);
   redis.go_on();
 }
 
 TEST_F(SharedCacheTest, does_not_wait_for_a_server_that_takes_the_connection_and_says_nothing) {
+  SharedCache hasty(clock, random, log, options(kShort));
   redis.hang();
 
-  EXPECT_EQ(cache.get(key(1)), std::nullopt);
+  EXPECT_EQ(hasty.get(key(1)), std::nullopt);
 
-  EXPECT_EQ(cache.stats().errors, 1U);
+  EXPECT_EQ(hasty.stats().errors, 1U);
   redis.go_on();
 }
 
@@ -198,7 +217,7 @@ TEST_F(SharedCacheTest, takes_an_emptied_server_for_a_miss) {
 
 TEST_F(SharedCacheTest, mixes_nothing_up_between_threads) {
   SystemClock real;
-  SharedCache busy(real, random,
+  SharedCache busy(real, random, log,
                    {.address = redis.address(), .timeout = kTimeout, .connections_max = 3});
   std::atomic<int> found = 0;
 
@@ -289,25 +308,27 @@ std::string bulk(std::string_view bytes) {
 
 class HostileServerTest : public testing::Test {
  protected:
-  SharedCache cache_at(const ScriptedServer& server) {
-    return SharedCache(clock, random, {.address = {.unix_socket = server.path()}});
+  SharedCache cache_at(const ScriptedServer& server, Duration timeout = std::chrono::seconds(10)) {
+    return SharedCache(clock, random, log,
+                       {.address = {.unix_socket = server.path()}, .timeout = timeout});
   }
   SystemClock clock;
   SimRandom random{1};
+  MemoryLog log;
 };
 
 TEST_F(HostileServerTest, is_waited_for_no_longer_where_it_drips_bytes) {
   std::vector<ScriptedServer::Piece> drops;
   for (const char byte : bulk(std::string(200, 'x'))) {
-    drops.push_back({std::string(1, byte), std::chrono::milliseconds(5)});
+    drops.push_back({std::string(1, byte), std::chrono::milliseconds(20)});
   }
   const ScriptedServer server(std::move(drops));
-  auto cache = cache_at(server);
+  auto cache = cache_at(server, std::chrono::milliseconds(30));
   const auto begin = clock.now();
 
   EXPECT_EQ(cache.get(key(1)), std::nullopt);
 
-  EXPECT_LT(clock.now() - begin, std::chrono::milliseconds(500)) << "of a second in all";
+  EXPECT_LT(clock.now() - begin, std::chrono::seconds(2)) << "it drips for four";
   EXPECT_EQ(cache.stats().errors, 1U);
 }
 
@@ -341,7 +362,7 @@ TEST_F(HostileServerTest, is_a_miss_whatever_it_says) {
         bulk("SCV1"), std::string("+OK\r\n"), std::string(6 << 20, 'x'),
         "$6291456\r\n" + std::string(6 << 20, 'x')}) {
     const ScriptedServer server({{answer}});
-    auto cache = cache_at(server);
+    auto cache = cache_at(server, std::chrono::milliseconds(300));
 
     EXPECT_EQ(cache.get(key(1)), std::nullopt) << answer.substr(0, 20);
   }
@@ -351,14 +372,16 @@ TEST(SharedCacheLoginTest, logs_in_and_selects_the_database) {
   RedisProcess redis({"--requirepass", "secret"});
   SimClock clock;
   SimRandom random{1};
+  MemoryLog log;
   auto address = redis.address();
   address.password = "secret";
   address.database = 3;
-  SharedCache cache(clock, random, {.address = address});
+  constexpr auto kTimeout = std::chrono::seconds(10);
+  SharedCache cache(clock, random, log, {.address = address, .timeout = kTimeout});
   address.database = 4;
-  SharedCache elsewhere(clock, random, {.address = address});
+  SharedCache elsewhere(clock, random, log, {.address = address, .timeout = kTimeout});
   address.password = "wrong";
-  SharedCache stranger(clock, random, {.address = address});
+  SharedCache stranger(clock, random, log, {.address = address, .timeout = kTimeout});
 
   cache.put(key(1), "value");
 
@@ -366,6 +389,23 @@ TEST(SharedCacheLoginTest, logs_in_and_selects_the_database) {
   EXPECT_EQ(elsewhere.get(key(1)), std::nullopt);
   EXPECT_EQ(stranger.get(key(1)), std::nullopt);
   EXPECT_EQ(stranger.stats().errors, 1U);
+}
+
+TEST(SharedCacheLoginTest, does_without_a_database_that_is_not_there) {
+  RedisProcess redis;
+  SimClock clock;
+  SimRandom random{1};
+  MemoryLog log;
+  auto address = redis.address();
+  address.database = 999;
+  SharedCache cache(clock, random, log, {.address = address});
+
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(cache.get(key(1)), std::nullopt);
+    clock.advance(std::chrono::minutes(1));
+  }
+
+  EXPECT_EQ(cache.stats().errors, 3U);
 }
 
 TEST(RedisUrlTest, names_a_host_or_a_socket) {
@@ -406,8 +446,9 @@ struct WithRedis {
   RedisProcess redis;
   SimClock clock;
   SimRandom random{1};
+  MemoryLog log;
   SharedCache cache{
-      clock, random, {.address = redis.address(), .timeout = std::chrono::seconds(5)}};
+      clock, random, log, {.address = redis.address(), .timeout = std::chrono::seconds(5)}};
 };
 
 struct WithDeadRedis : WithRedis {

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "embed/testing/fake_embedder.h"
 
 namespace samtale {
@@ -67,6 +69,28 @@ TEST_F(QueryVectorsTest, passes_errors_on_and_asks_again) {
 
   EXPECT_EQ(first.error().message, "away");
   EXPECT_TRUE(second);
+}
+
+TEST(VectorCodecTest, gives_back_the_very_bits) {
+  const std::vector<float> vector{0.6F, -0.8F, 0.0F, -0.0F};
+
+  const auto again = decode_vector(encode_vector(vector), 4);
+
+  ASSERT_TRUE(again);
+  EXPECT_EQ(encode_vector(*again), encode_vector(vector));
+}
+
+TEST(VectorCodecTest, refuses_what_is_no_unit_vector_of_the_dimension) {
+  const auto nan = std::numeric_limits<float>::quiet_NaN();
+  const auto infinity = std::numeric_limits<float>::infinity();
+
+  EXPECT_FALSE(decode_vector(encode_vector({0.6F, 0.8F}), 3));
+  EXPECT_FALSE(decode_vector(encode_vector({0.6F, 0.8F}).substr(1), 2));
+  EXPECT_FALSE(decode_vector("", 0));
+  for (const auto& vector :
+       {std::vector{1.0F, 1.0F}, {0.0F, 0.0F}, {nan, 1.0F}, {infinity, 0.0F}}) {
+    EXPECT_FALSE(decode_vector(encode_vector(vector), 2));
+  }
 }
 
 }  // namespace

@@ -82,7 +82,7 @@ Result<> App::build() {
                                              embedder.dimension(), clock_, log_));
   SAMTALE_TRY(auto shared, shared_cache_options(config_));
   if (shared) {
-    shared_cache_ = std::make_unique<SharedCache>(clock_, random_, *std::move(shared));
+    shared_cache_ = std::make_unique<SharedCache>(clock_, random_, log_, *std::move(shared));
   }
   query_vectors_ = std::make_unique<QueryVectors>(embedder, config_.cache.query_vectors_bytes,
                                                   shared_cache_.get());

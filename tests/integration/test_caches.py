@@ -1,4 +1,5 @@
 """What was asked before is answered as if it were asked first, with a Redis below or without."""
+import itertools
 import os
 import re
 import subprocess
@@ -111,21 +112,31 @@ class CachesTest(unittest.TestCase):
         for company in (acme, there):
             company.send(conversation("a", "My parcel never came"))
             company.find("parcel")
-        found = acme.find("where is it", "vector")
 
-        self.assertEqual(names(there.find("where is it", "vector")), names(found))
-        self.assertEqual(metric(two, "samtale_shared_cache_calls", "hit"), 1)
+        # Within 30 ms, which a busy machine may miss: then the next question does it.
+        questions = (f"question {i}" for i in itertools.count())
 
-        names_there = redis.command("KEYS", "*")
-        self.assertRegex(names_there[0], r"^samtale:\d+:[0-9a-f]{64}$")
-        acme.search("another question", "vector")
-        for name in redis.command("KEYS", "*"):
-            redis.command("SET", name, "what somebody else put there")
-        self.assertEqual(names(there.search("another question", "vector")), ["a"])
-        self.assertEqual(metric(two, "samtale_shared_cache_calls", "refused"), 1)
+        def ask(between=lambda: None):
+            question = next(questions)
+            found = acme.find(question, "vector")
+            between()
+            self.assertEqual(names(there.find(question, "vector")), names(found))
+
+        def shares(outcome, between=lambda: None):
+            ask(between)
+            return metric(two, "samtale_shared_cache_calls", outcome) > 0
+
+        wait_for("a shared vector", lambda: shares("hit"))
+        self.assertRegex(redis.command("KEYS", "*")[0], r"^samtale:\d+:[0-9a-f]{64}$")
+
+        def overwrite():
+            for name in redis.command("KEYS", "*"):
+                redis.command("SET", name, "what somebody else put there")
+
+        wait_for("a refused value", lambda: shares("refused", overwrite))
 
         redis.kill()
-        for query in ("where is it", "never asked before", "nor this"):
+        for query in ("question 0", "never asked before", "nor this"):
             self.assertEqual(names(acme.search(query, "vector")), ["a"])
         self.assertGreaterEqual(metric(one, "samtale_shared_cache_calls", "error"), 1)
 
