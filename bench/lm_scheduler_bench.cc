@@ -173,7 +173,7 @@ LmTask task_of(std::size_t number) {
                      "mood": {"enum": ["calm", "angry", "happy"]},
                      "score": {"type": "integer", "minimum": 0, "maximum": 10},
                      "topics": {"type": "array", "maxItems": 5, "items": {"type": "string"}}}})")
-                                  .value();
+                                        .value();
   LmTask task;
   task.company = CompanyId{static_cast<std::int64_t>(number % kCompanies + 1)};
   task.analyzers = {"summary", "sentiment", "topics", "intent", "resolution", "action_items"};
