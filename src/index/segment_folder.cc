@@ -220,15 +220,14 @@ void SegmentFolder::count(std::uint64_t Stats::*member) {
   ++(stats_.*member);
 }
 
-Result<std::vector<SegmentCheck>> check_segments(Files& files, const std::string& path,
-                                                 std::optional<CompanyId> company) {
+Result<std::vector<SegmentCheck>> check_segments(Files& files, const std::string& path) {
   std::vector<SegmentCheck> checks;
   const auto names = files.list(path);
   if (!names && names.error().code == ErrorCode::not_found) return checks;
   if (!names) return std::unexpected(names.error());
   for (const auto& name : *names) {
     const auto owner = company_of(name);
-    if (!owner || name.ends_with(kHalfWritten) || (company && owner != company)) continue;
+    if (!owner || name.ends_with(kHalfWritten)) continue;
     const auto file = files.open(path + "/" + name, false);
     if (!file && file.error().code == ErrorCode::not_found) continue;  // Replaced meanwhile.
     if (file) {

@@ -88,11 +88,10 @@ struct SegmentCheck {
   std::uint64_t bytes = 0;
   std::string problem;  // Empty: none.
 };
-// Reads every segment in the folder, or those of one company, while a server may use them; sorted
-// by name. A folder that is not there has none.
+// Reads every segment in the folder, while a server may use them; sorted by name. A folder that is
+// not there has none.
 // Errors: what Files says of the folder; what is wrong with a file is its `problem`.
 [[nodiscard]] Result<std::vector<SegmentCheck>> check_segments(Files& files,
-                                                               const std::string& path,
-                                                               std::optional<CompanyId> company);
+                                                               const std::string& path);
 
 }  // namespace samtale

@@ -237,7 +237,7 @@ TEST_F(SegmentIndexTest, a_damaged_file_is_reported_and_the_graph_made_again) {
     EXPECT_TRUE(log.has("index.segment_refused"));
     EXPECT_EQ(folder->stats().written, 1U);
     expect_right_answers();
-    EXPECT_TRUE(check_segments(files, "/data/index", {})->front().problem.empty());
+    EXPECT_TRUE(check_segments(files, "/data/index")->front().problem.empty());
   }
 }
 

@@ -100,7 +100,7 @@ Result<Transport> connect(const Config& config, bool needs_server) {
 
 Result<std::vector<IndexFile>> check_index(const Config& config) {
   const auto files = make_system_files();
-  SAMTALE_TRY(const auto checks, check_segments(*files, segment_folder(config), std::nullopt));
+  SAMTALE_TRY(const auto checks, check_segments(*files, segment_folder(config)));
   std::vector<IndexFile> found;
   for (const auto& check : checks) {
     found.push_back({.name = check.name,
