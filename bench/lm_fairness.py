@@ -55,7 +55,7 @@ def set_priority(company, priority):
 
 def bulk_waiting(company):
     return sum(kind["ready"] + kind["delayed"] + kind["leased"]
-               for kind in company.call("GET", "/v1/jobs")[1]["kinds"] if kind["kind"] == "lm")
+               for kind in company.call("GET", "/v1/jobs")[1]["kinds"] if kind["kind"] == "lm_bulk")
 
 
 def seen_at(lm):

@@ -1,6 +1,7 @@
 #include "analyze/backfill.h"
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <utility>
 
@@ -17,6 +18,7 @@ constexpr std::size_t kPage = 200;
 constexpr std::size_t kIdBytes = 10;
 constexpr std::string_view kAskedFor = "bf_";  // What the ids of campaigns begin with.
 constexpr std::string_view kScheduled = "sc_";
+constexpr std::array kJobs{kAnalyzeJob, kLmBulkJob, kLmBatchJob};
 constexpr auto kLookBack = std::chrono::hours(7 * 24);
 constexpr std::int64_t kOutputTokensAnAnalysis = 200;
 
@@ -196,7 +198,7 @@ Result<std::int64_t> Backfills::waiting(CompanyId company) const {
   SAMTALE_TRY(const auto kinds, queue_.stats(company));
   std::int64_t jobs = 0;
   for (const auto& kind : kinds) {
-    if (kind.kind != kAnalyzeJob && kind.kind != kLmJob && kind.kind != kLmBatchJob) continue;
+    if (std::ranges::find(kJobs, kind.kind) == kJobs.end()) continue;
     jobs += static_cast<std::int64_t>(kind.ready + kind.delayed + kind.leased);
   }
   return jobs;

@@ -172,7 +172,7 @@ Result<> BatchWorker::send(CompanyId company, Draft& draft) {
   const auto kept = parts_.store.write(partition, [&](StoreWriter& writer) -> Result<> {
     if (!draft.requests.empty()) SAMTALE_TRY_VOID(writer.put_batch(company, batch));
     for (const auto& asked : draft.not_for_it) {
-      SAMTALE_TRY_VOID(writer.enqueue(bulk_job(kLmJob, company, asked)));
+      SAMTALE_TRY_VOID(writer.enqueue(bulk_job(kLmBulkJob, company, asked)));
     }
     return writer.finish(draft.settled);
   });
@@ -311,7 +311,7 @@ Result<> BatchWorker::settle(CompanyId company, const LmBatch& batch, const Batc
       return value;
     });
     const bool goes_on = is_whole && asks_further && has_time;
-    next.push_back(bulk_job(goes_on ? kLmBatchJob : kLmJob, company, asked));
+    next.push_back(bulk_job(goes_on ? kLmBatchJob : kLmBulkJob, company, asked));
   }
   std::vector<SpendChange> spend;
   std::size_t answers = 0;

@@ -79,6 +79,7 @@ class FakeBatches final : public BatchApi {
 class BatchWorkerTest : public LmAnalyzeTest {
  protected:
   BatchWorkerTest() {
+    kind = kLmBulkJob;
     batch_options.prices = {.input = 0.5, .cached_input = 0.5, .output = 2};
     batch_options.mask_secret = worker_options.mask_secret;
     restart();
@@ -218,7 +219,7 @@ TEST_F(BatchWorkerTest, leaves_to_others_what_is_late_or_known_or_gone) {
 
   EXPECT_THAT(batches.all, IsEmpty());
   EXPECT_THAT(kept(), IsEmpty());
-  EXPECT_THAT(kinds(), ElementsAre(kLmJob));
+  EXPECT_THAT(kinds(), ElementsAre(kLmBulkJob));
 }
 
 TEST_F(BatchWorkerTest, asks_one_by_one_what_came_back_without_a_usable_answer) {
@@ -238,7 +239,7 @@ TEST_F(BatchWorkerTest, asks_one_by_one_what_came_back_without_a_usable_answer) 
 
   look_later();
 
-  EXPECT_THAT(kinds(), ElementsAre(kLmJob, kLmJob, kLmJob));
+  EXPECT_THAT(kinds(), ElementsAre(kLmBulkJob, kLmBulkJob, kLmBulkJob));
   EXPECT_EQ(spent().tokens, 240) << "of no use, and paid";
   models_answers(3);
   for (int i = 0; i < 3; ++i) EXPECT_EQ(step(), 1U);
@@ -254,7 +255,7 @@ TEST_F(BatchWorkerTest, asks_one_by_one_what_a_failed_or_vanished_batch_was_abou
     look_later();
   }
 
-  EXPECT_THAT(kinds(), ElementsAre(kLmJob, kLmJob));
+  EXPECT_THAT(kinds(), ElementsAre(kLmBulkJob, kLmBulkJob));
   EXPECT_EQ(spent().tokens, 0);
   EXPECT_THAT(kept(), IsEmpty());
 }
@@ -281,7 +282,7 @@ TEST_F(BatchWorkerTest, waits_for_no_batch_that_does_not_end_though_cancelled) {
   look_later(24h);
   look_later(10min);
 
-  EXPECT_THAT(kinds(), ElementsAre(kLmJob));
+  EXPECT_THAT(kinds(), ElementsAre(kLmBulkJob));
   EXPECT_GT(spent().tokens, 0) << "the provider may well bill its input";
   EXPECT_THAT(kept(), IsEmpty());
 }
@@ -311,7 +312,7 @@ TEST_F(BatchWorkerTest, asks_one_by_one_what_was_never_taken) {
   EXPECT_THAT(kept(), SizeIs(1)) << "lists may be behind";
   look_later(10min);
 
-  EXPECT_THAT(kinds(), ElementsAre(kLmJob));
+  EXPECT_THAT(kinds(), ElementsAre(kLmBulkJob));
   EXPECT_EQ(spent().tokens, 0);
 }
 
@@ -321,7 +322,7 @@ TEST_F(BatchWorkerTest, asks_one_by_one_what_is_refused_as_a_batch) {
 
   EXPECT_EQ(batch_worker->step({}), 1U);
 
-  EXPECT_THAT(kinds(), ElementsAre(kLmJob));
+  EXPECT_THAT(kinds(), ElementsAre(kLmBulkJob));
   EXPECT_THAT(kept(), IsEmpty());
 }
 

@@ -52,11 +52,11 @@ Duration quiet_time(std::span<const Analyzer> analyzers, const Conversation& con
 std::string_view lm_kind(std::span<const Analyzer> analyzers, Priority priority,
                          std::optional<Duration> batch_window) {
   if (priority == Priority::critical) return kLmCriticalJob;
-  if (priority != Priority::bulk || !batch_window) return kLmJob;
+  if (priority != Priority::bulk) return kLmJob;
   const bool can_wait = std::ranges::all_of(analyzers, [&](const Analyzer& analyzer) {
-    return !analyzer.deadline || *analyzer.deadline >= *batch_window;
+    return !analyzer.deadline || (batch_window && *analyzer.deadline >= *batch_window);
   });
-  return can_wait ? kLmBatchJob : kLmJob;
+  return batch_window && can_wait ? kLmBatchJob : kLmBulkJob;
 }
 
 }  // namespace

@@ -48,9 +48,9 @@ struct AnalyzeParts {
 
 // Answers the jobs "analyze": summary, sentiment, topics, the reports of personal data and of
 // manipulation, extractive or by rules; with a language model configured, leaves a job "lm" for
-// what it can say better ("lm_critical" if it is, "lm_batch" if it can wait), in the same
-// transaction. What was concluded from this very revision is not concluded again. Threads: one.
-// What is passed in must outlive it.
+// what it can say better ("lm_critical" or "lm_bulk" if it is, "lm_batch" if it can wait), in the
+// same transaction. What was concluded from this very revision is not concluded again. Threads:
+// one. What is passed in must outlive it.
 class AnalyzeWorker {
  public:
   AnalyzeWorker(AnalyzeParts parts, WordStatisticsOf words, bool has_language_model,
@@ -74,10 +74,10 @@ struct LmWorkerOptions {
   std::string mask_secret;                        // 32 bytes: makes each company's key for masking.
 };
 
-// Answers the jobs of one kind, "lm" or "lm_critical". A budget that is spent and a provider that
-// is away let the job wait, however long; an answer that stays wrong makes it a dead letter with
-// its cause. Threads: one each; start as many as requests may be on their way. What is passed in
-// must outlive it.
+// Answers the jobs of one kind: "lm_critical", "lm" or "lm_bulk". A budget that is spent and a
+// provider that is away let the job wait, however long; an answer that stays wrong makes it a dead
+// letter with its cause. Threads: one each; start as many as requests may be on their way. What is
+// passed in must outlive it.
 class LmWorker {
  public:
   LmWorker(AnalyzeParts parts, LmAnalyst& analyst, std::string_view kind,

@@ -121,7 +121,7 @@ TEST_F(AnalyzeWorkerTest, hurries_for_a_critical_analyzer_and_not_for_history) {
   }));
   EXPECT_EQ(worker_with_model.step().value(), 1U);
 
-  const auto taken = store->queue().take(kLmJob, 2, std::chrono::minutes(1)).value();
+  const auto taken = store->queue().take(kLmBulkJob, 2, std::chrono::minutes(1)).value();
   ASSERT_THAT(taken, SizeIs(1));
   EXPECT_EQ(taken[0].priority, Priority::bulk);
 }
@@ -139,10 +139,12 @@ TEST_F(AnalyzeWorkerTest, leaves_to_a_batch_what_can_wait_so_long) {
       return writer.enqueue(job);
     }));
     EXPECT_EQ(worker_with_batches.step().value(), 1U);
-    return waiting().back().kind;
+    const auto jobs = waiting();
+    return std::ranges::find_if(jobs, [&](const Job& job) { return *conversation_of(job) == id; })
+        ->kind;
   };
 
-  EXPECT_EQ(kind_of_bulk("a", "3600"), kLmJob);
+  EXPECT_EQ(kind_of_bulk("a", "3600"), kLmBulkJob);
   EXPECT_EQ(kind_of_bulk("b", "100000"), kLmBatchJob);
   add("now", "Cancel my contract");
   EXPECT_EQ(worker_with_batches.step().value(), 1U);

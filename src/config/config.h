@@ -93,7 +93,8 @@ struct LmConfig {
 
 struct AnalyzeConfig {
   std::size_t workers = 16;          // Conversations that a language model reads at once …
-  std::size_t critical_workers = 4;  // … and as many more for critical ones.
+  std::size_t critical_workers = 4;  // … and as many more for critical ones …
+  std::size_t bulk_workers = 16;     // … and for bulk.
   Duration request_timeout = std::chrono::seconds(120);
   std::size_t segment_tokens = 1'000;
   std::size_t whole_tokens_max = 12'000;

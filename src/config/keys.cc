@@ -90,6 +90,7 @@ const Key kKeys[] = {
 
   {"analyze.workers", AT(Size, analyze.workers), "Conversations that a language model reads at once.", 1, 256},
   {"analyze.critical_workers", AT(Size, analyze.critical_workers), "As many more, for critical analyzers only.", 1, 64},
+  {"analyze.bulk_workers", AT(Size, analyze.bulk_workers), "As many more, for what is bulk only: back-fills and analyzers of that priority.", 1, 256},
   {"analyze.request_timeout_ms", AT(Duration, analyze.request_timeout), "For one request to a language model.", 100, kHour},
   {"analyze.segment_tokens", AT(Size, analyze.segment_tokens), "A conversation that goes on is read in segments of so many tokens, each once.", 200, 100000},
   {"analyze.whole_tokens_max", AT(Size, analyze.whole_tokens_max), "The longest conversation that is sent whole when it has ended.", 500, 1e6},

@@ -12,10 +12,12 @@ namespace samtale {
 
 // Conclude from the conversation, once it has ended, what the company wants to know of it.
 inline constexpr std::string_view kAnalyzeJob = "analyze";
-// Ask a language model about it; "lm_critical" has workers of its own. The payload may name
-// "analyzers" (an array); without, those that are due.
-inline constexpr std::string_view kLmJob = "lm";
+// Ask a language model about it. Each priority is a kind with workers of its own, so that none
+// waits for one of another to come free. The payload may name "analyzers" (an array); without,
+// those that are due.
 inline constexpr std::string_view kLmCriticalJob = "lm_critical";
+inline constexpr std::string_view kLmJob = "lm";
+inline constexpr std::string_view kLmBulkJob = "lm_bulk";
 // The same of what can wait for a provider's Batch API.
 inline constexpr std::string_view kLmBatchJob = "lm_batch";
 // Tell the company's subscribers about it. The payload also has "event" ("analysis.completed"),

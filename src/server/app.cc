@@ -296,17 +296,13 @@ Result<> App::start_analyses(const WorkerOptions& options) {
   auto lm_options = lm_worker_options(config_);
   SAMTALE_TRY(lm_options.mask_secret,
               read_or_make_secret(*files_, random_, folder_.path(), "mask.key"));
-  const auto start = [&](std::string_view kind, std::size_t count) {
+  const auto start = [&](std::string_view kind, std::size_t count, void (*become)()) {
     for (std::size_t i = 0; i < count; ++i) {
       lm_workers_.push_back(
           std::make_unique<LmWorker>(parts, language_models_->analyst(), kind, lm_options));
-      workers_.emplace_back([this, kind, it = lm_workers_.back().get(),
+      workers_.emplace_back([this, kind, become, it = lm_workers_.back().get(),
                              options = lm_options.worker](const std::stop_token& stop) {
-        if (kind == kLmCriticalJob) {
-          become_prompt_thread();
-        } else {
-          become_background_thread();
-        }
+        become();
         run_worker(
             std::string(kind), [&] { return it->step(stop); }, options, clock_, log_, stop);
       });
@@ -326,8 +322,9 @@ Result<> App::start_analyses(const WorkerOptions& options) {
           "lm_batch", [&] { return batch_worker_->step(stop); }, at_times, clock_, log_, stop);
     });
   }
-  start(kLmJob, config_.analyze.workers);
-  start(kLmCriticalJob, config_.analyze.critical_workers);
+  start(kLmCriticalJob, config_.analyze.critical_workers, become_prompt_thread);
+  start(kLmJob, config_.analyze.workers, become_background_thread);
+  start(kLmBulkJob, config_.analyze.bulk_workers, become_maintenance_thread);
   return {};
 }
 

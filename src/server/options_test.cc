@@ -311,11 +311,17 @@ std::vector<Row> rows(const std::string& key_file) {
 }
 
 // These go to where they are used without an options struct, or have a test of their own.
-const std::set<std::string> kUsedAsTheyAre = {
-    "embed.kind",          "embed.timeout_ms",         "chunk.policy",
-    "analyze.workers",     "analyze.critical_workers", "analyze.request_timeout_ms",
-    "analyze.batch",       "analyze.batch_price",      "cache.query_vectors_bytes",
-    "cache.searches_bytes"};
+const std::set<std::string> kUsedAsTheyAre = {"embed.kind",
+                                              "embed.timeout_ms",
+                                              "chunk.policy",
+                                              "analyze.workers",
+                                              "analyze.critical_workers",
+                                              "analyze.bulk_workers",
+                                              "analyze.request_timeout_ms",
+                                              "analyze.batch",
+                                              "analyze.batch_price",
+                                              "cache.query_vectors_bytes",
+                                              "cache.searches_bytes"};
 
 Config read(const Texts& values) {
   std::string toml;

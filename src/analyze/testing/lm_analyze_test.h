@@ -78,7 +78,7 @@ class LmAnalyzeTest : public AnalyzeTest {
     LmAnalystOptions analyst_options;
     analyst_options.segment_tokens = 200;
     analyst = std::make_unique<LmAnalyst>(*scheduler, *store, clock, analyst_options);
-    worker = std::make_unique<LmWorker>(parts(), *analyst, kLmJob, worker_options);
+    worker = std::make_unique<LmWorker>(parts(), *analyst, kind, worker_options);
   }
 
   void models_answers(int count) {
@@ -111,6 +111,7 @@ class LmAnalyzeTest : public AnalyzeTest {
   std::unique_ptr<Budget> budget;
   std::unique_ptr<LmScheduler> scheduler;
   std::unique_ptr<LmAnalyst> analyst;
+  std::string_view kind = kLmJob;  // That the worker takes; from make_lm() on.
   LmWorkerOptions worker_options;
   std::unique_ptr<LmWorker> worker;
 };

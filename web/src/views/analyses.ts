@@ -15,7 +15,7 @@ import { editScorecard, overrideNote, scorecardBody } from "./scorecard";
 
 // The dead letters have no filter by conversation: older ones than these are on their own page.
 const kLettersRead = 200;
-const kJobs = new Set(["analyze", "lm", "lm_batch", "lm_critical"]);
+const kJobs = new Set(["analyze", "lm", "lm_batch", "lm_bulk", "lm_critical"]);
 // Asked again after so long, each time later, when something was asked for.
 const kWatchMs = [1_000, 2_000, 3_000, 5_000, 10_000, 20_000, 40_000];
 
