@@ -19,6 +19,7 @@ class Gate::State {
 
   Result<> pass(const GateRequest& request, Instant deadline, const std::stop_token& stop);
   void report(const GateRequest& request, const GateReport& report, Duration took);
+  void share(double part, Instant closed_until);
   bool is_closed_until(Instant deadline) const;
   GateStats stats() const;
 
@@ -131,6 +132,17 @@ void Gate::State::report(const GateRequest& request, const GateReport& report, D
   for (auto& source : woken) source.request_stop();
 }
 
+void Gate::State::share(double part, Instant closed_until) {
+  Woken woken;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto now = clock_.now();
+    policy_.share(part, closed_until, now);
+    decide(now, woken);
+  }
+  for (auto& source : woken) source.request_stop();
+}
+
 bool Gate::State::is_closed_until(Instant deadline) const {
   const std::lock_guard lock(mutex_);
   return policy_.is_closed_until(deadline);
@@ -152,6 +164,8 @@ Result<> Gate::pass(const GateRequest& request, Instant deadline, const std::sto
 void Gate::report(const GateRequest& request, const GateReport& report, Duration took) {
   state_->report(request, report, took);
 }
+
+void Gate::share(double part, Instant closed_until) { state_->share(part, closed_until); }
 
 bool Gate::is_closed_until(Instant deadline) const { return state_->is_closed_until(deadline); }
 

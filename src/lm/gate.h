@@ -56,6 +56,10 @@ struct GateStats {
   std::size_t in_flight = 0;
   std::size_t concurrency_limit = 0;
   bool is_open = true;  // False: the breaker or a Retry-After keeps everything back.
+  Instant closed_until = Instant::min();  // The Retry-After, or what share() said.
+  double part = 1;                        // Of the account's rates, as share() said.
+  std::int64_t tokens_waiting = 0;
+  std::int64_t tokens_passed = 0;
   std::uint64_t passed = 0;
   std::uint64_t refused = 0;
 };
@@ -66,7 +70,8 @@ struct GateStats {
 //          it, but what is critical may use its reserve, and only that.
 // Rate:    two token buckets, refilled continuously, each of a sixth of a minute's worth; a request
 //          that is larger waits for a full one and leaves it in debt. Tokens that were reserved and
-//          not used go back. What the provider says is left corrects a bucket downward only.
+//          not used go back. What the provider says is left corrects a bucket downward only. All of
+//          it for this gate's part of the account (share()).
 // Quota clock: after a 429 or 503 with Retry-After nothing passes before it ends, whoever asks. A
 //          Retry-After of more than a day counts as a day.
 // Concurrency: AIMD: up by one per full round of answers in usual time; halved at a 429 or when
@@ -93,6 +98,10 @@ class Gate {
   Result<> pass(const GateRequest& request, Instant deadline, const std::stop_token& stop);
   // `took`: from pass() to the answer.
   void report(const GateRequest& request, const GateReport& report, Duration took);
+
+  // The account is used by others too, who see no report of this one's: `part` of its rates is for
+  // this gate (at least a thousandth; 1 until told), and nothing passes before `closed_until`.
+  void share(double part, Instant closed_until);
 
   // Whether a request would be kept back by breaker or Retry-After until after `deadline`: then
   // another provider is the better choice.

@@ -8,6 +8,7 @@ namespace {
 
 constexpr double kMinuteNs = 6e10;
 constexpr double kBurstShare = 1.0 / 6;  // Ten seconds' worth.
+constexpr double kPartLeast = 1e-3;
 constexpr double kRounding = 1e-6;       // Of a token: less than any sum of doubles here is off by.
 constexpr std::size_t kRoundLeast = 16;  // The mean of fewer answers says little of a model.
 constexpr auto kWaitLongest = std::chrono::hours(24);  // A slip of a provider must end some day.
@@ -33,7 +34,7 @@ ReservedBucket::ReservedBucket(std::int64_t per_minute, double reserved_share, I
 
 void ReservedBucket::resize(std::int64_t per_minute) {
   per_minute_ = per_minute;
-  const auto rate = static_cast<double>(per_minute);
+  const auto rate = static_cast<double>(per_minute) * part_;
   const double most = std::max(rate * kBurstShare, 1.0);
   per_ns_ = rate / kMinuteNs;
   general_most_ = most * (1 - share_);
@@ -103,8 +104,22 @@ void ReservedBucket::learn_rate(std::int64_t per_minute) {
   if (per_minute <= 0 || per_minute == per_minute_) return;
   const bool is_first = per_minute_ == 0;
   resize(per_minute);
-  general_ = is_first ? general_most_ : std::min(general_, general_most_);
-  reserve_ = is_first ? reserve_most_ : std::min(reserve_, reserve_most_);
+  if (is_first) {
+    general_ = general_most_;
+    reserve_ = reserve_most_;
+  }
+  clip();
+}
+
+void ReservedBucket::set_part(double part) {
+  part_ = std::clamp(part, kPartLeast, 1.0);
+  resize(per_minute_);
+  clip();
+}
+
+void ReservedBucket::clip() {
+  general_ = std::min(general_, general_most_);
+  reserve_ = std::min(reserve_, reserve_most_);
 }
 
 void ReservedBucket::learn_left(std::int64_t left, std::optional<Duration> reset) {
@@ -117,7 +132,7 @@ void ReservedBucket::learn_left(std::int64_t left, std::optional<Duration> reset
   }
   // Only downward: what others use of the account is seen in no other way, and what is left there
   // above our burst is no reason to send faster.
-  double excess = general_ + reserve_ - static_cast<double>(left);
+  double excess = general_ + reserve_ - static_cast<double>(left) * part_;
   if (excess <= 0) return;
   const double from_general = std::clamp(general_, 0.0, excess);
   general_ -= from_general;

@@ -45,12 +45,18 @@ class ReservedBucket {
   void learn_rate(std::int64_t per_minute);
   void learn_left(std::int64_t left, std::optional<Duration> reset);
 
-  [[nodiscard]] std::int64_t per_minute() const { return per_minute_; }
+  // From now on only so much of all this is ours: 1 of it at first, never less than a thousandth.
+  void set_part(double part);
+
+  [[nodiscard]] double part() const { return part_; }
+  [[nodiscard]] std::int64_t per_minute() const { return per_minute_; }  // Of all parts.
 
  private:
   void resize(std::int64_t per_minute);
+  void clip();
 
   std::int64_t per_minute_ = 0;
+  double part_ = 1;
   double share_;
   double general_ = 0;
   double reserve_ = 0;

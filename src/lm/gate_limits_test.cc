@@ -114,6 +114,35 @@ TEST_F(ReservedBucketTest, takes_over_the_rate_the_provider_names) {
   EXPECT_EQ(bucket.per_minute(), 6000);
 }
 
+TEST_F(ReservedBucketTest, is_as_much_smaller_and_slower_as_its_part_of_the_account) {
+  bucket.set_part(0.5);
+
+  EXPECT_EQ(wait_for(40, Claim::general), Duration{});
+  bucket.take(50, Claim::general);
+  EXPECT_EQ(wait_for(1, Claim::general), milliseconds(2200)) << "5 a second, all of it";
+  EXPECT_EQ(bucket.per_minute(), 600);
+
+  bucket.set_part(1);
+  EXPECT_EQ(wait_for(10, Claim::overtaking), Duration{}) << "nothing comes but with time";
+  EXPECT_GT(wait_for(11, Claim::overtaking), Duration{});
+}
+
+TEST_F(ReservedBucketTest, takes_its_part_of_what_the_provider_says_is_left) {
+  bucket.set_part(0.5);
+
+  bucket.learn_left(60, {});
+
+  EXPECT_EQ(wait_for(20, Claim::general), Duration{});
+  EXPECT_GT(wait_for(21, Claim::general), Duration{});
+}
+
+TEST_F(ReservedBucketTest, passes_something_even_with_no_part_at_all) {
+  bucket.set_part(0);
+  bucket.take(1, Claim::general);
+
+  EXPECT_LT(wait_for(1, Claim::general), minutes(2));
+}
+
 TEST_F(ReservedBucketTest, knows_no_limit_until_it_is_told_one) {
   bucket = ReservedBucket(0, 0.2, now);
   bucket.take(1e9, Claim::general);

@@ -161,6 +161,7 @@ void GatePolicy::let_pass(const Turn& turn, Instant now) {
   if (turn.priority == Priority::critical) ++critical_in_flight_;
   if (!has_place(Claim::general)) concurrency_.filled();
   ++passed_;
+  tokens_passed_ += turn.tokens;
 }
 
 void GatePolicy::leave(Ticket ticket) {
@@ -192,6 +193,14 @@ void GatePolicy::report(const GateRequest& request, const GateReport& report, Du
     quota_clock_.closed_by(*report.wait, now);
   }
   learn(report.hints);
+}
+
+void GatePolicy::share(double part, Instant closed_until, Instant now) {
+  requests_.advance(now);
+  tokens_.advance(now);
+  requests_.set_part(part);
+  tokens_.set_part(part);
+  if (closed_until > now) quota_clock_.closed_by(closed_until - now, now);
 }
 
 void GatePolicy::settle(const GateRequest& request, const GateReport& report) {
@@ -231,6 +240,10 @@ GateStats GatePolicy::stats(Instant now) const {
           .in_flight = in_flight_,
           .concurrency_limit = concurrency_.value(),
           .is_open = breaker_.is_closed() && now >= quota_clock_.closed_until(),
+          .closed_until = quota_clock_.closed_until(),
+          .part = requests_.part(),
+          .tokens_waiting = line_.tokens(),
+          .tokens_passed = tokens_passed_,
           .passed = passed_,
           .refused = refused_};
 }

@@ -30,6 +30,8 @@ class GatePolicy {
   void leave(Ticket ticket);  // It must be waiting.
   void report(const GateRequest& request, const GateReport& report, Duration took, Instant now);
 
+  void share(double part, Instant closed_until, Instant now);
+
   // When decide() may let somebody pass if nothing else happens before; empty if only a report or
   // somebody new can change that. After decide(now).
   [[nodiscard]] std::optional<Instant> next_change(Instant now) const;
@@ -69,6 +71,7 @@ class GatePolicy {
   std::size_t critical_in_flight_ = 0;
   std::uint64_t passed_ = 0;
   std::uint64_t refused_ = 0;
+  std::int64_t tokens_passed_ = 0;
 };
 
 }  // namespace samtale

@@ -132,6 +132,43 @@ TEST_F(GateTest, learns_the_limits_from_the_provider) {
   EXPECT_GT(clock.now(), before) << "the two that are left are reserved";
 }
 
+TEST_F(GateTest, keeps_with_others_to_one_rate) {
+  int passed = 0;
+  for (const double part : {0.75, 0.25}) {
+    SimClock same_minute;
+    Gate gate({.requests_per_minute = 60, .concurrency_start = 64}, same_minute);
+    gate.share(part, {});
+    const auto end = same_minute.now() + minutes(1);
+    while (same_minute.now() < end && gate.pass(kRequest, end, {})) {
+      gate.report(kRequest, kAnswered, {});
+      ++passed;
+    }
+  }
+  EXPECT_LE(passed, 60 + 10) << "rate and burst";
+  EXPECT_GE(passed, 60);
+}
+
+TEST_F(GateTest, sends_nothing_before_the_end_of_a_retry_after_that_another_was_told) {
+  Gate gate({}, clock);
+  const auto end = clock.now() + seconds(30);
+
+  gate.share(1, end);
+
+  EXPECT_EQ(gate.stats().closed_until, end);
+  ASSERT_TRUE(pass(gate));
+  EXPECT_EQ(clock.now(), end);
+}
+
+TEST_F(GateTest, tells_how_much_of_the_rate_it_could_use) {
+  Gate gate({.tokens_per_minute = 6'000}, clock);
+
+  ASSERT_TRUE(pass(gate));
+  ASSERT_TRUE(pass(gate));
+
+  EXPECT_EQ(gate.stats().tokens_passed, 200);
+  EXPECT_EQ(gate.stats().tokens_waiting, 0);
+}
+
 TEST_F(GateTest, ends_at_the_deadline_when_no_place_becomes_free) {
   Gate gate({.concurrency_min = 1, .concurrency_start = 1, .concurrency_max = 1}, clock);
   ASSERT_TRUE(pass(gate));

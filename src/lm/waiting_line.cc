@@ -13,6 +13,7 @@ Ticket WaitingLine::enter(const GateRequest& request, Instant deadline, Instant 
   // One that wants nothing goes before those that come once it is as old as bulk work can get.
   const auto latest = later(now, 3 * priority_step_);
   const auto wanted_by = std::clamp(request.wanted_by.value_or(latest), now, latest);
+  tokens_ += request.tokens;
   waiters_.emplace(ticket, Waiter{ticket, request, now, deadline, wanted_by});
   by_deadline_.emplace(deadline, ticket);
 
@@ -29,6 +30,7 @@ Waiter WaitingLine::take_out(Ticket ticket) {
   SAMTALE_CHECK(found != waiters_.end(), "who leaves the line was waiting in it");
   auto waiter = found->second;
   waiters_.erase(found);
+  tokens_ -= waiter.request.tokens;
   by_deadline_.erase({waiter.deadline, ticket});
   const auto flow = flows_.find({waiter.request.company, waiter.request.priority});
   flow->second.erase({waiter.wanted_by, ticket});

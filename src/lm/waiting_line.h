@@ -46,6 +46,7 @@ class WaitingLine {
   void charge(CompanyId company, std::int64_t tokens);
 
   [[nodiscard]] std::size_t size() const { return waiters_.size(); }
+  [[nodiscard]] std::int64_t tokens() const { return tokens_; }  // Of all that wait.
   // Null if nobody waits.
   [[nodiscard]] const Waiter* first(Instant now) const;
   [[nodiscard]] const Waiter* first_critical(Instant now) const;
@@ -71,6 +72,7 @@ class WaitingLine {
   const Duration priority_step_;
   std::uint64_t last_ticket_ = 0;
   double virtual_now_ = 0;
+  std::int64_t tokens_ = 0;
   std::size_t forget_at_ = 64;
   std::unordered_map<Ticket, Waiter> waiters_;
   std::set<std::pair<Instant, Ticket>> by_deadline_;

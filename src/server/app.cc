@@ -104,7 +104,7 @@ Result<> App::build_analyses() {
   SAMTALE_TRY_VOID(catalog_->load());
   if (!config_.lm.url.empty()) {
     SAMTALE_TRY(language_models_, LanguageModels::make(config_, *http_client_, *store_, *catalog_,
-                                                       *metrics_, clock_, random_));
+                                                       *metrics_, clock_, random_, log_));
   }
   BackfillOptions options;
   options.prices = token_prices(config_.lm);
@@ -293,6 +293,15 @@ Result<> App::start_analyses(const WorkerOptions& options) {
 
   start_worker(
       "budget", [this] { return language_models_->budget().step(); }, options);
+  if (language_models_->has_shared_rates()) {
+    auto often = options;
+    often.idle_pause = std::chrono::milliseconds(100);
+    const auto share = [this]() -> Result<std::size_t> {
+      language_models_->share_rates();
+      return 0;
+    };
+    start_worker("lm_rates", share, often);
+  }
   auto lm_options = lm_worker_options(config_);
   SAMTALE_TRY(lm_options.mask_secret,
               read_or_make_secret(*files_, random_, folder_.path(), "mask.key"));

@@ -2,9 +2,15 @@
 
 #include <utility>
 
+#include "base/bytes.h"
 #include "server/options.h"
 
 namespace samtale {
+namespace {
+
+constexpr std::size_t kNodeBytes = 10;
+
+}  // namespace
 
 Result<LanguageModels::Account> LanguageModels::make_account(const char* section,
                                                              const LmConfig& config,
@@ -12,6 +18,7 @@ Result<LanguageModels::Account> LanguageModels::make_account(const char* section
                                                              Clock& clock) {
   SAMTALE_TRY(auto options, chat_options(section, config));
   Account account;
+  account.name = hex(view(sha256(options.url + "\n" + options.key)));
   SAMTALE_TRY(account.model, make_openai_chat(http_client, clock, std::move(options)));
   account.gate = std::make_unique<Gate>(gate_options(config), clock);
   account.prices = token_prices(config);
@@ -22,7 +29,7 @@ Result<std::unique_ptr<LanguageModels>> LanguageModels::make(const Config& confi
                                                              HttpClient& http_client, Store& store,
                                                              const BudgetPolicy& budgets,
                                                              Metrics& metrics, Clock& clock,
-                                                             Random& random) {
+                                                             Random& random, Log& log) {
   std::unique_ptr<LanguageModels> made(new LanguageModels());
   SAMTALE_TRY(auto first, make_account("lm", config.lm, http_client, clock));
   made->accounts_.push_back(std::move(first));
@@ -45,8 +52,30 @@ Result<std::unique_ptr<LanguageModels>> LanguageModels::make(const Config& confi
     SAMTALE_TRY(auto chat, chat_options("lm", config.lm));
     SAMTALE_TRY(made->batches_, make_openai_batches(http_client, clock, std::move(chat)));
   }
+  SAMTALE_TRY_VOID(made->share_accounts(config, clock, random, log));
   made->export_metrics(metrics);
   return made;
+}
+
+Result<> LanguageModels::share_accounts(const Config& config, Clock& clock, Random& random,
+                                        Log& log) {
+  SAMTALE_TRY(const auto options, shared_rate_options(config));
+  if (!options) return {};
+  const auto node = hex(random.bytes(kNodeBytes));
+  for (auto& account : accounts_) {
+    account.rate = std::make_unique<SharedRate>(clock, log, *options, account.name, node);
+  }
+  return {};
+}
+
+void LanguageModels::share_rates() {
+  for (auto& account : accounts_) {
+    const auto stats = account.gate->stats();
+    const auto demand = stats.tokens_waiting + stats.tokens_passed -
+                        std::exchange(account.passed_before, stats.tokens_passed);
+    const auto part = account.rate->exchange(static_cast<double>(demand), stats.closed_until);
+    account.gate->share(part.part, part.closed_until);
+  }
 }
 
 void LanguageModels::export_metrics(Metrics& metrics) {
@@ -65,6 +94,8 @@ void LanguageModels::export_metrics(Metrics& metrics) {
         [](const GateStats& stats) { return static_cast<double>(stats.in_flight); });
   gauge("samtale_lm_concurrency_limit", "Requests that may be under way, as found so far.",
         [](const GateStats& stats) { return static_cast<double>(stats.concurrency_limit); });
+  gauge("samtale_lm_rate_part", "Of the account's limits, this node's part.",
+        [](const GateStats& stats) { return stats.part; });
   gauge("samtale_lm_open", "0 while a Retry-After or the circuit breaker keeps all requests back.",
         [](const GateStats& stats) { return stats.is_open ? 1.0 : 0.0; });
 }

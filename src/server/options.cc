@@ -146,6 +146,12 @@ Result<std::optional<SharedCacheOptions>> shared_cache_options(const Config& con
   return options;
 }
 
+Result<std::optional<SharedRateOptions>> shared_rate_options(const Config& config) {
+  SAMTALE_TRY(auto cache, shared_cache_options(config));
+  if (!cache) return std::nullopt;
+  return SharedRateOptions{.address = std::move(cache->address), .timeout = cache->timeout};
+}
+
 Result<OpenAiEmbedderOptions> embedding_server_options(const Config& config) {
   const auto& embed = config.embed;
   OpenAiEmbedderOptions options;

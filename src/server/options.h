@@ -14,6 +14,7 @@
 #include "api/api.h"
 #include "base/result.h"
 #include "cache/shared_cache.h"
+#include "cache/shared_rate.h"
 #include "config/config.h"
 #include "embed/managed_embedder.h"
 #include "embed/openai_embedder.h"
@@ -48,6 +49,7 @@ namespace samtale {
 [[nodiscard]] std::string segment_folder(const Config& config);
 // Empty without a Redis. Reads the file with its password. Errors: invalid_argument.
 [[nodiscard]] Result<std::optional<SharedCacheOptions>> shared_cache_options(const Config& config);
+[[nodiscard]] Result<std::optional<SharedRateOptions>> shared_rate_options(const Config& config);
 // Reads the file with the server's key. Errors: invalid_argument.
 [[nodiscard]] Result<OpenAiEmbedderOptions> embedding_server_options(const Config& config);
 [[nodiscard]] Result<ManagedEmbedderOptions> managed_embedder_options(const Config& config);

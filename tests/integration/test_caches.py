@@ -8,6 +8,7 @@ import tempfile
 import unittest
 import urllib.request
 
+from redis_server import Redis
 from samtale import Server, conversation, wait_for
 
 EMBEDDER = os.path.join(os.path.dirname(__file__), "..", "support", "scripted_embedding_server.py")
@@ -31,32 +32,6 @@ class EmbeddingServer:
         values = {"embed.kind": "openai", "embed.url": f"http://127.0.0.1:{self.port}/v1",
                   "embed.model": "ok", "embed.dimension": "8"}
         return [word for name, value in values.items() for word in ("--set", f"{name}={value}")]
-
-
-class Redis:
-    def __enter__(self):
-        self.folder = tempfile.TemporaryDirectory(prefix="samtale-redis-")
-        self.socket = os.path.join(self.folder.name, "socket")
-        self.process = subprocess.Popen(
-            ["redis-server", "--port", "0", "--unixsocket", self.socket, "--save", "", "--dir",
-             self.folder.name], stdout=subprocess.DEVNULL)
-        wait_for("the start of Redis", lambda: os.path.exists(self.socket))
-        return self
-
-    def __exit__(self, *_):
-        self.kill()
-        self.folder.cleanup()
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
-
-    def command(self, *words):
-        return subprocess.run(["redis-cli", "-s", self.socket, *words], check=True,
-                              capture_output=True, text=True).stdout.split("\n")[:-1]
-
-    def settings(self):
-        return ["--set", f"cache.redis_url=unix://{self.socket}"]
 
 
 def read(path):

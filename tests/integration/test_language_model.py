@@ -2,11 +2,14 @@
 import json
 import os
 import random
+import re
 import threading
 import time
 import unittest
+import urllib.request
 
 from lm_server import LmServer, QUOTED, by_model, citations, naive_tokens, sent_tokens
+from redis_server import Redis
 from samtale import Server, conversation, wait_for
 
 TALK = ["My parcel never came and I am very angry", "I am sorry, which order is it?",
@@ -16,6 +19,12 @@ TALK = ["My parcel never came and I am very angry", "I am sorry, which order is 
 
 def ended(name, *texts, status="ended"):
     return {**conversation(name, *texts), "status": status}
+
+
+def part_of_rate(server):
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/metrics") as answer:
+        found = re.search(r"^samtale_lm_rate_part\{.*\} (\S+)$", answer.read().decode(), re.MULTILINE)
+    return float(found[1])
 
 
 class AnalysesTest(unittest.TestCase):
@@ -208,6 +217,25 @@ class AnalysesTest(unittest.TestCase):
                 by_model(acme, one)
 
             self.assertEqual(lm.stats()["by_status"].get("429", 0), 0)
+
+    def test_nodes_divide_an_account_and_one_that_dies_leaves_its_part(self):
+        with LmServer("--rpm", "600") as lm, Redis() as redis:
+            flags = lm.settings() + redis.settings() + ["--set", "http.metrics=open"]
+            with Server(*flags) as one, Server(*flags) as other:
+                def parts():
+                    return [part_of_rate(server) for server in (one, other)]
+
+                wait_for("equal parts", lambda: parts() == [0.5, 0.5])
+                acme, globex = one.company("acme"), other.company("globex")
+                for i in range(100):
+                    acme.send(ended(f"c{i}", *TALK, f"And this is number {i}"))
+                wait_for("the busy one's part", lambda: parts()[0] > 0.8)
+                sent = globex.send(ended("only", *TALK))
+                by_model(globex, sent)
+
+                other.kill()
+                wait_for("all of it", lambda: part_of_rate(one) == 1)
+                self.assertEqual(lm.stats()["by_status"].get("429", 0), 0)
 
 
 class BackfillTest(unittest.TestCase):
