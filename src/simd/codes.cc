@@ -1,5 +1,8 @@
 #include "simd/codes.h"
 
+#include <algorithm>
+#include <array>
+#include <cmath>
 #include <cstdlib>
 #include <string_view>
 
@@ -43,10 +46,39 @@ void dot_some_half_scalar(const std::int8_t* query, const std::uint8_t* rows,
   }
 }
 
+void quantise_scalar(const float* values, std::size_t count, float per_step, std::int8_t* out) {
+  for (std::size_t i = 0; i < count; ++i) {
+    out[i] =
+        static_cast<std::int8_t>(std::clamp(std::nearbyint(values[i] * per_step), -127.0F, 127.0F));
+  }
+}
+
+void turn_scalar(const float* values, const float* signs, std::size_t rows, bool deals,
+                 float* out) {
+  for (std::size_t r = 0; r < rows; ++r) {
+    std::array<float, kTurned> points;
+    for (std::size_t p = 0; p < kTurned; ++p)
+      points[p] = values[p * rows + r] * signs[p * rows + r];
+    for (std::size_t half = kTurned / 2; half > 0; half /= 2) {
+      for (std::size_t p = 0; p < kTurned; ++p) {
+        if ((p & half) != 0) continue;
+        const float sum = points[p] + points[p + half];
+        points[p + half] = points[p] - points[p + half];
+        points[p] = sum;
+      }
+    }
+    for (std::size_t p = 0; p < kTurned; ++p) {
+      out[deals ? r * kTurned + p : p * rows + r] = points[p] * kTurnScale;
+    }
+  }
+}
+
 constexpr CodeKernels kScalar{.name = "scalar",
                               .dot_rows = dot_rows_scalar,
                               .dot_some = dot_some_scalar,
-                              .dot_some_half = dot_some_half_scalar};
+                              .dot_some_half = dot_some_half_scalar,
+                              .quantise = quantise_scalar,
+                              .turn = turn_scalar};
 
 const CodeKernels& choose() {
   const char* variable = std::getenv("SAMTALE_SIMD");

@@ -1,4 +1,5 @@
-// Dot products of vectors quantised to 8 or 4 bits, by the widest instructions this processor has.
+// Vectors quantised to 8 or 4 bits: their making and their dot products, by the widest instructions
+// this processor has.
 #pragma once
 
 #include <cstddef>
@@ -23,8 +24,19 @@ struct CodeKernels {
   void (*dot_some_half)(const std::int8_t* query, const std::uint8_t* rows,
                         const std::uint32_t* places, std::size_t count, std::size_t blocks,
                         std::int32_t* out);
+
+  // out[i] = values[i] * per_step, rounded to the nearest (to the even one of two), within -127 and
+  // 127. All products are to be below 2^31. The same for every kernel.
+  void (*quantise)(const float* values, std::size_t count, float per_step, std::int8_t* out);
+  // A round of a random rotation: values times signs, and of each eight that lie `rows` apart the
+  // Walsh-Hadamard transform, lengths kept. 8 * `rows` values, `rows` a multiple of 8. Dealt out
+  // like cards, so that the eight lie side by side, if `deals`; else where they were. `out` is
+  // apart from `values`. The same for every kernel.
+  void (*turn)(const float* values, const float* signs, std::size_t rows, bool deals, float* out);
 };
 
+inline constexpr std::size_t kTurned = 8;                // Values that are turned together.
+inline constexpr float kTurnScale = 0.35355339059327F;  // 1 / sqrt(kTurned).
 inline constexpr std::size_t kHalfBlockDimensions = 128;
 inline constexpr std::size_t kHalfBlockBytes = 64;
 

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <random>
 #include <vector>
 
@@ -120,6 +121,80 @@ TEST(CodesTest, the_greatest_sum_fits) {
   EXPECT_EQ(sums(scalar_code_kernels(), query, rows), std::vector<std::int32_t>(kRows, kSum));
   for (const auto* kernels : wide_kernels()) {
     EXPECT_EQ(sums(*kernels, query, rows), std::vector<std::int32_t>(kRows, kSum)) << kernels->name;
+  }
+}
+
+TEST(CodesTest, quantise_by_hand) {
+  const std::vector<float> values{0, 1, -1, 0.24F, 0.25F, 0.75F, 1e6F, -1e6F};
+  std::vector<std::int8_t> codes(values.size());
+
+  scalar_code_kernels().quantise(values.data(), values.size(), 2, codes.data());
+
+  EXPECT_EQ(codes, (std::vector<std::int8_t>{0, 2, -2, 0, 0, 2, 127, -127}));
+}
+
+TEST(CodesTest, every_kernel_quantises_alike) {
+  std::mt19937 random(3);
+  std::uniform_real_distribution<float> value(-140, 140);
+  for (const auto* kernels : wide_kernels()) {
+    for (std::size_t count = 0; count < 200; ++count) {
+      std::vector<float> values(count);
+      // Every fourth between two codes.
+      for (auto& one : values)
+        one = random() % 4 == 0 ? std::floor(value(random)) + 0.5F : value(random);
+      std::vector<std::int8_t> codes(count);
+      std::vector<std::int8_t> expected(count);
+
+      kernels->quantise(values.data(), count, 1, codes.data());
+      scalar_code_kernels().quantise(values.data(), count, 1, expected.data());
+
+      ASSERT_EQ(codes, expected) << kernels->name << " " << count;
+    }
+  }
+}
+
+std::vector<float> turned(const CodeKernels& kernels, const std::vector<float>& values,
+                          const std::vector<float>& signs, bool deals) {
+  std::vector<float> out(values.size());
+  kernels.turn(values.data(), signs.data(), values.size() / kTurned, deals, out.data());
+  return out;
+}
+
+TEST(CodesTest, a_turn_keeps_lengths_and_deals_out_what_lay_apart) {
+  std::vector<float> values(64);
+  values[3 * 8 + 5] = 2;  // Of the sixth eight, the fourth.
+  std::vector<float> signs(64, 1);
+  signs[3 * 8 + 5] = -1;
+
+  const auto there = turned(scalar_code_kernels(), values, signs, false);
+  const auto dealt = turned(scalar_code_kernels(), values, signs, true);
+
+  float squares = 0;
+  for (std::size_t p = 0; p < kTurned; ++p) {
+    EXPECT_EQ(there[p * 8 + 5], dealt[5 * 8 + p]);
+    EXPECT_FLOAT_EQ(std::abs(dealt[5 * 8 + p]), 2 * kTurnScale);
+    squares += dealt[5 * 8 + p] * dealt[5 * 8 + p];
+  }
+  EXPECT_FLOAT_EQ(squares, 4);
+  EXPECT_FLOAT_EQ(dealt[5 * 8], -2 * kTurnScale);
+  EXPECT_EQ(std::ranges::count(dealt, 0.0F), 56);
+}
+
+TEST(CodesTest, every_kernel_turns_alike) {
+  std::mt19937 random(4);
+  std::normal_distribution<float> normal;
+  for (const auto* kernels : wide_kernels()) {
+    for (std::size_t rows = 8; rows <= 256; rows += 8) {
+      std::vector<float> values(rows * kTurned);
+      std::vector<float> signs(values.size());
+      for (auto& value : values) value = normal(random);
+      for (auto& sign : signs) sign = random() % 2 == 0 ? 1.0F : -1.0F;
+      for (const bool deals : {false, true}) {
+        ASSERT_EQ(turned(*kernels, values, signs, deals),
+                  turned(scalar_code_kernels(), values, signs, deals))
+            << kernels->name << " " << rows;
+      }
+    }
   }
 }
 

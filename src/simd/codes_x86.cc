@@ -175,14 +175,82 @@ SAMTALE_AVX512 void dot_some_half_avx512(const std::int8_t* query, const std::ui
            });
 }
 
+SAMTALE_AVX2 inline __m256i rounded(const float* values, __m256 per_step) {
+  const auto product = _mm256_mul_ps(_mm256_loadu_ps(values), per_step);
+  return _mm256_max_epi32(_mm256_cvtps_epi32(product), _mm256_set1_epi32(-127));
+}
+
+// Packing cuts off above 127, within each half; so the halves are put in order at the end.
+SAMTALE_AVX2 void quantise_avx2(const float* values, std::size_t count, float per_step,
+                                std::int8_t* out) {
+  const auto wide = _mm256_set1_ps(per_step);
+  const auto order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+  std::size_t i = 0;
+  for (; i + 32 <= count; i += 32) {
+    const auto low = _mm256_packs_epi32(rounded(values + i, wide), rounded(values + i + 8, wide));
+    const auto high =
+        _mm256_packs_epi32(rounded(values + i + 16, wide), rounded(values + i + 24, wide));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + i),
+                        _mm256_permutevar8x32_epi32(_mm256_packs_epi16(low, high), order));
+  }
+  scalar_code_kernels().quantise(values + i, count - i, per_step, out + i);
+}
+
+SAMTALE_AVX2 inline void transpose(__m256* rows) {
+  __m256 pairs[8];
+  for (int i = 0; i < 8; i += 2) {
+    pairs[i] = _mm256_unpacklo_ps(rows[i], rows[i + 1]);
+    pairs[i + 1] = _mm256_unpackhi_ps(rows[i], rows[i + 1]);
+  }
+  __m256 fours[8];
+  for (int i = 0; i < 8; i += 4) {
+    fours[i] = _mm256_shuffle_ps(pairs[i], pairs[i + 2], 0x44);
+    fours[i + 1] = _mm256_shuffle_ps(pairs[i], pairs[i + 2], 0xEE);
+    fours[i + 2] = _mm256_shuffle_ps(pairs[i + 1], pairs[i + 3], 0x44);
+    fours[i + 3] = _mm256_shuffle_ps(pairs[i + 1], pairs[i + 3], 0xEE);
+  }
+  for (int i = 0; i < 4; ++i) {
+    rows[i] = _mm256_permute2f128_ps(fours[i], fours[i + 4], 0x20);
+    rows[i + 4] = _mm256_permute2f128_ps(fours[i], fours[i + 4], 0x31);
+  }
+}
+
+SAMTALE_AVX2 void turn_avx2(const float* values, const float* signs, std::size_t rows, bool deals,
+                            float* out) {
+  for (std::size_t r = 0; r < rows; r += 8) {
+    __m256 points[kTurned];
+    for (std::size_t p = 0; p < kTurned; ++p) {
+      points[p] = _mm256_mul_ps(_mm256_loadu_ps(values + p * rows + r),
+                                _mm256_loadu_ps(signs + p * rows + r));
+    }
+    for (std::size_t half = kTurned / 2; half > 0; half /= 2) {
+      for (std::size_t p = 0; p < kTurned; ++p) {
+        if ((p & half) != 0) continue;
+        const auto sum = _mm256_add_ps(points[p], points[p + half]);
+        points[p + half] = _mm256_sub_ps(points[p], points[p + half]);
+        points[p] = sum;
+      }
+    }
+    for (auto& point : points) point = _mm256_mul_ps(point, _mm256_set1_ps(kTurnScale));
+    if (deals) transpose(points);
+    for (std::size_t p = 0; p < kTurned; ++p) {
+      _mm256_storeu_ps(deals ? out + (r + p) * kTurned : out + p * rows + r, points[p]);
+    }
+  }
+}
+
 constexpr CodeKernels kAvx2{.name = "avx2",
                             .dot_rows = dot_rows_avx2,
                             .dot_some = dot_some_avx2,
-                            .dot_some_half = dot_some_half_avx2};
+                            .dot_some_half = dot_some_half_avx2,
+                            .quantise = quantise_avx2,
+                            .turn = turn_avx2};
 constexpr CodeKernels kAvx512{.name = "avx512",
                               .dot_rows = dot_rows_avx512,
                               .dot_some = dot_some_avx512,
-                              .dot_some_half = dot_some_half_avx512};
+                              .dot_some_half = dot_some_half_avx512,
+                              .quantise = quantise_avx2,
+                              .turn = turn_avx2};
 
 }  // namespace
 

@@ -2,11 +2,13 @@
 //
 // Every kernel against the scalar one, on vectors of any bits and any dimension: near it, NaN where
 // it has NaN, and a row among others to the bit as alone.
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <iterator>
 #include <numeric>
 #include <vector>
 
@@ -82,6 +84,21 @@ void check_half_codes(const std::uint8_t* data, std::size_t size) {
   }
 }
 
+// No kernel may differ, nor write past the end, on any floats whose products fit.
+void check_quantise(const std::vector<float>& floats) {
+  std::vector<float> values;
+  std::ranges::copy_if(floats, std::back_inserter(values),
+                       [](float value) { return std::abs(value) < 1e8F; });
+  std::vector<std::int8_t> expected(values.size());
+  scalar_code_kernels().quantise(values.data(), values.size(), 3, expected.data());
+  for (const auto* kernels : {avx2_code_kernels(), avx512_code_kernels()}) {
+    if (kernels == nullptr) continue;
+    std::vector<std::int8_t> codes(values.size());
+    kernels->quantise(values.data(), values.size(), 3, codes.data());
+    SAMTALE_CHECK(codes == expected, "codes are the same");
+  }
+}
+
 }  // namespace
 }  // namespace samtale
 
@@ -93,8 +110,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (size > dimension) samtale::check_codes(dimension, data + 1, size - 1);
   samtale::check_half_codes(data + 1, size - 1);
   std::vector<float> floats((size - 1) / sizeof(float));
-  if (floats.size() < dimension) return 0;
   std::memcpy(floats.data(), data + 1, floats.size() * sizeof(float));
+  samtale::check_quantise(floats);
+  if (floats.size() < dimension) return 0;
   const auto middle = floats.begin() + static_cast<std::ptrdiff_t>(dimension);
   const std::vector<float> query(floats.begin(), middle);
   const std::vector<float> rows(middle, floats.end());
