@@ -30,7 +30,7 @@ namespace {
 constexpr auto kUsage =
     R"(vector_bench [--base X.fbin --queries Q.fbin [--truth T.ibin]] [--metric cosine]
              [--vectors 100000] [--dimension 384] [--latent 96]
-             [--runs recall,exact,filter] [--rounds 3] [--json]
+             [--runs recall,exact,filter] [--peers hnswlib,faiss] [--rounds 3] [--json]
 
 Searches by meaning, beside hnswlib and FAISS on the same vectors in the same run.
 
@@ -41,6 +41,7 @@ Searches by meaning, beside hnswlib and FAISS on the same vectors in the same ru
 --runs recall       queries a second at a recall, time and memory of the making
        exact        searches that miss nothing, against reading their codes once
        filter       a part of the vectors allowed: 50, 10, 1 and .1 percent of them
+--peers             those beside it; FAISS as Debian has it takes three times as long to make
 --rounds            of which medians are told
 --json              one JSON object instead of a table
 )";
@@ -212,8 +213,8 @@ json::Object told(const Contender& contender, const VectorData& data) {
 
 class Bench {
  public:
-  Bench(const VectorData& data, std::vector<float> tenths, int rounds)
-      : data_(data), rounds_(rounds) {
+  Bench(const VectorData& data, std::vector<float> tenths, int rounds, std::string peers)
+      : data_(data), rounds_(rounds), peer_names_(std::move(peers)) {
     truths_.tenths.push_back(std::move(tenths));
     truths_.queries.push_back(all_queries(data));
   }
@@ -232,6 +233,7 @@ class Bench {
 
   const VectorData& data_;
   const int rounds_;
+  const std::string peer_names_;
   Truths truths_;
   std::vector<std::pair<std::string, double>> filters_;
   std::vector<std::unique_ptr<Contender>> ours_;  // One a target.
@@ -246,8 +248,12 @@ void Bench::make_contenders() {
     to.push_back(std::make_unique<Contender>(name, data_, truths_, make));
     made_.push_back(told(*to.back(), data_));
   };
-  add(peers_, "hnswlib", [](const VectorData& data) { return std::make_unique<Hnswlib>(data); });
-  add(peers_, "faiss hnsw", [](const VectorData& data) { return std::make_unique<Faiss>(data); });
+  if (peer_names_.contains("hnswlib")) {
+    add(peers_, "hnswlib", [](const VectorData& data) { return std::make_unique<Hnswlib>(data); });
+  }
+  if (peer_names_.contains("faiss")) {
+    add(peers_, "faiss hnsw", [](const VectorData& data) { return std::make_unique<Faiss>(data); });
+  }
   for (const auto target : kTargets) {
     char name[32];
     std::snprintf(name, sizeof name, "samtale for %.2f", target);
@@ -443,10 +449,16 @@ void print_table(const json::Value& result) {
 }
 
 struct Settings {
-  std::map<std::string, std::string> values = {
-      {"--vectors", "100000"}, {"--dimension", "384"}, {"--latent", "96"},
-      {"--metric", "cosine"},  {"--rounds", "3"},      {"--runs", "recall,exact,filter"},
-      {"--base", ""},          {"--queries", ""},      {"--truth", ""}};
+  std::map<std::string, std::string> values = {{"--vectors", "100000"},
+                                               {"--dimension", "384"},
+                                               {"--latent", "96"},
+                                               {"--metric", "cosine"},
+                                               {"--rounds", "3"},
+                                               {"--runs", "recall,exact,filter"},
+                                               {"--peers", "hnswlib,faiss"},
+                                               {"--base", ""},
+                                               {"--queries", ""},
+                                               {"--truth", ""}};
   bool is_json = false;
 
   [[nodiscard]] const std::string& text(const char* name) const { return values.at(name); }
@@ -496,7 +508,8 @@ json::Value measure(const Settings& settings) {
                          {"dimension", data.dimension},
                          {"queries", data.query_count()},
                          {"instructions", distance_kernels().name}};
-  Bench bench(data, std::move(tenths), static_cast<int>(settings.number("--rounds")));
+  Bench bench(data, std::move(tenths), static_cast<int>(settings.number("--rounds")),
+              settings.text("--peers"));
   if (settings.runs("filter")) bench.add_filters();
   if (settings.runs("exact")) result.emplace_back("exact", bench.exact());
   if (settings.runs("recall") || settings.runs("filter")) {

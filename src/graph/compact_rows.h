@@ -23,6 +23,7 @@ class CompactRows {
   struct Query {
     std::vector<std::int8_t> codes;
     float offset = 0;  // What the sums of products are too large by.
+    float scale = 0;   // A score times this is about the dot product.
   };
 
   // dimension: at most 2^17.
@@ -46,6 +47,7 @@ class CompactRows {
   [[nodiscard]] std::vector<float> rotated(std::span<const float> vector) const;
 
   std::size_t blocks_;
+  std::vector<float> signs_;  // A round after the other.
   HugeVector<std::uint8_t> codes_;
   std::vector<float> scales_;
 };

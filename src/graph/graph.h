@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <stop_token>
 #include <vector>
@@ -43,10 +44,20 @@ class Graph {
     float score = 0;  // The query's scale left out.
     std::uint32_t place = 0;
   };
+  // How far a walk goes.
+  struct Reach {
+    std::size_t width = 0;   // So many of the nearest it meets are kept; they are the answer.
+    std::size_t wanted = 0;  // The walk ends at a node whose squared distance is more than …
+    float slack = std::numeric_limits<float>::infinity();  // … 1 + slack of the last wanted's.
+  };
+  // A query as a code, widened: query = scale * code.
+  struct CodeQuery {
+    const std::int16_t* codes = nullptr;
+    float scale = 1;
+  };
   // What a search writes to. One a thread; its size grows with the graph.
   struct Scratch {
-    std::vector<std::uint16_t> seen;  // In which search the node was met last.
-    std::uint16_t search = 0;
+    std::vector<std::uint64_t> seen;  // A bit a node.
     std::vector<Near> pool;
     std::vector<std::uint32_t> places;
     std::vector<std::int32_t> sums;
@@ -62,12 +73,13 @@ class Graph {
   [[nodiscard]] static Result<Built> build(const CodeRows& rows, const GraphOptions& options,
                                            const std::stop_token& stop);
 
-  // The up to `ef` nearest that a walk with so wide a view meets, nearest first. More finds more,
-  // and takes longer. `query` is a code, widened. scratch.pool holds the answer.
-  // Threads: any.
-  void search(const CodeRows& rows, const std::int16_t* query, std::size_t ef,
+  // The nearest that a walk of such a reach meets, nearest first. More finds more, and takes
+  // longer. scratch.pool holds the answer. Threads: any. Source: Al-Jazzazi et al., "Distance
+  // Adaptive Beam Search for Provably Accurate Graph-Based Nearest Neighbor Search" (2025), for
+  // where it ends.
+  void search(const CodeRows& rows, const CodeQuery& query, const Reach& reach,
               Scratch& scratch) const;
-  void search(const CompactRows& rows, const CompactRows::Query& query, std::size_t ef,
+  void search(const CompactRows& rows, const CompactRows::Query& query, const Reach& reach,
               Scratch& scratch) const;
 
   // What a graph is made again from: neighbours are `degree` a node, kNoNode after the last.
@@ -94,7 +106,7 @@ class Graph {
   friend class GraphBuilder;
 
   template <class Score>
-  void search_by(const Score& score, std::size_t ef, Scratch& scratch) const;
+  void search_by(const Score& score, float query_scale, const Reach& reach, Scratch& scratch) const;
 
   std::size_t degree_ = 1;
   std::size_t entries_ = 0;               // The first so many nodes.

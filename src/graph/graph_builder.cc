@@ -10,7 +10,7 @@
 namespace samtale {
 namespace {
 
-constexpr std::size_t kEntries = 256;
+constexpr std::size_t kEntries = 64;
 // Room for edges from others, so that not every one of them costs a pruning.
 constexpr std::size_t kSpareEdges = 16;
 // How often the end is asked for.
@@ -59,7 +59,8 @@ class GraphBuilder {
     scratch_.places = entries_;
     aim_at(node);
     candidates_.clear();
-    walk([this] { score_places(rows_, query_.data(), scratch_); }, options_.beam_width,
+    walk([this] { score_places(rows_, query_.data(), scratch_); }, 1,
+         {.width = options_.beam_width},
          [this](std::uint32_t from) { return std::span<const std::uint32_t>(edges(from)); },
          scratch_);
     for (const auto& near : scratch_.pool) {

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <numeric>
 #include <random>
 #include <set>
@@ -87,7 +88,7 @@ TEST(GraphTest, finds_nearly_all_of_the_nearest_in_clusters_and_without) {
       const auto vector = near_a_centre(random, 40, clusters);
       const auto query = rows.compact.encode(vector);
       const auto scores = rows.all_scores(query);
-      built.graph.search(rows.compact, query, 64, scratch);
+      built.graph.search(rows.compact, query, {.width = 64}, scratch);
       ASSERT_EQ(scratch.pool.size(), 64U);
       for (std::size_t i = 0; i < 64; ++i) {
         ASSERT_EQ(scratch.pool[i].score, scores[scratch.pool[i].place]);
@@ -107,13 +108,49 @@ TEST(GraphTest, finds_nearly_all_of_the_nearest_in_clusters_and_without) {
       Rows wide(40);
       wide.add(vector);
       const std::vector<std::int16_t> code(wide.codes.begin(), wide.codes.end());
-      built.graph.search(rows.lent(), code.data(), 64, scratch);
+      built.graph.search(rows.lent(), {code.data()}, {.width = 64}, scratch);
       found_by_8_bits += finds();
     }
 
     EXPECT_GE(found, 980) << clusters;
     EXPECT_GE(found_by_8_bits, 980) << clusters;
   }
+}
+
+// By how much of the pool is as with a walk that goes on to its end.
+TEST(GraphTest, ends_where_nothing_nearer_is_to_be_expected) {
+  std::mt19937_64 random(5);
+  Rows given(40);
+  for (int i = 0; i < 6'000; ++i) given.add(near_a_centre(random, 40, 200));
+  const auto built = Graph::build(given.lent(), {}, {}).value();
+  const auto rows = given.in_order(built.order);
+  Graph::Scratch whole;
+  Graph::Scratch scratch;
+  std::map<float, std::ptrdiff_t> nearest;
+  std::map<float, std::ptrdiff_t> farther;
+  for (int q = 0; q < 100; ++q) {
+    auto vector = near_a_centre(random, 40, 200);
+    const auto length =
+        std::sqrt(std::inner_product(vector.begin(), vector.end(), vector.begin(), 0.0F));
+    for (auto& value : vector) value /= length;
+    const auto query = rows.compact.encode(vector);
+    built.graph.search(rows.compact, query, {.width = 400}, whole);
+    for (const float slack : {0.0F, 0.2F, 100.0F}) {
+      built.graph.search(rows.compact, query, {.width = 400, .wanted = 10, .slack = slack},
+                         scratch);
+      const auto is_as_good = [&](std::size_t i) {
+        return i < scratch.pool.size() && scratch.pool[i].score == whole.pool[i].score;
+      };
+      for (std::size_t i = 0; i < 10; ++i) nearest[slack] += is_as_good(i);
+      for (std::size_t i = 300; i < 400; ++i) farther[slack] += is_as_good(i);
+    }
+  }
+  EXPECT_GE(nearest[0], 900);
+  EXPECT_GE(nearest[0.2F], nearest[0]);
+  EXPECT_GE(nearest[0.2F], 990);
+  EXPECT_LT(farther[0.2F], 9'000) << "nobody asked for them";
+  EXPECT_EQ(nearest[100], 1'000);
+  EXPECT_EQ(farther[100], 10'000);
 }
 
 TEST(GraphTest, every_row_is_found_also_those_that_are_many_times_there) {
@@ -126,7 +163,7 @@ TEST(GraphTest, every_row_is_found_also_those_that_are_many_times_there) {
   Graph::Scratch scratch;
 
   EXPECT_EQ(std::set(built.order.begin(), built.order.end()).size(), 3'000U);
-  built.graph.search(rows.compact, rows.compact.encode(rows.vectors[0]), 3'000, scratch);
+  built.graph.search(rows.compact, rows.compact.encode(rows.vectors[0]), {.width = 3'000}, scratch);
   std::set<std::uint32_t> met;
   for (const auto& near : scratch.pool) met.insert(near.place);
   EXPECT_EQ(met.size(), 3'000U) << "a walk with a view of everything meets everything";
@@ -141,7 +178,8 @@ TEST(GraphTest, small_graphs_are_whole) {
     const auto rows = given.in_order(built.order);
     Graph::Scratch scratch;
 
-    built.graph.search(rows.compact, rows.compact.encode(std::vector<float>(5, 1)), 300, scratch);
+    built.graph.search(rows.compact, rows.compact.encode(std::vector<float>(5, 1)), {.width = 300},
+                       scratch);
 
     EXPECT_EQ(built.graph.size(), count);
     EXPECT_EQ(scratch.pool.size(), count);
@@ -174,7 +212,7 @@ TEST(GraphTest, a_scratch_serves_graphs_of_any_size_and_more_searches_than_it_ca
     const bool is_small = i % 2 == 0;
     const auto& rows = is_small ? small : large;
     const auto& graph = is_small ? of_small.graph : of_large.graph;
-    graph.search(rows.compact, is_small ? of_7_small : of_7_large, 4, scratch);
+    graph.search(rows.compact, is_small ? of_7_small : of_7_large, {.width = 4}, scratch);
     ASSERT_EQ(std::ranges::count(scratch.pool, 7U, &Graph::Near::place), 1) << i;
   }
 }
@@ -197,8 +235,8 @@ TEST(GraphTest, is_the_same_when_it_is_made_again_from_its_parts) {
 
   for (int q = 0; q < 20; ++q) {
     const auto query = rows.compact.encode(random_vector(random, 12));
-    built.graph.search(rows.compact, query, 30, scratch);
-    again.search(rows.compact, query, 30, other);
+    built.graph.search(rows.compact, query, {.width = 30}, scratch);
+    again.search(rows.compact, query, {.width = 30}, other);
     EXPECT_TRUE(
         std::ranges::equal(scratch.pool, other.pool, {}, &Graph::Near::place, &Graph::Near::place));
   }
@@ -239,13 +277,13 @@ TEST(GraphTest, a_part_has_what_a_walk_over_it_comes_to_and_finds_nearly_as_much
   for (const auto node : part.order) EXPECT_TRUE(keeps[node]);
   const auto kept = rows.in_order(part.order);
   Graph::Scratch scratch;
-  part.graph.search(kept.compact, kept.compact.encode(kept.vectors[0]), 4'000, scratch);
+  part.graph.search(kept.compact, kept.compact.encode(kept.vectors[0]), {.width = 4'000}, scratch);
   EXPECT_EQ(scratch.pool.size(), part.order.size()) << "a walk with a view of everything meets all";
   int found = 0;
   for (int q = 0; q < 100; ++q) {
     const auto query = kept.compact.encode(near_a_centre(random, 24, 50));
     const auto scores = kept.all_scores(query);
-    part.graph.search(kept.compact, query, 64, scratch);
+    part.graph.search(kept.compact, query, {.width = 64}, scratch);
     found += scratch.pool[0].score == std::ranges::max(scores) ? 1 : 0;
   }
   EXPECT_GE(found, 98);

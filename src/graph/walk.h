@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <limits>
 #include <span>
+#include <utility>
+#include <vector>
 
 #include "graph/graph.h"
 #include "simd/codes.h"
@@ -13,47 +15,55 @@ namespace samtale {
 
 inline constexpr std::uint32_t kNoNode = Graph::kNoNode;
 
+// Half of a squared distance: less may be the codes' error.
+inline constexpr float kDistanceLeast = 0.0025F;
+// What is so much farther than the last wanted is met and forgotten. Scores are of codes: those
+// that are kept are candidates for being among the wanted after all.
+inline constexpr float kSlackLeast = 0.1F;
+// Entries that a walk begins at; one that keeps a lot begins at an eighth as many.
+inline constexpr std::size_t kStarts = 16;
+
 // The best so many met, best first, and which of them have been walked from.
 class Pool {
  public:
   // The top bit of a place; rows are fewer.
   static constexpr std::uint32_t kWalked = std::uint32_t{1} << 31;
 
-  Pool(std::vector<Graph::Near>& entries, std::size_t size) : entries_(entries), size_(size) {
+  // A score times `query_scale` is a cosine.
+  Pool(std::vector<Graph::Near>& entries, const Graph::Reach& reach, float query_scale)
+      : entries_(entries), reach_(reach), query_scale_(query_scale) {
     entries_.clear();
-    entries_.reserve(size + 1);
+    entries_.reserve(reach.width + 1);
   }
 
-  [[nodiscard]] float score_min() const {
-    return entries_.size() < size_ ? -std::numeric_limits<float>::infinity()
-                                   : entries_.back().score;
-  }
+  // What is not above is of no use.
+  [[nodiscard]] float score_min() const { return score_min_; }
 
-  // score: above score_min().
-  void insert(float score, std::uint32_t place) {
-    if (entries_.size() == size_) entries_.pop_back();
+  // score: above score_min(). True if take() would give it.
+  bool insert(float score, std::uint32_t place) {
+    if (entries_.size() == reach_.width) entries_.pop_back();
     const auto at = std::ranges::upper_bound(entries_, score, std::greater(), &Graph::Near::score);
-    next_ = std::min(next_, static_cast<std::size_t>(at - entries_.begin()));
+    const auto index = static_cast<std::size_t>(at - entries_.begin());
     entries_.insert(at, {score, place});
+    if (entries_.size() == reach_.width) score_min_ = std::max(score_min_, entries_.back().score);
+    if (index < reach_.wanted && entries_.size() >= reach_.wanted) bound();
+    if (index > next_) return false;
+    next_ = index;
+    return true;
   }
 
-  // The best not walked from yet, marked; kNoNode if there is none.
+  // The best not walked from yet, marked; kNoNode if there is none near enough.
   std::uint32_t take() {
-    for (; next_ < entries_.size(); ++next_) {
-      auto& place = entries_[next_].place;
-      if ((place & kWalked) != 0) continue;
-      place |= kWalked;
-      return place & ~kWalked;
-    }
-    return kNoNode;
+    const auto at = first_unwalked();
+    if (at == entries_.size() || entries_[at].score < last_to_walk_) return kNoNode;
+    next_ = at + 1;
+    return std::exchange(entries_[at].place, entries_[at].place | kWalked);
   }
 
-  // The one that take() would give.
+  // The one that take() would give, near enough or not.
   [[nodiscard]] std::uint32_t peek() const {
-    for (auto at = next_; at < entries_.size(); ++at) {
-      if ((entries_[at].place & kWalked) == 0) return entries_[at].place;
-    }
-    return kNoNode;
+    const auto at = first_unwalked();
+    return at == entries_.size() ? kNoNode : entries_[at].place;
   }
 
   void unmark() {
@@ -61,8 +71,25 @@ class Pool {
   }
 
  private:
+  [[nodiscard]] std::size_t first_unwalked() const {
+    auto at = next_;
+    while (at < entries_.size() && (entries_[at].place & kWalked) != 0) ++at;
+    return at;
+  }
+  // The last wanted has come nearer, and nothing that is much farther will be walked from.
+  void bound() {
+    const auto distance = 1 - entries_[reach_.wanted - 1].score * query_scale_;
+    const auto last = std::max(distance, kDistanceLeast);
+    const auto score_at = [&](float slack) { return (1 - (1 + slack) * last) / query_scale_; };
+    last_to_walk_ = score_at(reach_.slack);
+    score_min_ = std::max(score_min_, score_at(std::max(reach_.slack, kSlackLeast)));
+  }
+
   std::vector<Graph::Near>& entries_;
-  const std::size_t size_;
+  const Graph::Reach reach_;
+  const float query_scale_;
+  float score_min_ = -std::numeric_limits<float>::infinity();
+  float last_to_walk_ = -std::numeric_limits<float>::infinity();
   std::size_t next_ = 0;  // All before have been walked from.
 };
 
@@ -78,30 +105,55 @@ inline void score_places(const CodeRows& rows, const std::int16_t* query, Graph:
 }
 
 inline void begin_search(std::size_t nodes, Graph::Scratch& scratch) {
-  if (scratch.seen.size() < nodes || scratch.search == std::numeric_limits<std::uint16_t>::max()) {
-    scratch.seen.assign(nodes, 0);
-    scratch.search = 0;
+  scratch.seen.assign((nodes + 63) / 64, 0);
+}
+
+// True the first time.
+inline bool see(std::vector<std::uint64_t>& seen, std::uint32_t node) {
+  auto& word = seen[node / 64];
+  const auto bit = std::uint64_t{1} << node % 64;
+  const bool is_new = (word & bit) == 0;
+  word |= bit;
+  return is_new;
+}
+
+inline void fetch(std::span<const std::uint32_t> list) {
+  constexpr std::size_t kLine = 64 / sizeof(std::uint32_t);
+  for (std::size_t i = 0; i < list.size(); i += kLine) __builtin_prefetch(list.data() + i);
+}
+
+// Leaves the best so many of those that have been scored.
+inline void keep_best(std::size_t count, Graph::Scratch& scratch) {
+  auto& [seen, pool, places, sums, scores] = scratch;
+  if (places.size() <= count) return;
+  pool.clear();
+  for (std::size_t i = 0; i < places.size(); ++i) pool.push_back({scores[i], places[i]});
+  const auto end = pool.begin() + static_cast<std::ptrdiff_t>(count);
+  std::ranges::nth_element(pool, end, std::greater(), &Graph::Near::score);
+  for (std::size_t i = 0; i < count; ++i) {
+    scores[i] = pool[i].score;
+    places[i] = pool[i].place;
   }
-  ++scratch.search;
+  places.resize(count);
 }
 
 // score() gives scratch.places their scratch.scores; neighbours(node) is a span that ends early at
 // kNoNode. The entries are in scratch.places.
 template <class Score, class Neighbours>
-void walk(const Score& score, std::size_t width, const Neighbours& neighbours,
-          Graph::Scratch& scratch) {
-  Pool pool(scratch.pool, width);
-  auto* const seen = scratch.seen.data();
+void walk(const Score& score, float query_scale, const Graph::Reach& reach,
+          const Neighbours& neighbours, Graph::Scratch& scratch) {
+  score();
+  keep_best(std::max(kStarts, reach.width / 8), scratch);
+  for (const auto place : scratch.places) see(scratch.seen, place);
+  Pool pool(scratch.pool, reach, query_scale);
   const auto take_in = [&] {
-    score();
     auto least = pool.score_min();
     for (std::size_t i = 0; i < scratch.places.size(); ++i) {
       if (scratch.scores[i] <= least) continue;
-      pool.insert(scratch.scores[i], scratch.places[i]);
+      if (pool.insert(scratch.scores[i], scratch.places[i])) fetch(neighbours(scratch.places[i]));
       least = pool.score_min();
     }
   };
-  for (const auto place : scratch.places) seen[place] = scratch.search;
   take_in();
   for (auto node = pool.take(); node != kNoNode; node = pool.take()) {
     // Without a branch on what was seen, which nobody can predict.
@@ -111,12 +163,12 @@ void walk(const Score& score, std::size_t width, const Neighbours& neighbours,
     for (const auto near : list) {
       if (near == kNoNode) break;
       scratch.places[count] = near;
-      count += seen[near] != scratch.search ? 1 : 0;
-      seen[near] = scratch.search;
+      count += see(scratch.seen, near) ? 1 : 0;
     }
     scratch.places.resize(count);
     // Next, unless one of these is better.
-    if (const auto next = pool.peek(); next != kNoNode) __builtin_prefetch(neighbours(next).data());
+    if (const auto next = pool.peek(); next != kNoNode) fetch(neighbours(next));
+    score();
     take_in();
   }
   pool.unmark();

@@ -27,7 +27,7 @@ namespace samtale {
 struct WalkSettings {
   static constexpr float kEffortMax = 64;
 
-  float effort = 1;         // The view is so many times as wide as what is wanted.
+  float effort = 0.1F;      // How much farther than the last of those wanted a walk looks.
   bool is_compact = false;  // Over codes of 4 bits.
   double recall = 1;
   double recall_target = 0;  // By which it was measured; 0: it was not, for this graph.

@@ -63,7 +63,7 @@ TEST_F(SegmentTest, is_read_as_it_was_written) {
   EXPECT_EQ(back->digests, segment.digests);
   EXPECT_TRUE(std::ranges::equal(back->graph.neighbours(), segment.graph.neighbours()));
   EXPECT_EQ(back->graph.degree(), 4U);
-  EXPECT_EQ(back->graph.entries(), 256U);
+  EXPECT_EQ(back->graph.entries(), 64U);
   EXPECT_EQ(back->made_of, 305U);
   EXPECT_EQ(back->settings.effort, 1.5F);
   EXPECT_TRUE(back->settings.is_compact);

@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::size_t kDimensionMax = std::size_t{1} << 17;
 constexpr double kCodeMax = 127;
+constexpr float kScaleLeast = 1e-30F;  // Its reciprocal is a float.
 // More than what rounding a double to a float can take away.
 constexpr double kUp = 1 + 1e-6;
 // Rows whose sums stay in the L1 cache.
@@ -26,19 +27,18 @@ struct Fitted {
 };
 
 // Writes the code of `vector`: each number in steps of 1/127 of the greatest.
-template <class Code>
-Fitted encode(std::span<const float> vector, Code* codes) {
+Fitted encode(std::span<const float> vector, std::int8_t* codes) {
   float greatest = 0;
   for (const float value : vector) greatest = std::max(greatest, std::abs(value));
-  const auto scale = static_cast<float>(greatest / kCodeMax);
+  auto scale = static_cast<float>(greatest / kCodeMax);
+  if (scale < kScaleLeast) scale = 0;  // All of it is left out then.
+  code_kernels().quantise(vector.data(), vector.size(), scale > 0 ? 1 / scale : 0, codes);
   double length = 0;
   double error = 0;
   for (std::size_t i = 0; i < vector.size(); ++i) {
-    const double steps = scale > 0 ? std::nearbyint(double{vector[i]} / scale) : 0;
-    const auto code = std::clamp(steps, -kCodeMax, kCodeMax);
-    codes[i] = static_cast<Code>(code);
-    length += (code * scale) * (code * scale);
-    error += (vector[i] - code * scale) * (vector[i] - code * scale);
+    const double part = double{scale} * codes[i];
+    length += part * part;
+    error += (vector[i] - part) * (vector[i] - part);
   }
   return {.scale = scale, .length = std::sqrt(length), .error = std::sqrt(error)};
 }
@@ -47,8 +47,9 @@ Fitted encode(std::span<const float> vector, Code* codes) {
 
 QueryCode encode_query(std::span<const float> query) {
   QueryCode made;
-  made.codes.resize(query.size());
-  const auto fitted = encode(query, made.codes.data());
+  std::vector<std::int8_t> codes(query.size());
+  const auto fitted = encode(query, codes.data());
+  made.codes.assign(codes.begin(), codes.end());
   made.scale = fitted.scale;
   made.length = static_cast<float>(fitted.length * kUp);
   // Twice the rounding of the score, so that the few roundings of the bound itself are in it too.
@@ -122,6 +123,12 @@ void VectorRows::dot(std::span<const float> query, Place first, std::size_t coun
 
 float VectorRows::dot(std::span<const float> query, Place place) const {
   return distance_kernels().dot(query.data(), floats_.data() + place * dimension_, dimension_);
+}
+
+void VectorRows::fetch(Place place) const {
+  constexpr std::size_t kLine = 64 / sizeof(float);
+  const auto* const row = floats_.data() + place * dimension_;
+  for (std::size_t i = 0; i < dimension_; i += kLine) __builtin_prefetch(row + i);
 }
 
 void VectorRows::bounds(const QueryCode& query, Place first, std::size_t count,

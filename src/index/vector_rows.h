@@ -63,6 +63,8 @@ class VectorRows {
 
   // Of one vector: the same bits as among others.
   [[nodiscard]] float dot(std::span<const float> query, Place place) const;
+  // Its floats are on their way to the caches.
+  void fetch(Place place) const;
   // For each of `count` vectors from `first` on, a number that its score is not above.
   void bounds(const QueryCode& query, Place first, std::size_t count, float* bounds) const;
   // The same for those at `places`; `sums` is for its own use.

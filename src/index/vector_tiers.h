@@ -18,6 +18,7 @@
 #include "index/company_index.h"
 #include "index/segment.h"
 #include "index/vector_rows.h"
+#include "index/walk_plan.h"
 
 namespace samtale {
 
@@ -106,17 +107,22 @@ class VectorTiers {
     CompactRows compact;      // With a graph, as many as rows.
     WalkSettings walk;
   };
+  // A place is a tier's number and a row's.
+  static constexpr int kTierShift = 30;
+  static constexpr std::uint32_t kPlaceMask = (std::uint32_t{1} << kTierShift) - 1;
+  static constexpr std::size_t kQueries = 128;  // Remembered.
+
   using TierNumber = std::uint8_t;
   static constexpr TierNumber kNoTier = 4;
 
   void offer_all(const Tier& tier, std::span<const float> unit, const QueryCode& code, bool by_code,
                  bool filters, Sink& sink) const;
-  // False, and nothing is offered, if a walk with a view of `ef` meets fewer than `least` that are
-  // wanted: then what the filter leaves lies elsewhere.
+  // False, and nothing is offered, if too few that are wanted are met: then what the filter leaves
+  // lies elsewhere.
   bool offer_near(const Tier& tier, std::span<const float> unit, const QueryCode& code,
-                  std::size_t ef, std::size_t least, bool filters, Sink& sink) const;
+                  const WalkPlan& plan, Sink& sink) const;
   static void search(const Tier& tier, std::span<const float> unit, const QueryCode& code,
-                     bool is_compact, std::size_t ef, Graph::Scratch& scratch);
+                     bool is_compact, const Graph::Reach& reach, Graph::Scratch& scratch);
   static void take_segment(Work& work);
   static Result<> make_graph(Work& work, const std::stop_token& stop);
   void remember(std::span<const float> unit) const;
