@@ -34,8 +34,8 @@ void walk(const Segment& segment) {
   const auto part = segment.graph.part(keeps);
   SAMTALE_CHECK(part.graph.size() == part.order.size() && part.order.size() <= nodes,
                 "a part is not more than the whole");
-  segment.graph.search({codes, scales, 1}, &query, 10, scratch);
-  part.graph.search({codes, scales, 1}, &query, 10, scratch);
+  segment.graph.search({codes, scales, 1}, {&query}, {.width = 10}, scratch);
+  part.graph.search({codes, scales, 1}, {&query}, {.width = 10}, scratch);
 }
 
 void read(const std::string& bytes) {
