@@ -50,8 +50,13 @@ class Transaction {
   // Runs with the next query(), run() or commit(), which has its error.
   template <class... Values>
   Result<> later(const std::string& sql, const Values&... values) {
-    SAMTALE_TRY_VOID((*lease_)->send(sql, values...));
-    return bound_queue();
+    SAMTALE_TRY_VOID(bound_queue());
+    return (*lease_)->send(sql, values...);
+  }
+  // The same, for one whose answer query_with() gives.
+  template <class... Values>
+  Result<> ahead(const std::string& sql, const Values&... values) {
+    return (*lease_)->send(sql, values...);
   }
   template <class... Values>
   [[nodiscard]] Result<Rows> query(const std::string& sql, const Values&... values) {
@@ -64,8 +69,8 @@ class Transaction {
     SAMTALE_TRY(const auto rows, query(sql, values...));
     return rows.affected();
   }
-  // The answers of this and of what has been put off since the last answer, in order, the
-  // transaction's own statements left out: for several questions in one round trip.
+  // The answers of the `before` statements that went ahead of this one, and its own: several
+  // questions in one round trip.
   template <class... Values>
   [[nodiscard]] Result<std::vector<Rows>> query_with(std::size_t before, const std::string& sql,
                                                      const Values&... values) {
