@@ -128,6 +128,8 @@ struct AnalysisOverride {
   std::int64_t revision = 0;  // Of the conversation it was made of.
 };
 
+constexpr std::int64_t kCampaignsMax = 100;  // That a company keeps.
+
 // Analyses over history, as one asked for them. Its jobs are enqueued page by page in the
 // transaction that moves `cursor`, so none is lost or doubled.
 struct Campaign {
