@@ -1,5 +1,5 @@
-// Store: everything that must outlive the process. SQLite (store/sqlite/) implements it, PostgreSQL
-// will; store/store_conformance.h is the behaviour both must show.
+// Store: everything that must outlive the process. SqliteStore and PostgresStore implement it;
+// store/store_conformance.h is the behaviour both show.
 #pragma once
 
 #include <cstddef>

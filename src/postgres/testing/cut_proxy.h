@@ -1,6 +1,7 @@
 // CutProxy: stands between a client and PostgreSQL and loses the connection at a COMMIT.
 #pragma once
 
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -38,7 +39,7 @@ class CutProxy {
     listener_ = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     const auto path = address_of(folder_ + "/.s.PGSQL.5432");
     SAMTALE_CHECK(::bind(listener_, reinterpret_cast<const sockaddr*>(&path), sizeof path) == 0 &&
-                      ::listen(listener_, 8) == 0 && ::pipe(end_) == 0,
+                      ::listen(listener_, 8) == 0 && ::pipe2(end_, O_CLOEXEC) == 0,
                   "a test may listen in its folder");
     thread_ = std::thread([this] { serve(); });
   }
@@ -93,7 +94,7 @@ class CutProxy {
     short ready = 0;
     short unused = 0;
     while (wait(listener_, -1, &ready, &unused)) {
-      const int client = ::accept(listener_, nullptr, nullptr);
+      const int client = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
       const int server = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
       const auto path = address_of(server_socket_);
       if (::connect(server, reinterpret_cast<const sockaddr*>(&path), sizeof path) == 0) {
@@ -114,7 +115,7 @@ class CutProxy {
       const std::unique_lock lock(cut_mutex_);
       // A parse message of an unnamed statement.
       const bool is_cut = cut_ != Cut::none && seen.contains(std::string_view("\0COMMIT\0", 8));
-      if (is_cut && cut_ == Cut::before_commit) return end_cut();
+      if (is_cut && cut_ == Cut::before_commit) return end_cut(server);
       if (::send(server, seen.data(), seen.size(), MSG_NOSIGNAL) !=
           static_cast<ssize_t>(seen.size())) {
         return;
@@ -126,10 +127,11 @@ class CutProxy {
         answer += seen;
         if (answer.contains(std::string_view("COMMIT\0", 7))) break;
       }
-      return end_cut();
+      return end_cut(server);
     }
   }
-  void end_cut() {
+  void end_cut(int server) {
+    ::shutdown(server, SHUT_RDWR);  // Which ends its transaction.
     cut_ = Cut::none;
     if (then_) then_();
     then_ = {};

@@ -10,9 +10,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <condition_variable>
 #include <cstdio>
 #include <filesystem>
+#include <functional>
+#include <mutex>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/check.h"
@@ -22,7 +26,7 @@ namespace samtale::postgres {
 
 // Listens on a socket in its folder only. What it acknowledges survives crash(), but no loss of
 // power: fsync is off, for speed.
-// Threads: made and destroyed by one, which must live as long.
+// Threads: crash() from any; the others, those who made it.
 class PostgresProcess {
  public:
   // The one that the tests of a program share: making one takes two seconds. A test brings a schema
@@ -60,6 +64,12 @@ class PostgresProcess {
   }
   ~PostgresProcess() {
     stop();
+    {
+      const std::lock_guard lock(spawn_mutex_);
+      is_ending_ = true;
+    }
+    spawn_changed_.notify_all();
+    spawner_.join();
     std::error_code ignored;
     std::filesystem::remove_all(folder_, ignored);
   }
@@ -92,7 +102,27 @@ class PostgresProcess {
   [[nodiscard]] std::string data() const { return folder_ + "/data"; }
 
   // `output` is closed here.
-  pid_t spawn(const std::vector<std::string>& command, int output) const {
+  pid_t spawn(const std::vector<std::string>& command, int output) {
+    std::unique_lock lock(spawn_mutex_);
+    pid_t spawned = 0;
+    to_do_ = [&] { spawned = fork_and_exec(command, output); };
+    spawn_changed_.notify_all();
+    spawn_changed_.wait(lock, [this] { return !to_do_; });
+    return spawned;
+  }
+  // The kernel ends a child with the thread that forked it, so one thread does it, which lives as
+  // long as this.
+  void serve_spawns() {
+    std::unique_lock lock(spawn_mutex_);
+    while (true) {
+      spawn_changed_.wait(lock, [this] { return to_do_ || is_ending_; });
+      if (!to_do_) return;
+      to_do_();
+      to_do_ = {};
+      spawn_changed_.notify_all();
+    }
+  }
+  pid_t fork_and_exec(const std::vector<std::string>& command, int output) const {
     std::vector<char*> words;
     for (const auto& word : command) words.push_back(const_cast<char*>(word.c_str()));
     words.push_back(nullptr);
@@ -166,6 +196,11 @@ class PostgresProcess {
   pid_t pid_ = 0;
   int output_ = -1;
   int schemas_ = 0;
+  std::mutex spawn_mutex_;
+  std::condition_variable spawn_changed_;
+  std::function<void()> to_do_;  // Both guarded by spawn_mutex_.
+  bool is_ending_ = false;
+  std::thread spawner_{[this] { serve_spawns(); }};
 };
 
 }  // namespace samtale::postgres
