@@ -17,7 +17,7 @@ void force_row_security(Migration& migration, const std::string& table) {
 
 void add(Migration& migration, const CompanyTable& table) {
   auto& statements = migration.statements;
-  const bool is_across = table.across != Across::nobody;
+  const bool is_across = table.across == Across::readers || table.across == Across::trimmers;
   statements.push_back("CREATE TABLE " + table.name + "(company bigint NOT NULL, " +
                        (is_across ? "partition bigint NOT NULL, " : "") + table.columns +
                        ", PRIMARY KEY(company" + (table.key.empty() ? "" : ", ") + table.key +
@@ -35,6 +35,11 @@ void add(Migration& migration, const CompanyTable& table) {
   if (is_across) {
     statements.push_back("CREATE POLICY of_partition ON " + table.name +
                          " FOR SELECT USING (partition = " + setting("partition") + ")");
+  }
+  if (table.across == Across::registry) {
+    statements.push_back("CREATE POLICY of_all ON " + table.name +
+                         " FOR SELECT USING (current_setting('samtale.all_companies', true) = "
+                         "'on')");
   }
   if (table.across == Across::trimmers) {
     statements.push_back("CREATE POLICY trim_partition ON " + table.name +

@@ -14,9 +14,11 @@ enum class Across : std::uint8_t {
   nobody,
   readers,   // Who reads the partition's rows of all companies.
   trimmers,  // Who may also delete them.
+  registry,  // Who reads what the server knows of all companies (Scope::all_companies).
 };
 
-// Every row has a `company`, and a `partition` unless `across` is nobody; neither is in `columns`.
+// Every row has a `company`, and a `partition` where those of one read it; neither is in
+// `columns`.
 struct CompanyTable {
   std::string name;
   std::string columns;              // "id bytea NOT NULL, …".

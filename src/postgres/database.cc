@@ -87,10 +87,11 @@ Result<> Database::send_settings(Connection& connection, const Scope& scope, Dur
       "set_config('idle_in_transaction_session_timeout', $2, true), "
       "set_config('jit', 'off', true), set_config('enable_sort', 'off', true), "
       "set_config('samtale.company', $3, true), "
-      "set_config('samtale.partition', $4, true), set_config('synchronous_commit', " +
+      "set_config('samtale.partition', $4, true), set_config('samtale.all_companies', $5, true), "
+      "set_config('synchronous_commit', " +
           commits + ", true)",
       options_.schema, timeout_ms, scope.company ? std::to_string(number(*scope.company)) : "",
-      scope.partition ? std::to_string(*scope.partition) : "");
+      scope.partition ? std::to_string(*scope.partition) : "", scope.all_companies ? "on" : "");
 }
 
 Result<Rows> Database::read_all(const Scope& scope, const std::string& sql,

@@ -22,6 +22,7 @@ namespace samtale::postgres {
 struct Scope {
   std::optional<CompanyId> company{};
   std::optional<std::int64_t> partition{};
+  bool all_companies = false;  // Keys, endpoints and their like: read whole, by the registry only.
 };
 
 enum class Durability : std::uint8_t {

@@ -31,6 +31,10 @@ Parameter::Parameter(const std::optional<double>& value) : Parameter(value.value
   is_null_ = !value.has_value();
 }
 
+Parameter::Parameter(const std::optional<std::int64_t>& value) : Parameter(value.value_or(0)) {
+  is_null_ = !value.has_value();
+}
+
 void Rows::Free::operator()(pg_result* result) const { ::PQclear(result); }
 
 std::size_t Rows::size() const { return static_cast<std::size_t>(::PQntuples(result_.get())); }

@@ -35,6 +35,7 @@ class Parameter {
   Parameter(const char* text) : Parameter(std::string_view(text)) {}
   Parameter(Bytes bytes) : type_(kBytea), bytes_(bytes.view) {}
   Parameter(const std::optional<double>& value);
+  Parameter(const std::optional<std::int64_t>& value);
 
   [[nodiscard]] unsigned type() const { return type_; }
   [[nodiscard]] bool is_null() const { return is_null_; }

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "store/postgres_registry.h"
 #include "store/postgres_schema.h"
 #include "store/testing/postgres_harness.h"
 
@@ -58,6 +59,21 @@ class PostgresIsolationTest : public ::testing::Test {
       return {};
     });
     ASSERT_TRUE(done) << done.error().message;
+    PostgresRegistry registry(*database_);
+    ASSERT_TRUE(registry.put_key({.id = "k", .company = kOne, .secret_hash = "", .label = ""}));
+    ASSERT_TRUE(registry.put_endpoint({.id = "e",
+                                       .company = kOne,
+                                       .preset = "",
+                                       .source = "",
+                                       .secrets = {{.secret = "s", .expires_at = {}}}}));
+    ASSERT_TRUE(registry.put_analyzer({.company = kOne, .name = "a", .definition = "{}"}));
+    ASSERT_TRUE(registry.put_subscription({.id = "s",
+                                           .company = kOne,
+                                           .url = "",
+                                           .events = {},
+                                           .secrets = {{.secret = "s", .expires_at = {}}},
+                                           .paused_why = ""}));
+    ASSERT_TRUE(registry.put_lm_settings({.company = kOne, .settings = "{}"}));
   }
   std::vector<std::string> names(const std::string& sql) {
     const auto rows = database_->read({}, sql);
@@ -122,7 +138,7 @@ TEST_F(PostgresIsolationTest, would_notice_a_table_that_was_forgotten) {
 TEST_F(PostgresIsolationTest, shows_a_company_its_own_rows_only) {
   fill();
 
-  EXPECT_EQ(tables().size(), 16u);
+  EXPECT_EQ(tables().size(), 23u);
   for (const auto& table : tables()) {
     EXPECT_GT(count(table, {.company = kOne}), 0) << table;
     EXPECT_EQ(count(table, {.company = kTwo}), 0) << table;
@@ -144,6 +160,18 @@ TEST_F(PostgresIsolationTest,
                                           "jobs", "lm_batches"}));
 }
 
+TEST_F(PostgresIsolationTest, shows_the_registry_what_it_reads_whole_and_nothing_people_said) {
+  fill();
+
+  std::set<std::string> shown;
+  for (const auto& table : tables()) {
+    if (count(table, {.all_companies = true}) > 0) shown.insert(table);
+  }
+
+  EXPECT_EQ(shown, (std::set<std::string>{"analyzers", "endpoint_secrets", "endpoints", "keys",
+                                          "lm_settings", "subscription_secrets", "subscriptions"}));
+}
+
 TEST_F(PostgresIsolationTest, lets_nobody_in_behind_a_table_through_its_partitions) {
   fill();
 
@@ -156,7 +184,8 @@ TEST_F(PostgresIsolationTest, lets_nobody_in_behind_a_table_through_its_partitio
 TEST_F(PostgresIsolationTest, lets_nobody_change_the_rows_of_another) {
   fill();
 
-  for (const auto& scope : {Scope{.company = kTwo}, Scope{.partition = 0}, Scope{}}) {
+  for (const auto& scope :
+       {Scope{.company = kTwo}, Scope{.partition = 0}, Scope{.all_companies = true}, Scope{}}) {
     for (const auto& table : tables()) {
       // `company = company` is all that every table can be told.
       const auto changed = database_->read(scope, "UPDATE " + table + " SET company = company");

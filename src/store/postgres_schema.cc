@@ -138,10 +138,51 @@ postgres::Migration store_schema_1(std::size_t hash_partitions) {
   return migration;
 }
 
+postgres::Migration registry_schema_1() {
+  postgres::Migration migration;
+  migration.statements = {
+      "CREATE TABLE companies(id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, "
+      "name text COLLATE \"C\" NOT NULL UNIQUE, weight double precision NOT NULL, "
+      "events_per_second_max bigint NOT NULL, conversations_max bigint NOT NULL, "
+      "created_us bigint NOT NULL)"};
+  const auto add_registry = [&](const char* name, const char* columns, const char* key) {
+    add(migration, {.name = name, .columns = columns, .key = key, .across = Across::registry});
+  };
+  // A key and an endpoint are found by their id alone.
+  add_registry("keys",
+               "id text COLLATE \"C\" NOT NULL UNIQUE, secret_hash bytea NOT NULL, "
+               "label bytea NOT NULL, rights bigint NOT NULL, created_us bigint NOT NULL, "
+               "expires_us bigint, revoked_us bigint",
+               "id");
+  add_registry("endpoints",
+               "id text COLLATE \"C\" NOT NULL UNIQUE, preset bytea NOT NULL, "
+               "source bytea NOT NULL, idle_timeout_us bigint NOT NULL, "
+               "created_us bigint NOT NULL, revoked_us bigint",
+               "id");
+  add_registry("analyzers",
+               "name text COLLATE \"C\" NOT NULL, version bigint NOT NULL, "
+               "created_us bigint NOT NULL, is_deleted boolean NOT NULL, "
+               "definition bytea NOT NULL",
+               "name, version");
+  add_registry("subscriptions",
+               "id text COLLATE \"C\" NOT NULL, url bytea NOT NULL, events bytea NOT NULL, "
+               "created_us bigint NOT NULL, revoked_us bigint, paused_why bytea NOT NULL, "
+               "failing_since_us bigint",
+               "id");
+  for (const auto* secrets : {"endpoint_secrets", "subscription_secrets"}) {
+    add_registry(secrets,
+                 "owner text COLLATE \"C\" NOT NULL, place bigint NOT NULL, "
+                 "secret bytea NOT NULL, expires_us bigint",
+                 "owner, place");
+  }
+  add_registry("lm_settings", "settings bytea NOT NULL", "");
+  return migration;
+}
+
 }  // namespace
 
 std::vector<postgres::Migration> postgres_store_schema(std::size_t hash_partitions) {
-  return {postgres_queue_schema_1(), store_schema_1(hash_partitions)};
+  return {postgres_queue_schema_1(), store_schema_1(hash_partitions), registry_schema_1()};
 }
 
 }  // namespace samtale

@@ -37,6 +37,8 @@ class PostgresStore final : public Store {
       const PostgresStoreOptions& options, Clock& clock, Random& random);
 
   [[nodiscard]] Queue& queue() { return *queue_; }
+  // With the registry's tables (PostgresRegistry). Lives as long as the store.
+  [[nodiscard]] postgres::Database& database() { return *database_; }
 
   [[nodiscard]] std::size_t partitions() const override { return options_.partitions; }
   [[nodiscard]] Partition partition_of(CompanyId company) const override;
