@@ -101,9 +101,36 @@ Result<std::unique_ptr<PostgresQueue>> PostgresQueue::open(postgres::Database& d
                                                            const Clock& clock,
                                                            const PostgresQueueOptions& options) {
   std::unique_ptr<PostgresQueue> queue(new PostgresQueue(database, partitions, clock, options));
+  SAMTALE_TRY_VOID(queue->end_leases());
   queue->refreshed_at_ = clock.now();
   SAMTALE_TRY_VOID(queue->refresh());
   return queue;
+}
+
+// Of this node before it was started again. An expiry the richer, as a lease that ran out.
+Result<> PostgresQueue::end_leases() {
+  if (options_.node.empty()) return {};
+  const auto now = now_us();
+  for (std::size_t i = 0; i < partitions_; ++i) {
+    const auto partition = static_cast<std::int64_t>(i);
+    SAMTALE_TRY(const auto leased,
+                database_.read({.partition = partition},
+                               "SELECT company, id FROM jobs WHERE partition = $1 AND leased AND "
+                               "node = $2 ORDER BY company, id",
+                               partition, options_.node));
+    SAMTALE_TRY_VOID(in_transaction(
+        database_, {}, Durability::process, [&](Transaction& transaction) -> Result<> {
+          for (std::size_t k = 0; k < leased.size(); ++k) {
+            SAMTALE_TRY_VOID(transaction.act_for(static_cast<CompanyId>(leased.integer(k, 0))));
+            SAMTALE_TRY_VOID(transaction.later(
+                "UPDATE jobs SET due_us = least(due_us, $3) WHERE company = $1 AND id = $2 AND "
+                "leased AND node = $4",
+                leased.integer(k, 0), leased.integer(k, 1), now, options_.node));
+          }
+          return {};
+        }));
+  }
+  return {};
 }
 
 Result<> PostgresQueue::refresh() {
@@ -265,9 +292,11 @@ Result<> PostgresQueue::lease_or_bury(PostgresQueueTransaction& changes, Candida
     return {};
   }
   SAMTALE_TRY_VOID(changes.transaction_.later(
-      "UPDATE jobs SET leased = true, due_us = $3, attempts = $4, expiries = $5, fence = $6 "
+      "UPDATE jobs SET leased = true, due_us = $3, attempts = $4, expiries = $5, fence = $6, "
+      "node = $7 "
       "WHERE company = $1 AND id = $2",
-      job.company, job.id, taken.until_us, job.attempt, candidate.expiries, job.fence));
+      job.company, job.id, taken.until_us, job.attempt, candidate.expiries, job.fence,
+      options_.node));
   taken.jobs.push_back(std::move(job));
   return {};
 }

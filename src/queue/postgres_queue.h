@@ -28,6 +28,10 @@ struct PostgresQueueOptions {
   // Waiting, leased and dead jobs of one company; enqueueing more is resource_exhausted.
   std::int64_t jobs_per_company_max = 1'000'000;
   int expiries_max = 5;  // A job whose lease ran out so often, unsettled, becomes a dead letter.
+  // Names this process among those that share the queue, and keeps its name over a restart: what it
+  // had leased is due at once when it opens the queue again. Empty: it waits for the lease's end.
+  // Two processes of one name would take each other's jobs.
+  std::string node{};
   // How often it is asked which companies have jobs that other processes put there.
   Duration refresh_every = std::chrono::seconds(1);
 };
@@ -88,10 +92,11 @@ class PostgresQueueTransaction {
 };
 
 // Several processes may share it: a job is leased by one (its row is locked while it is), each
-// keeps a schedule of its own, so the order between companies is fair within a process. A lease
-// outlives its process: what a dead one had is handed out when its lease ends. Taking and settling
-// survive a crash of the process, but not always one of the server: a job may then run once more.
-// Enqueueing survives both. Memory: the schedule (FairSchedule).
+// keeps a schedule of its own, so the order between companies is fair within a process. What a dead
+// one had leased is handed out when it is back (PostgresQueueOptions::node), or the lease ends.
+// Taking and settling survive a crash of the process, but not always one of the server: a job may
+// then run once more. Enqueueing survives both.
+// Memory: the schedule (FairSchedule).
 class PostgresQueue final : public Queue {
  public:
   // `database` has the queue's tables and a row for each partition. Both must outlive the queue.
@@ -128,6 +133,7 @@ class PostgresQueue final : public Queue {
                 const PostgresQueueOptions& options);
 
   [[nodiscard]] std::int64_t now_us() const { return to_us(clock_.wall_now()); }
+  Result<> end_leases();
   Result<> refresh();
   [[nodiscard]] bool is_time_to_refresh();
   [[nodiscard]] Result<std::vector<Job>> take_from(Partition partition, std::string_view kind,

@@ -23,7 +23,7 @@ class PostgresHarness {
   static constexpr std::size_t kJobsMax = 10'000;
 
   PostgresHarness() : PostgresHarness(PostgresProcess::shared().fresh_schema()) {}
-  explicit PostgresHarness(const std::string& schema) {
+  explicit PostgresHarness(const std::string& schema, const std::string& node = "") {
     const std::array migrations = {
         postgres_queue_schema_1(),
         postgres::Migration{{"INSERT INTO partitions SELECT generate_series(0, " +
@@ -32,7 +32,8 @@ class PostgresHarness {
                     {.pool = {.address = PostgresProcess::shared().address()}, .schema = schema},
                     system_clock_, migrations)
                     .value();
-    queue_ = PostgresQueue::open(*database_, partitions, clock_, {.jobs_per_company_max = kJobsMax})
+    queue_ = PostgresQueue::open(*database_, partitions, clock_,
+                                 {.jobs_per_company_max = kJobsMax, .node = node})
                  .value();
   }
 
@@ -121,6 +122,24 @@ TEST_F(PostgresQueueTest, lets_a_lease_outlive_its_process) {
 
   EXPECT_TRUE(take(later).empty());
   EXPECT_TRUE(later.queue().finish(before));
+}
+
+TEST_F(PostgresQueueTest, ends_the_leases_of_a_node_that_is_started_again_and_no_others) {
+  Harness first(schema_, "first");
+  for (const auto company : {CompanyId{1}, CompanyId{2}}) {
+    ASSERT_TRUE(first.queue().enqueue(job(company, "a")));
+  }
+  const auto before = take(first);
+  ASSERT_EQ(before.size(), 2u);
+
+  Harness second(schema_, "second");
+  EXPECT_TRUE(take(second).empty());
+  Harness first_again(schema_, "first");
+  const auto after = take(first_again);
+
+  ASSERT_EQ(after.size(), 2u);
+  EXPECT_EQ(after[0].attempt, 2);
+  EXPECT_EQ(first.queue().finish(before).error().code, ErrorCode::conflict);
 }
 
 TEST_F(PostgresQueueTest, passes_over_a_job_that_a_transaction_holds) {

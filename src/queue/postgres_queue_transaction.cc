@@ -19,7 +19,8 @@ postgres::Migration postgres_queue_schema_1() {
                                        "due_us bigint NOT NULL, leased boolean NOT NULL, "
                                        "attempts bigint NOT NULL, expiries bigint NOT NULL, "
                                        "fence bigint NOT NULL, enqueued_us bigint NOT NULL, "
-                                       "payload bytea NOT NULL",
+                                       "payload bytea NOT NULL, node text COLLATE \"C\" NOT NULL "
+                                       "DEFAULT ''",
                             .key = "id",
                             .across = Across::readers});
   postgres::add(migration, {.name = "dead_letters",
