@@ -19,6 +19,9 @@ constexpr auto kPgFindConversation =
 [[nodiscard]] Result<std::optional<StoredConversation>> read_conversation(
     const postgres::Rows& rows);
 
+// A row: it was.
+constexpr auto kPgIsDeleted = "SELECT 1 FROM tombstones WHERE company = $1 AND conversation = $2";
+
 constexpr auto kPgSpendOfDays =
     "SELECT day, analyzer, spent_tokens, spent_micro_usd, held_tokens, held_micro_usd, requests "
     "FROM lm_spend WHERE company = $1 AND day >= $2 AND day <= $3 ORDER BY day, analyzer";

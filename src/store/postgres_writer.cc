@@ -10,6 +10,13 @@ namespace samtale {
 
 using postgres::Bytes;
 
+namespace {
+
+constexpr auto kFindHead =
+    "SELECT turns, sort_us FROM conversations WHERE company = $1 AND id = $2";
+
+}  // namespace
+
 Result<> PostgresWriter::start() {
   SAMTALE_TRY(const auto row,
               transaction_.query("SELECT last_change, writes FROM partitions WHERE partition = $1 "
@@ -64,30 +71,30 @@ Result<bool> PostgresWriter::put_event(CompanyId company, const StoredEvent& eve
 
 Result<bool> PostgresWriter::is_deleted(CompanyId company, ConversationId id) {
   SAMTALE_TRY_VOID(act_for(company));
-  SAMTALE_TRY(
-      const auto rows,
-      transaction_.query("SELECT 1 FROM tombstones WHERE company = $1 AND conversation = $2",
-                         company, blob(id)));
+  SAMTALE_TRY(const auto rows, transaction_.query(kPgIsDeleted, company, blob(id)));
   return !rows.empty();
 }
 
 Result<std::optional<PostgresWriter::Head>> PostgresWriter::find_head(CompanyId company,
                                                                       ConversationId id) {
   SAMTALE_TRY_VOID(act_for(company));
-  SAMTALE_TRY(
-      const auto rows,
-      transaction_.query("SELECT turns, sort_us FROM conversations WHERE company = $1 AND id = $2",
-                         company, blob(id)));
-  if (rows.empty()) return std::optional<Head>();
+  SAMTALE_TRY(const auto rows, transaction_.query(kFindHead, company, blob(id)));
+  return read_head(rows);
+}
+
+std::optional<PostgresWriter::Head> PostgresWriter::read_head(const postgres::Rows& rows) {
+  if (rows.empty()) return std::nullopt;
   return Head{.turns = rows.integer(0, 0), .sort_us = rows.integer(0, 1)};
 }
 
 Result<> PostgresWriter::put_conversation(CompanyId company,
                                           const StoredConversation& conversation) {
   const auto id = conversation.conversation.id;
-  SAMTALE_TRY(const bool deleted, is_deleted(company, id));
-  if (deleted) return {};
-  SAMTALE_TRY(const auto old, find_head(company, id));
+  SAMTALE_TRY_VOID(act_for(company));
+  SAMTALE_TRY_VOID(transaction_.ahead(kPgIsDeleted, company, blob(id)));
+  SAMTALE_TRY(const auto answers, transaction_.query_with(1, kFindHead, company, blob(id)));
+  if (!answers[0].empty()) return {};
+  const auto old = read_head(answers[1]);
   auto& counts = counts_[company];
   counts.turns += static_cast<std::int64_t>(conversation.conversation.turns.size());
   add_change(company, id);

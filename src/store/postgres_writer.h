@@ -96,8 +96,8 @@ class PostgresWriter final : public StoreWriter {
   Result<> insert_conversation(CompanyId company, const StoredConversation& stored);
   Result<> update_conversation(CompanyId company, const StoredConversation& stored);
   [[nodiscard]] Result<std::optional<Head>> find_head(CompanyId company, ConversationId id);
-  [[nodiscard]] Result<std::vector<ChunkRow>> chunk_rows(CompanyId company,
-                                                         ConversationId conversation);
+  [[nodiscard]] static std::optional<Head> read_head(const postgres::Rows& rows);
+  [[nodiscard]] static std::vector<ChunkRow> read_chunk_rows(const postgres::Rows& rows);
   [[nodiscard]] Result<std::optional<ChunkRow>> find_chunk(CompanyId company,
                                                            ConversationId conversation,
                                                            const Chunk& chunk);

@@ -18,13 +18,7 @@ struct PostgresWriter::ChunkRow {
   std::string digest;
 };
 
-Result<std::vector<PostgresWriter::ChunkRow>> PostgresWriter::chunk_rows(
-    CompanyId company, ConversationId conversation) {
-  SAMTALE_TRY(const auto rows,
-              transaction_.query("SELECT row, ordinal, first_turn, last_turn, model IS NOT NULL, "
-                                 "digest FROM chunks WHERE company = $1 AND conversation = $2 "
-                                 "ORDER BY ordinal",
-                                 company, blob(conversation)));
+std::vector<PostgresWriter::ChunkRow> PostgresWriter::read_chunk_rows(const postgres::Rows& rows) {
   std::vector<ChunkRow> found;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const postgres::Row row(rows, i);
@@ -40,9 +34,16 @@ Result<std::vector<PostgresWriter::ChunkRow>> PostgresWriter::chunk_rows(
 
 Result<> PostgresWriter::put_chunks(CompanyId company, ConversationId conversation,
                                     std::span<const Chunk> chunks) {
-  SAMTALE_TRY(const bool deleted, is_deleted(company, conversation));
-  if (deleted) return {};
-  SAMTALE_TRY(const auto old, chunk_rows(company, conversation));
+  SAMTALE_TRY_VOID(act_for(company));
+  SAMTALE_TRY_VOID(transaction_.ahead(kPgIsDeleted, company, blob(conversation)));
+  SAMTALE_TRY(const auto answers,
+              transaction_.query_with(
+                  1,
+                  "SELECT row, ordinal, first_turn, last_turn, model IS NOT NULL, digest "
+                  "FROM chunks WHERE company = $1 AND conversation = $2 ORDER BY ordinal",
+                  company, blob(conversation)));
+  if (!answers[0].empty()) return {};
+  const auto old = read_chunk_rows(answers[1]);
   // In their order, so that of equal ones the first stays the first.
   std::multimap<std::string_view, const ChunkRow*> unused;
   for (const auto& row : old) unused.emplace(row.digest, &row);
