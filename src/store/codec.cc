@@ -92,6 +92,34 @@ Result<Conversation> unpack_conversation(std::string_view packed) {
   return conversation_from_json(*value);
 }
 
+std::int64_t sort_us(const Conversation& conversation, WallTime received_at) {
+  return to_us(conversation.started_at.value_or(received_at));
+}
+
+Result<ConversationId> read_id(std::string_view bytes) {
+  const auto id = conversation_id_from_bytes(bytes);
+  if (!id) {
+    return fail(ErrorCode::corrupt,
+                "a stored conversation id has another length than 16; restore from a backup");
+  }
+  return *id;
+}
+
+std::string write_labels(std::span<const std::string> labels) {
+  return json::dump(json::Array(labels.begin(), labels.end()));
+}
+
+Result<std::vector<std::string>> read_labels(std::string_view text) {
+  std::vector<std::string> labels;
+  SAMTALE_TRY(const auto value, json::parse(text));
+  if (const auto* list = value.as_array()) {
+    for (const auto& label : *list) {
+      if (const auto* one = label.as_string()) labels.push_back(*one);
+    }
+  }
+  return labels;
+}
+
 std::string_view vector_bytes(std::span<const float> vector) {
   return {reinterpret_cast<const char*>(vector.data()), vector.size_bytes()};
 }

@@ -1,6 +1,7 @@
 // How the store's columns hold documents and vectors (docs/formats/sqlite-v1.md).
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
@@ -9,6 +10,8 @@
 #include "base/result.h"
 #include "model/chunk.h"
 #include "model/conversation.h"
+#include "model/ids.h"
+#include "sys/clock.h"
 
 namespace samtale {
 
@@ -21,6 +24,15 @@ namespace samtale {
 // What a summary shows of it (ConversationSummary::head).
 [[nodiscard]] Conversation head_of(const Conversation& conversation);
 [[nodiscard]] Result<Conversation> unpack_conversation(std::string_view packed);
+
+// Where lists have it: by when it started, or else by when it came.
+[[nodiscard]] std::int64_t sort_us(const Conversation& conversation, WallTime received_at);
+
+[[nodiscard]] Result<ConversationId> read_id(std::string_view bytes);  // Errors: corrupt.
+
+// Labels of an analysis, as a JSON array.
+[[nodiscard]] std::string write_labels(std::span<const std::string> labels);
+[[nodiscard]] Result<std::vector<std::string>> read_labels(std::string_view json);
 
 // Little-endian 32-bit floats.
 [[nodiscard]] std::string_view vector_bytes(std::span<const float> vector);

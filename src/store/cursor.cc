@@ -39,4 +39,13 @@ Result<ListPlace> read_cursor(std::string_view key, CompanyId company, std::stri
               "the cursor is not one that this list gave out; start again without it");
 }
 
+Result<PageStart> page_start(std::string_view key, CompanyId company, std::string_view cursor,
+                             std::optional<WallTime> to) {
+  PageStart start{.before_us = to ? to_us(*to) : INT64_MAX, .before_id = {}};
+  if (cursor.empty()) return start;
+  SAMTALE_TRY(const auto place, read_cursor(key, company, cursor));
+  if (place.sort_us >= start.before_us) return start;
+  return PageStart{.before_us = place.sort_us, .before_id = std::string(place.id.view())};
+}
+
 }  // namespace samtale

@@ -2,14 +2,19 @@
 // up or use another company's.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "base/result.h"
 #include "model/ids.h"
+#include "sys/clock.h"
 
 namespace samtale {
+
+constexpr std::size_t kPageMax = 200;  // Rows of one page.
 
 struct ListPlace {
   std::int64_t sort_us = 0;
@@ -22,5 +27,15 @@ struct ListPlace {
 // Errors: invalid_argument, the same for a forged and a foreign one.
 [[nodiscard]] Result<ListPlace> read_cursor(std::string_view key, CompanyId company,
                                             std::string_view cursor);
+
+// What a page lies before: a place in the list, or a time.
+struct PageStart {
+  std::int64_t before_us = 0;
+  std::string before_id;  // Empty, it comes before every id.
+};
+// The cursor's place (where there is a cursor) or `to`, whichever is earlier. Errors:
+// read_cursor's.
+[[nodiscard]] Result<PageStart> page_start(std::string_view key, CompanyId company,
+                                           std::string_view cursor, std::optional<WallTime> to);
 
 }  // namespace samtale

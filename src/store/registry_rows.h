@@ -7,14 +7,10 @@
 #include <vector>
 
 #include "sqlite/connection.h"
+#include "store/registry_codec.h"
 #include "sys/clock.h"
 
 namespace samtale {
-
-inline std::optional<std::int64_t> optional_us(const std::optional<WallTime>& time) {
-  if (!time) return std::nullopt;
-  return to_us(*time);
-}
 
 inline std::optional<WallTime> optional_time(const sqlite::Statement& row, int column) {
   if (row.is_null(column)) return std::nullopt;

@@ -53,13 +53,4 @@ Result<Campaign> read_campaign(const sqlite::Statement& row) {
   return campaign;
 }
 
-Result<ConversationId> read_id(std::string_view bytes) {
-  const auto id = conversation_id_from_bytes(bytes);
-  if (!id) {
-    return fail(ErrorCode::corrupt,
-                "a stored conversation id has another length than 16; restore from a backup");
-  }
-  return *id;
-}
-
 }  // namespace samtale

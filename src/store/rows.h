@@ -20,8 +20,6 @@ namespace samtale {
 
 [[nodiscard]] Result<Campaign> read_campaign(const sqlite::Statement& row);  // See lm_sql.h.
 
-[[nodiscard]] Result<ConversationId> read_id(std::string_view bytes);  // Errors: corrupt.
-
 inline sqlite::Blob blob(const ConversationId& id) { return {id.view()}; }
 
 }  // namespace samtale

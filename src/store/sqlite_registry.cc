@@ -1,7 +1,5 @@
 #include "store/sqlite_registry.h"
 
-#include <algorithm>
-
 #include "store/registry_rows.h"
 #include "store/schema.h"
 
@@ -10,18 +8,6 @@ namespace {
 
 using sqlite::Blob;
 using sqlite::Connection;
-
-constexpr std::int64_t kIngest = 1, kSearch = 2, kRead = 4, kAdmin = 8;
-
-constexpr std::size_t kNameMax = 63;
-
-bool is_name(std::string_view name) {
-  const auto is_letter = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
-  };
-  return !name.empty() && name.size() <= kNameMax && name.front() != '-' &&
-         std::ranges::all_of(name, is_letter);
-}
 
 Result<> read_companies(Connection& connection, std::map<CompanyId, CompanyRecord>& companies) {
   SAMTALE_TRY(auto row, connection.prepare("SELECT id, name, weight, events_per_second_max, "
@@ -46,18 +32,15 @@ Result<> read_keys(Connection& connection, std::map<std::string, KeyRecord>& key
     SAMTALE_TRY(const bool found, row.step());
     if (!found) return {};
     const std::string id(row.bytes(0));
-    const auto rights = row.integer(4);
-    keys[id] = {.id = id,
-                .company = static_cast<CompanyId>(row.integer(1)),
-                .secret_hash = std::string(row.bytes(2)),
-                .label = std::string(row.bytes(3)),
-                .may_ingest = (rights & kIngest) != 0,
-                .may_search = (rights & kSearch) != 0,
-                .may_read = (rights & kRead) != 0,
-                .may_admin = (rights & kAdmin) != 0,
-                .created_at = from_us(row.integer(5)),
-                .expires_at = optional_time(row, 6),
-                .revoked_at = optional_time(row, 7)};
+    auto& key = keys[id];
+    key = {.id = id,
+           .company = static_cast<CompanyId>(row.integer(1)),
+           .secret_hash = std::string(row.bytes(2)),
+           .label = std::string(row.bytes(3)),
+           .created_at = from_us(row.integer(5)),
+           .expires_at = optional_time(row, 6),
+           .revoked_at = optional_time(row, 7)};
+    set_rights(key, row.integer(4));
   }
 }
 
@@ -113,10 +96,7 @@ Result<> SqliteRegistry::load() {
 }
 
 Result<CompanyId> SqliteRegistry::add_company(const CompanyRecord& record) {
-  if (!is_name(record.name)) {
-    return fail(ErrorCode::invalid_argument,
-                "a company's name is 1 to 63 of a-z, 0-9 and '-', not beginning with '-'");
-  }
+  SAMTALE_TRY_VOID(check_company_name(record.name));
   SAMTALE_TRY(auto transaction, database_->begin());
   auto& connection = transaction.connection();
   SAMTALE_TRY_VOID(connection.run(
@@ -124,10 +104,7 @@ Result<CompanyId> SqliteRegistry::add_company(const CompanyRecord& record) {
       "VALUES(?1, ?2, ?3, ?4, ?5) ON CONFLICT(name) DO NOTHING",
       record.name, record.weight, record.events_per_second_max, record.conversations_max,
       to_us(record.created_at)));
-  if (connection.changes() == 0) {
-    return fail(ErrorCode::conflict,
-                "the company name " + record.name + " is or was in use; choose another");
-  }
+  if (connection.changes() == 0) return name_in_use(record.name);
   auto added = record;
   added.id = static_cast<CompanyId>(connection.last_insert_id());
   SAMTALE_TRY_VOID(transaction.commit());
@@ -161,14 +138,11 @@ Result<std::vector<CompanyRecord>> SqliteRegistry::companies() const {
 }
 
 Result<> SqliteRegistry::put_key(const KeyRecord& record) {
-  const std::int64_t rights = (record.may_ingest ? kIngest : 0) |
-                              (record.may_search ? kSearch : 0) | (record.may_read ? kRead : 0) |
-                              (record.may_admin ? kAdmin : 0);
   SAMTALE_TRY(auto transaction, database_->begin());
   SAMTALE_TRY_VOID(transaction.connection().run(
       "INSERT OR REPLACE INTO keys(id, company, secret_hash, label, rights, created_us, "
       "expires_us, revoked_us) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-      record.id, record.company, Blob{record.secret_hash}, record.label, rights,
+      record.id, record.company, Blob{record.secret_hash}, record.label, rights_of(record),
       to_us(record.created_at), optional_us(record.expires_at), optional_us(record.revoked_at)));
   SAMTALE_TRY_VOID(transaction.commit());
   const std::lock_guard lock(records_mutex_);

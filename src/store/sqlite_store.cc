@@ -16,7 +16,6 @@ using sqlite::Blob;
 using sqlite::Durability;
 using sqlite::Statement;
 
-constexpr std::size_t kPageMax = 200;
 // How long a checkpoint waits for readers: reads are short, but a full disk queue can hold them.
 constexpr Duration kScrubPatience = std::chrono::seconds(5);
 constexpr Duration kHousekeepPatience = std::chrono::milliseconds(100);
@@ -107,21 +106,12 @@ Result<std::optional<ConversationSummary>> SqliteStore::find_summary(CompanyId c
 Result<ConversationPage> SqliteStore::list_conversations(CompanyId company,
                                                          const ConversationQuery& query) const {
   const auto limit = std::clamp<std::size_t>(query.limit, 1, kPageMax);
-  // What the page lies before: a place, or a time (an empty id comes before every id).
-  std::int64_t before_us = query.to ? to_us(*query.to) : INT64_MAX;
-  std::string before_id;
-  if (!query.cursor.empty()) {
-    SAMTALE_TRY(const auto place, read_cursor(key_, company, query.cursor));
-    if (place.sort_us < before_us) {
-      before_us = place.sort_us;
-      before_id = place.id.view();
-    }
-  }
+  SAMTALE_TRY(const auto start, page_start(key_, company, query.cursor, query.to));
   SAMTALE_TRY(const auto snapshot, snapshot_of(company));
   SAMTALE_TRY(auto rows, snapshot.connection().prepare(list_sql(query)));
   const auto from_or_ever = query.from ? to_us(*query.from) : INT64_MIN;
-  SAMTALE_TRY_VOID(rows.bind(company, before_us, Blob{before_id}, from_or_ever, limit + 1,
-                             query.channel, query.source, query.external_id));
+  SAMTALE_TRY_VOID(rows.bind(company, start.before_us, Blob{start.before_id}, from_or_ever,
+                             limit + 1, query.channel, query.source, query.external_id));
   ConversationPage page;
   std::int64_t last_us = 0;
   while (true) {

@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <chrono>
 
-#include "json/json.h"
 #include "store/codec.h"
 #include "store/cursor.h"
 #include "store/rows.h"
@@ -13,7 +12,6 @@ namespace {
 using sqlite::Blob;
 using sqlite::Statement;
 
-constexpr std::size_t kPageMax = 200;
 constexpr std::int64_t kDayUs = 86'400'000'000;
 constexpr std::string_view kColumns =
     "a.conversation, a.analyzer, a.version, a.method, a.revision, a.created_us, a.score, a.labels, "
@@ -28,12 +26,7 @@ Result<std::pair<ConversationId, StoredAnalysis>> read_analysis(const Statement&
   analysis.revision = row.integer(4);
   analysis.created_at = from_us(row.integer(5));
   if (!row.is_null(6)) analysis.score = row.real(6);
-  SAMTALE_TRY(const auto labels, json::parse(row.bytes(7)));
-  if (const auto* list = labels.as_array()) {
-    for (const auto& label : *list) {
-      if (const auto* text = label.as_string()) analysis.labels.push_back(*text);
-    }
-  }
+  SAMTALE_TRY(analysis.labels, read_labels(row.bytes(7)));
   SAMTALE_TRY(analysis.result, unpack(row.bytes(8)));
   return std::pair(conversation, std::move(analysis));
 }
@@ -94,18 +87,10 @@ Result<std::vector<AnalysisLabel>> SqliteStore::analysis_labels(CompanyId compan
 Result<AnalysisPage> SqliteStore::list_analyses(CompanyId company,
                                                 const AnalysisQuery& query) const {
   const auto limit = std::clamp<std::size_t>(query.limit, 1, kPageMax);
-  std::int64_t before_us = query.to ? to_us(*query.to) : INT64_MAX;
-  std::string before_id;
-  if (!query.cursor.empty()) {
-    SAMTALE_TRY(const auto place, read_cursor(key_, company, query.cursor));
-    if (place.sort_us < before_us) {
-      before_us = place.sort_us;
-      before_id = place.id.view();
-    }
-  }
+  SAMTALE_TRY(const auto start, page_start(key_, company, query.cursor, query.to));
   SAMTALE_TRY(const auto snapshot, snapshot_of(company));
   SAMTALE_TRY(auto rows, snapshot.connection().prepare(list_sql(query)));
-  SAMTALE_TRY_VOID(rows.bind(company, query.analyzer, before_us, Blob{before_id},
+  SAMTALE_TRY_VOID(rows.bind(company, query.analyzer, start.before_us, Blob{start.before_id},
                              query.from ? to_us(*query.from) : INT64_MIN, limit + 1, query.label));
   AnalysisPage page;
   std::int64_t last_us = 0;

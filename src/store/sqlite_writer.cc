@@ -8,14 +8,6 @@ namespace samtale {
 
 using sqlite::Blob;
 
-namespace {
-
-std::int64_t sort_us(const StoredConversation& stored) {
-  return to_us(stored.conversation.started_at.value_or(stored.received_at));
-}
-
-}  // namespace
-
 SqliteWriter::SqliteWriter(sqlite::Transaction& transaction, SqliteQueue& queue,
                            Partition partition, std::size_t partitions)
     : connection_(transaction.connection()),
@@ -108,10 +100,10 @@ Result<> SqliteWriter::insert_conversation(CompanyId company, const StoredConver
       "INSERT INTO conversations(company, id, sort_us, channel, source, external_id, revision, "
       "received_us, updated_us, turns, body, state, summary) "
       "VALUES(?1, ?2, ?3, ?4, ?5, ?6, 1, ?7, ?8, ?9, ?10, ?11, ?12)",
-      company, blob(conversation.id), sort_us(stored), conversation.channel, conversation.source,
-      conversation.external_id, to_us(stored.received_at), to_us(stored.updated_at),
-      conversation.turns.size(), Blob{pack(conversation)}, Blob{pack(stored.state)},
-      Blob{pack(head_of(conversation))});
+      company, blob(conversation.id), sort_us(conversation, stored.received_at),
+      conversation.channel, conversation.source, conversation.external_id,
+      to_us(stored.received_at), to_us(stored.updated_at), conversation.turns.size(),
+      Blob{pack(conversation)}, Blob{pack(stored.state)}, Blob{pack(head_of(conversation))});
 }
 
 Result<> SqliteWriter::update_conversation(const StoredConversation& stored, const Row& old) {
@@ -124,9 +116,10 @@ Result<> SqliteWriter::update_conversation(const StoredConversation& stored, con
       Blob{pack(head_of(conversation))}));
   // Apart, because naming an indexed column rewrites its indexes even where nothing changed. Source
   // and external id never change: the conversation's id is made from them.
-  if (sort_us(stored) == old.sort_us && conversation.channel == old.channel) return {};
+  const auto now_us = sort_us(conversation, stored.received_at);
+  if (now_us == old.sort_us && conversation.channel == old.channel) return {};
   return connection_.run("UPDATE conversations SET sort_us = ?2, channel = ?3 WHERE row = ?1",
-                         old.row, sort_us(stored), conversation.channel);
+                         old.row, now_us, conversation.channel);
 }
 
 Result<std::vector<LogPosition>> SqliteWriter::erase_conversation(CompanyId company,

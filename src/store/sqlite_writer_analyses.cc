@@ -1,4 +1,3 @@
-#include "json/json.h"
 #include "store/codec.h"
 #include "store/rows.h"
 #include "store/sqlite_writer.h"
@@ -12,7 +11,6 @@ Result<> SqliteWriter::put_analysis(CompanyId company, ConversationId conversati
   check_company(company);
   SAMTALE_TRY(const auto row, find_row(company, conversation));
   if (!row) return {};
-  json::Array labels(analysis.labels.begin(), analysis.labels.end());
   SAMTALE_TRY_VOID(connection_.run(
       "INSERT INTO analyses(company, conversation, analyzer, version, method, revision, sort_us, "
       "created_us, score, labels, result) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) "
@@ -21,7 +19,7 @@ Result<> SqliteWriter::put_analysis(CompanyId company, ConversationId conversati
       "revision <= ?6",
       company, blob(conversation), analysis.analyzer, analysis.version, analysis.method,
       analysis.revision, row->sort_us, to_us(analysis.created_at), analysis.score,
-      json::dump(std::move(labels)), Blob{pack(analysis.result)}));
+      write_labels(analysis.labels), Blob{pack(analysis.result)}));
   if (connection_.changes() == 0) return {};
   SAMTALE_TRY_VOID(erase_labels(company, conversation, analysis.analyzer));
   auto found_by = analysis.labels;

@@ -10,12 +10,6 @@ namespace samtale {
 
 using sqlite::Blob;
 
-namespace {
-
-constexpr std::int64_t kCampaignsMax = 100;
-
-}  // namespace
-
 Result<> SqliteWriter::put_lm_result(CompanyId company, ConversationId conversation,
                                      std::string_view key, std::string_view result, WallTime now) {
   check_company(company);

@@ -1,5 +1,5 @@
-// Store: everything that must outlive the process. SQLite (store/sqlite/) implements it, PostgreSQL
-// will; store/store_conformance.h is the behaviour both must show.
+// Store: everything that must outlive the process. SqliteStore and PostgresStore implement it;
+// store/store_conformance.h is the behaviour both show.
 #pragma once
 
 #include <cstddef>
@@ -127,6 +127,8 @@ struct AnalysisOverride {
   WallTime made_at{};
   std::int64_t revision = 0;  // Of the conversation it was made of.
 };
+
+constexpr std::int64_t kCampaignsMax = 100;  // That a company keeps.
 
 // Analyses over history, as one asked for them. Its jobs are enqueued page by page in the
 // transaction that moves `cursor`, so none is lost or doubled.

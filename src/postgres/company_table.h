@@ -1,0 +1,34 @@
+// Tables whose rows belong to companies, and the policies that keep them apart.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "postgres/database.h"
+
+namespace samtale::postgres {
+
+// Who sees a row beside its own company (Scope::partition).
+enum class Across : std::uint8_t {
+  nobody,
+  readers,   // Who reads the partition's rows of all companies.
+  trimmers,  // Who may also delete them.
+  registry,  // Who reads what the server knows of all companies (Scope::all_companies).
+};
+
+// Every row has a `company`, and a `partition` where those of one read it; neither is in
+// `columns`.
+struct CompanyTable {
+  std::string name;
+  std::string columns;              // "id bytea NOT NULL, …".
+  std::string key;                  // Of the primary key, after company: "id"; may be empty.
+  std::size_t hash_partitions = 0;  // Of PostgreSQL's, by hash of the company; 0: one plain table.
+  Across across = Across::nobody;
+};
+
+// Adds the statements that make it. Row-level security is forced, on the owner too; PostgreSQL's
+// partitions, which only their parent's policies should open, have no policy of their own.
+void add(Migration& migration, const CompanyTable& table);
+
+}  // namespace samtale::postgres

@@ -1,0 +1,206 @@
+#include "postgres/connection.h"
+
+#include <libpq-fe.h>
+#include <poll.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <optional>
+
+namespace samtale::postgres {
+namespace {
+
+void ignore_notice(void*, const char*) {}
+
+std::string trimmed(const char* message) {
+  std::string text = message == nullptr ? "" : message;
+  while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
+  return text;
+}
+
+bool is_race(std::string_view sqlstate) {
+  return sqlstate == "40001" || sqlstate == "40P01";  // serialization_failure, deadlock_detected
+}
+
+std::string_view field(const pg_result* result, int code) {
+  const char* text = ::PQresultErrorField(result, code);
+  return text == nullptr ? std::string_view() : std::string_view(text);
+}
+
+}  // namespace
+
+ErrorCode code_of(std::string_view sqlstate) {
+  const auto kind = sqlstate.substr(0, 2);
+  if (kind == "22") return ErrorCode::invalid_argument;  // Data exception.
+  if (kind == "23") return ErrorCode::conflict;          // Integrity constraint.
+  if (kind == "28" || sqlstate == "42501") return ErrorCode::permission_denied;
+  // The database is there, but it isn't what our statements were written for, or it is damaged.
+  if (kind == "42" || kind == "XX" || kind == "3F") return ErrorCode::corrupt;
+  return ErrorCode::unavailable;
+}
+
+void Connection::Close::operator()(pg_conn* connection) const { ::PQfinish(connection); }
+
+Connection::~Connection() = default;
+
+Result<std::unique_ptr<Connection>> Connection::open(const Address& address, const Clock& clock,
+                                                     Instant deadline) {
+  // Keepalives notice a server that has gone without a word, where our deadline is longer.
+  std::vector<const char*> names{"dbname",          "application_name",    "client_encoding",
+                                 "keepalives_idle", "keepalives_interval", "keepalives_count"};
+  std::vector<const char*> values{address.url.c_str(), "samtale", "UTF8", "10", "5", "3"};
+  if (!address.password.empty()) {
+    names.push_back("password");
+    values.push_back(address.password.c_str());
+  }
+  names.push_back(nullptr);
+  values.push_back(nullptr);
+  pg_conn* raw = ::PQconnectStartParams(names.data(), values.data(), 1);
+  if (raw == nullptr) return fail(ErrorCode::unavailable, "no memory for a connection");
+  std::unique_ptr<Connection> connection(new Connection(raw, clock));
+  ::PQsetNoticeProcessor(raw, ignore_notice, nullptr);
+  SAMTALE_TRY_VOID(connection->handshake(deadline));
+  if (::PQsetnonblocking(raw, 1) != 0 || ::PQenterPipelineMode(raw) != 1) {
+    return std::unexpected(connection->broken());
+  }
+  return connection;
+}
+
+Result<> Connection::handshake(Instant deadline) {
+  auto* raw = connection_.get();
+  if (::PQstatus(raw) == CONNECTION_BAD) return std::unexpected(broken());
+  short events = POLLOUT;
+  while (true) {
+    SAMTALE_TRY_VOID(wait(events, deadline));
+    switch (::PQconnectPoll(raw)) {
+      case PGRES_POLLING_OK:
+        return {};
+      case PGRES_POLLING_READING:
+        events = POLLIN;
+        break;
+      case PGRES_POLLING_WRITING:
+        events = POLLOUT;
+        break;
+      default:
+        return std::unexpected(broken());
+    }
+  }
+}
+
+Result<> Connection::wait(short events, Instant deadline) {
+  while (true) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - clock_.now()).count();
+    // The socket may change while connecting: another address is tried.
+    pollfd waiting{.fd = ::PQsocket(connection_.get()), .events = events, .revents = 0};
+    const int ready =
+        ::poll(&waiting, 1, static_cast<int>(std::clamp<std::int64_t>(left, 0, 1 << 30)));
+    if (ready > 0) return {};
+    if (ready == 0) {
+      is_usable_ = false;
+      return fail(ErrorCode::unavailable, "PostgreSQL did not answer in time");
+    }
+    if (errno != EINTR) {
+      is_usable_ = false;
+      return fail(ErrorCode::unavailable, std::string("poll: ") + std::strerror(errno));
+    }
+  }
+}
+
+Result<> Connection::send_all(const std::string& sql, std::span<const Parameter> parameters) {
+  if (!is_usable_) return fail(ErrorCode::unavailable, "the connection to PostgreSQL is lost");
+  std::vector<Oid> types;
+  std::vector<const char*> values;
+  std::vector<int> lengths;
+  const std::vector<int> formats(parameters.size(), 1);
+  for (const auto& parameter : parameters) {
+    types.push_back(parameter.type());
+    // An empty view may have no data, which would be NULL.
+    const char* data = parameter.bytes().empty() ? "" : parameter.bytes().data();
+    values.push_back(parameter.is_null() ? nullptr : data);
+    lengths.push_back(static_cast<int>(parameter.bytes().size()));
+  }
+  if (::PQsendQueryParams(connection_.get(), sql.c_str(), static_cast<int>(parameters.size()),
+                          types.data(), values.data(), lengths.data(), formats.data(), 1) != 1) {
+    return std::unexpected(broken());
+  }
+  ++queued_;
+  return {};
+}
+
+// Reads while it writes: a server whose answers nobody takes stops reading too.
+Result<> Connection::wait_for_answer(Instant deadline) {
+  auto* raw = connection_.get();
+  while (true) {
+    const int unsent = ::PQflush(raw);
+    if (unsent < 0) return std::unexpected(broken());
+    if (::PQisBusy(raw) == 0) return {};
+    SAMTALE_TRY_VOID(wait(static_cast<short>(POLLIN | (unsent != 0 ? POLLOUT : 0)), deadline));
+    if (::PQconsumeInput(raw) != 1) return std::unexpected(broken());
+  }
+}
+
+Result<std::vector<Rows>> Connection::sync(Instant deadline) {
+  auto* raw = connection_.get();
+  if (!is_usable_) return fail(ErrorCode::unavailable, "the connection to PostgreSQL is lost");
+  has_lost_race_ = false;
+  queued_ = 0;
+  if (::PQpipelineSync(raw) != 1) return std::unexpected(broken());
+  std::vector<Rows> answers;
+  std::optional<Error> error;
+  while (true) {
+    SAMTALE_TRY_VOID(wait_for_answer(deadline));
+    auto* result = ::PQgetResult(raw);
+    if (result == nullptr) {  // The end of one statement's answers.
+      if (::PQstatus(raw) != CONNECTION_OK) {
+        return std::unexpected(error ? *std::move(error) : broken());
+      }
+      continue;
+    }
+    Rows rows(result);
+    switch (::PQresultStatus(result)) {
+      case PGRES_TUPLES_OK:
+      case PGRES_COMMAND_OK:
+        answers.push_back(std::move(rows));
+        break;
+      case PGRES_PIPELINE_ABORTED:
+        break;
+      case PGRES_PIPELINE_SYNC:
+        if (error) return std::unexpected(*std::move(error));
+        return answers;
+      default:
+        if (!error) error = error_of(result);
+        if (!is_usable_) return std::unexpected(*std::move(error));
+    }
+  }
+}
+
+bool Connection::is_quiet() {
+  if (!is_usable_ || queued_ != 0 || ::PQtransactionStatus(connection_.get()) != PQTRANS_IDLE) {
+    return false;
+  }
+  pollfd waiting{.fd = ::PQsocket(connection_.get()), .events = POLLIN, .revents = 0};
+  if (::poll(&waiting, 1, 0) == 0) return true;
+  is_usable_ = false;
+  return false;
+}
+
+Error Connection::broken() {
+  is_usable_ = false;
+  return {ErrorCode::unavailable, "PostgreSQL: " + trimmed(::PQerrorMessage(connection_.get()))};
+}
+
+Error Connection::error_of(const pg_result* result) {
+  const auto sqlstate = field(result, PG_DIAG_SQLSTATE);
+  const auto severity = field(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+  if (sqlstate.empty() || severity == "FATAL" || severity == "PANIC") is_usable_ = false;
+  has_lost_race_ = is_race(sqlstate);
+  // The detail and the statement are left out: they quote what people said.
+  auto message = "PostgreSQL: " + trimmed(field(result, PG_DIAG_MESSAGE_PRIMARY).data());
+  if (sqlstate.empty()) message = "PostgreSQL: " + trimmed(::PQresultErrorMessage(result));
+  if (!sqlstate.empty()) message += " (" + std::string(sqlstate) + ")";
+  return {sqlstate.empty() ? ErrorCode::unavailable : code_of(sqlstate), std::move(message)};
+}
+
+}  // namespace samtale::postgres

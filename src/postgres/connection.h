@@ -1,0 +1,90 @@
+// Connection: one session with a PostgreSQL server. Statements go out in pipelines, each call ends
+// by a deadline, and errors are in our terms.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "postgres/value.h"
+#include "sys/clock.h"
+
+struct pg_conn;
+
+namespace samtale::postgres {
+
+struct Address {
+  std::string url;  // "postgresql://user@host:5432/database", or libpq's "key=value key=value".
+  std::string password;  // Empty: as the url says.
+};
+
+// What an SQLSTATE asks for (PostgreSQL 15, appendix A).
+[[nodiscard]] ErrorCode code_of(std::string_view sqlstate);
+
+// Only unnamed statements, and nothing that outlives a transaction: behind a pooler in transaction
+// mode the next transaction runs in another session.
+// Threads: one at a time; calls block, at most until their deadline.
+// Memory:  answers are held whole: the caller's LIMIT bounds them.
+// Errors:  unavailable (away, restarting, full, a statement past its time, a race that was lost);
+//          permission_denied; invalid_argument (a value PostgreSQL cannot hold); conflict (a key
+//          that is taken); corrupt (damaged, or not our schema). A call cut short by its deadline
+//          or by the network leaves the connection of no more use (is_usable()).
+class Connection {
+ public:
+  // Looking up a host's name is the system's and may take longer than the deadline. `clock` must
+  // outlive the connection.
+  [[nodiscard]] static Result<std::unique_ptr<Connection>> open(const Address& address,
+                                                                const Clock& clock,
+                                                                Instant deadline);
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  // Adds a statement with its parameters ($1, $2, …) to the pipeline. Nothing is waited for; what
+  // is wrong with it shows in sync().
+  template <class... Values>
+  Result<> send(const std::string& sql, const Values&... values) {
+    const std::array<Parameter, sizeof...(values)> parameters{Parameter(values)...};
+    return send_all(sql, parameters);
+  }
+  Result<> send_all(const std::string& sql, std::span<const Parameter> parameters);
+
+  // Ends the pipeline and waits for its answers, one a statement. Without a BEGIN in it or before
+  // it, the pipeline is a transaction of its own. The error is that of the first statement that
+  // failed; those after it have not been run.
+  [[nodiscard]] Result<std::vector<Rows>> sync(Instant deadline);
+
+  [[nodiscard]] bool is_usable() const { return is_usable_; }
+  // Usable, outside a transaction, and nothing has come that nobody asked for (as a server says
+  // that it goes down). Asks nothing of the server.
+  [[nodiscard]] bool is_quiet();
+  // The last error was a race that another transaction won: the same once more may succeed.
+  [[nodiscard]] bool has_lost_race() const { return has_lost_race_; }
+  [[nodiscard]] std::size_t queued() const { return queued_; }  // Statements since the last sync.
+
+ private:
+  struct Close {
+    void operator()(pg_conn* connection) const;
+  };
+
+  Connection(pg_conn* connection, const Clock& clock) : connection_(connection), clock_(clock) {}
+
+  Result<> handshake(Instant deadline);
+  Result<> wait(short events, Instant deadline);
+  Result<> wait_for_answer(Instant deadline);
+  [[nodiscard]] Error broken();
+  [[nodiscard]] Error error_of(const pg_result* result);
+
+  const std::unique_ptr<pg_conn, Close> connection_;
+  const Clock& clock_;
+  bool is_usable_ = true;
+  bool has_lost_race_ = false;
+  std::size_t queued_ = 0;
+};
+
+}  // namespace samtale::postgres

@@ -1,0 +1,117 @@
+#include "postgres/database.h"
+
+#include <chrono>
+#include <utility>
+
+#include "base/check.h"
+
+namespace samtale::postgres {
+namespace {
+
+// So that a transaction of many small statements keeps memory and the server's answers bounded.
+constexpr std::size_t kQueuedMax = 500;
+
+}  // namespace
+
+Transaction::~Transaction() {
+  if (!lease_ || !is_open_ || !(*lease_)->is_usable()) return;
+  // Nobody waits for what is queued: it is rolled back with the rest. A connection that does not
+  // answer is dropped, which ends the transaction too.
+  if ((*lease_)->queued() != 0 && !(*lease_)->sync(deadline()) && !(*lease_)->is_usable()) {
+    return;
+  }
+  if ((*lease_)->send("ROLLBACK")) (void)(*lease_)->sync(deadline());
+}
+
+Result<> Transaction::act_for(CompanyId company) {
+  if (acting_for_ == company) return {};
+  acting_for_ = company;
+  return later("SELECT set_config('samtale.company', $1, true)", std::to_string(number(company)));
+}
+
+Result<> Transaction::bound_queue() {
+  if ((*lease_)->queued() < kQueuedMax) return {};
+  SAMTALE_TRY_VOID((*lease_)->sync(deadline()));
+  return {};
+}
+
+Result<Rows> Transaction::last_answer() {
+  SAMTALE_TRY(auto answers, (*lease_)->sync(deadline()));
+  return std::move(answers.back());
+}
+
+Result<std::vector<Rows>> Transaction::last_answers(std::size_t count) {
+  SAMTALE_TRY(auto answers, (*lease_)->sync(deadline()));
+  SAMTALE_CHECK(answers.size() >= count, "so many statements were put off");
+  answers.erase(answers.begin(), answers.end() - static_cast<std::ptrdiff_t>(count));
+  return answers;
+}
+
+Result<> Transaction::commit() {
+  SAMTALE_TRY_VOID((*lease_)->send("COMMIT"));
+  auto answers = (*lease_)->sync(deadline());
+  if (!answers) {
+    // A statement before it that failed leaves the connection usable, and nothing committed.
+    outcome_is_unknown_ = !(*lease_)->is_usable();
+    return std::unexpected(std::move(answers).error());
+  }
+  is_open_ = false;
+  // What PostgreSQL says to the commit of a transaction that has failed.
+  if (answers->back().command() != "COMMIT") {
+    return fail(ErrorCode::unavailable, "the transaction was rolled back");
+  }
+  return {};
+}
+
+Result<Transaction> Database::begin(const Scope& scope, Durability durability, Duration timeout) {
+  SAMTALE_TRY(auto lease, pool_.acquire());
+  SAMTALE_TRY_VOID(lease->send("BEGIN ISOLATION LEVEL READ COMMITTED"));
+  SAMTALE_TRY_VOID(send_settings(*lease, scope, durability, timeout));
+  Transaction transaction(pool_, std::move(lease), timeout);
+  transaction.acting_for_ = scope.company;
+  return transaction;
+}
+
+// Local to the transaction, so that nothing is left for the next one of the session. Lists walk an
+// index: PostgreSQL expects so few rows behind a policy that it would rather sort them all.
+Result<> Database::send_settings(Connection& connection, const Scope& scope, Durability durability,
+                                 Duration timeout) const {
+  const auto timeout_ms = std::to_string(timeout / std::chrono::milliseconds(1));
+  // A server that was set to lose commits must not lose ours; one that waits for others still does.
+  const std::string commits = durability == Durability::process
+                                  ? "'off'"
+                                  : "CASE current_setting('synchronous_commit') WHEN 'off' "
+                                    "THEN 'on' ELSE current_setting('synchronous_commit') END";
+  return connection.send(
+      "SELECT set_config('search_path', $1, true), set_config('statement_timeout', $2, true), "
+      "set_config('idle_in_transaction_session_timeout', $2, true), "
+      "set_config('jit', 'off', true), set_config('enable_sort', 'off', true), "
+      "set_config('samtale.company', $3, true), "
+      "set_config('samtale.partition', $4, true), set_config('samtale.all_companies', $5, true), "
+      "set_config('synchronous_commit', " +
+          commits + ", true)",
+      options_.schema, timeout_ms, scope.company ? std::to_string(number(*scope.company)) : "",
+      scope.partition ? std::to_string(*scope.partition) : "", scope.all_companies ? "on" : "");
+}
+
+Result<Rows> Database::read_all(const Scope& scope, const std::string& sql,
+                                std::span<const Parameter> parameters) {
+  SAMTALE_TRY(auto lease, pool_.acquire());
+  SAMTALE_TRY_VOID(
+      send_settings(*lease, scope, Durability::power_loss, options_.pool.statement_timeout));
+  SAMTALE_TRY_VOID(lease->send_all(sql, parameters));
+  SAMTALE_TRY(auto answers, lease->sync(pool_.deadline()));
+  return std::move(answers.back());
+}
+
+Result<> in_transaction(Database& database, const Scope& scope, Durability durability,
+                        const std::function<Result<>(Transaction&)>& work, int attempts) {
+  while (true) {
+    SAMTALE_TRY(auto transaction, database.begin(scope, durability));
+    auto done = work(transaction);
+    if (done) done = transaction.commit();
+    if (done || !transaction.has_lost_race() || --attempts <= 0) return done;
+  }
+}
+
+}  // namespace samtale::postgres

@@ -1,0 +1,167 @@
+// Database: one schema of a PostgreSQL database: transactions in the name of one company, and
+// migrations.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+#include "model/ids.h"
+#include "postgres/pool.h"
+
+namespace samtale::postgres {
+
+// What row-level security lets a transaction see: the rows of one company, or, to read them only,
+// those of all companies of a partition (docs/formats/postgres-v1.md). Neither: none.
+struct Scope {
+  std::optional<CompanyId> company{};
+  std::optional<std::int64_t> partition{};
+  bool all_companies = false;  // Keys, endpoints and their like: read whole, by the registry only.
+};
+
+enum class Durability : std::uint8_t {
+  power_loss,  // On the server's disk when the commit returns.
+  process,     // A crash of the server may undo it; nothing half.
+};
+
+// One transaction. Rolled back where it ends without a commit.
+// Threads: one.
+// Errors:  those of Connection. After any of them nothing but the transaction's end helps.
+class Transaction {
+ public:
+  Transaction(Transaction&& other) noexcept
+      : pool_(other.pool_),
+        lease_(std::exchange(other.lease_, std::nullopt)),
+        timeout_(other.timeout_),
+        acting_for_(other.acting_for_),
+        is_open_(other.is_open_),
+        outcome_is_unknown_(other.outcome_is_unknown_) {}
+  Transaction& operator=(Transaction&&) = delete;
+  ~Transaction();
+
+  // Whose rows the statements from here on see and write.
+  Result<> act_for(CompanyId company);
+
+  // Runs with the next query(), run() or commit(), which has its error.
+  template <class... Values>
+  Result<> later(const std::string& sql, const Values&... values) {
+    SAMTALE_TRY_VOID(bound_queue());
+    return (*lease_)->send(sql, values...);
+  }
+  // The same, for one whose answer query_with() gives.
+  template <class... Values>
+  Result<> ahead(const std::string& sql, const Values&... values) {
+    return (*lease_)->send(sql, values...);
+  }
+  template <class... Values>
+  [[nodiscard]] Result<Rows> query(const std::string& sql, const Values&... values) {
+    SAMTALE_TRY_VOID((*lease_)->send(sql, values...));
+    return last_answer();
+  }
+  // How many rows it touched.
+  template <class... Values>
+  Result<std::int64_t> run(const std::string& sql, const Values&... values) {
+    SAMTALE_TRY(const auto rows, query(sql, values...));
+    return rows.affected();
+  }
+  // The answers of the `before` statements that went ahead of this one, and its own: several
+  // questions in one round trip.
+  template <class... Values>
+  [[nodiscard]] Result<std::vector<Rows>> query_with(std::size_t before, const std::string& sql,
+                                                     const Values&... values) {
+    SAMTALE_TRY_VOID((*lease_)->send(sql, values...));
+    return last_answers(before + 1);
+  }
+
+  // unavailable with outcome_is_unknown() if the connection was lost after the commit was sent.
+  Result<> commit();
+  [[nodiscard]] bool outcome_is_unknown() const { return outcome_is_unknown_; }
+  [[nodiscard]] bool has_lost_race() const { return (*lease_)->has_lost_race(); }
+
+ private:
+  friend class Database;
+  Transaction(Pool& pool, Lease lease, Duration timeout)
+      : pool_(&pool), lease_(std::move(lease)), timeout_(timeout) {}
+
+  [[nodiscard]] Instant deadline() const { return pool_->clock().now() + timeout_; }
+
+  [[nodiscard]] Result<Rows> last_answer();
+  [[nodiscard]] Result<std::vector<Rows>> last_answers(std::size_t count);
+  Result<> bound_queue();
+
+  Pool* pool_;
+  std::optional<Lease> lease_;
+  Duration timeout_;  // Of one round trip.
+  std::optional<CompanyId> acting_for_;
+  bool is_open_ = true;
+  bool outcome_is_unknown_ = false;
+};
+
+// Numbered by their place. Each is applied in one transaction; a statement a string.
+struct Migration {
+  std::vector<std::string> statements;
+};
+
+struct DatabaseOptions {
+  PoolOptions pool;
+  std::string schema = "samtale";  // a-z, 0-9 and _, at most 40 characters.
+  Duration migration_timeout =
+      std::chrono::hours(1);  // Of one migration, or to wait for another's.
+};
+
+// Threads: any method from any thread. A thread that holds a Transaction should not ask for
+//          another: where all do, all wait for a connection.
+// Errors:  those of Pool and Connection.
+class Database {
+ public:
+  // Connects, and brings the schema up to date. permission_denied if the user passes over row-level
+  // security, corrupt if the schema is newer than `migrations`. `clock` must outlive it.
+  [[nodiscard]] static Result<std::unique_ptr<Database>> open(
+      const DatabaseOptions& options, const Clock& clock, std::span<const Migration> migrations);
+
+  [[nodiscard]] Result<Transaction> begin(const Scope& scope,
+                                          Durability durability = Durability::power_loss) {
+    return begin(scope, durability, options_.pool.statement_timeout);
+  }
+
+  // One statement as a transaction of its own: one round trip.
+  template <class... Values>
+  [[nodiscard]] Result<Rows> read(const Scope& scope, const std::string& sql,
+                                  const Values&... values) {
+    const std::array<Parameter, sizeof...(values)> parameters{Parameter(values)...};
+    return read_all(scope, sql, parameters);
+  }
+
+  [[nodiscard]] Pool& pool() { return pool_; }
+  [[nodiscard]] const std::string& schema() const { return options_.schema; }
+
+ private:
+  Database(const DatabaseOptions& options, const Clock& clock)
+      : options_(options), pool_(options.pool, clock) {}
+
+  [[nodiscard]] Result<Transaction> begin(const Scope& scope, Durability durability,
+                                          Duration timeout);
+  [[nodiscard]] Result<Rows> read_all(const Scope& scope, const std::string& sql,
+                                      std::span<const Parameter> parameters);
+  Result<> send_settings(Connection& connection, const Scope& scope, Durability durability,
+                         Duration timeout) const;
+  Result<> check_user();
+  Result<> migrate(std::span<const Migration> migrations);
+  [[nodiscard]] Result<bool> apply_next(std::span<const Migration> migrations);
+
+  const DatabaseOptions options_;
+  Pool pool_;
+};
+
+// Runs `work` in a transaction and commits it; again where a race was lost (serialization failure,
+// deadlock), at most `attempts` times. `work` must do nothing but use its transaction.
+Result<> in_transaction(Database& database, const Scope& scope, Durability durability,
+                        const std::function<Result<>(Transaction&)>& work, int attempts = 5);
+
+}  // namespace samtale::postgres

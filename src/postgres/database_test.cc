@@ -1,0 +1,263 @@
+#include "postgres/database.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "postgres/testing/cut_proxy.h"
+#include "postgres/testing/postgres_process.h"
+#include "sim/sim_clock.h"
+
+namespace samtale::postgres {
+namespace {
+
+class DatabaseTest : public ::testing::Test {
+ protected:
+  static PostgresProcess& server() { return PostgresProcess::shared(); }
+  DatabaseOptions options(std::size_t connections = 4) {
+    return {.pool = {.address = server().address(),
+                     .connections_max = connections,
+                     .acquire_timeout = std::chrono::seconds(30)},
+            .schema = schema_};
+  }
+  Result<std::unique_ptr<Database>> try_open(const DatabaseOptions& options,
+                                             std::vector<Migration> migrations = {kNumbers}) {
+    return Database::open(options, clock_, migrations);
+  }
+  std::unique_ptr<Database> open(const DatabaseOptions& options) {
+    auto opened = try_open(options);
+    EXPECT_TRUE(opened) << opened.error().message;
+    return *std::move(opened);
+  }
+  static std::int64_t count(Database& database) {
+    return database.read({}, "SELECT count(*) FROM numbers").value().integer(0, 0);
+  }
+  static Result<> insert(Database& database, std::int64_t number) {
+    return in_transaction(database, {}, Durability::power_loss,
+                          [&](Transaction& transaction) -> Result<> {
+                            return transaction.later("INSERT INTO numbers VALUES($1)", number);
+                          });
+  }
+
+  inline static const Migration kNumbers{
+      {"CREATE TABLE numbers(n bigint PRIMARY KEY)", "CREATE TABLE others(n bigint)"}};
+  SystemClock clock_;
+  const std::string schema_ = server().fresh_schema();
+};
+
+TEST_F(DatabaseTest, keeps_what_was_committed_and_nothing_else) {
+  const auto database = open(options(1));
+  {
+    auto transaction = database->begin({}).value();
+    ASSERT_TRUE(transaction.later("INSERT INTO numbers VALUES($1)", 1));
+    ASSERT_EQ(transaction.query("SELECT n FROM numbers").value().integer(0, 0), 1);
+  }
+  EXPECT_EQ(count(*database), 0);
+
+  ASSERT_TRUE(insert(*database, 2));
+
+  EXPECT_EQ(count(*database), 1);
+}
+
+TEST_F(DatabaseTest, has_the_error_of_what_was_put_off_at_the_commit) {
+  const auto database = open(options(1));
+  ASSERT_TRUE(insert(*database, 1));
+  auto transaction = database->begin({}).value();
+  ASSERT_TRUE(transaction.later("INSERT INTO numbers VALUES($1)", 1));
+
+  const auto failed = transaction.commit();
+
+  ASSERT_FALSE(failed);
+  EXPECT_EQ(failed.error().code, ErrorCode::conflict);
+  EXPECT_FALSE(transaction.outcome_is_unknown());
+}
+
+TEST_F(DatabaseTest, leaves_nothing_of_a_transaction_to_the_next_on_its_connection) {
+  const auto database = open(options(1));
+  const auto setting = "SELECT coalesce(nullif(current_setting('samtale.company', true), ''), '-')";
+  {
+    auto transaction = database->begin({.company = CompanyId{7}}).value();
+    EXPECT_EQ(transaction.query(setting).value().bytes(0, 0), "7");
+    ASSERT_TRUE(transaction.act_for(CompanyId{8}));
+    EXPECT_EQ(transaction.query(setting).value().bytes(0, 0), "8");
+    ASSERT_TRUE(transaction.commit());
+  }
+
+  EXPECT_EQ(database->read({}, setting).value().bytes(0, 0), "-");
+  EXPECT_EQ(database->pool().connections(), 1u);
+}
+
+TEST_F(DatabaseTest, applies_each_migration_once) {
+  (void)open(options());
+  const Migration more{{"INSERT INTO numbers VALUES(1)"}};
+
+  ASSERT_TRUE(try_open(options(), {kNumbers, more}));
+  const auto database = try_open(options(), {kNumbers, more});
+
+  EXPECT_EQ(count(**database), 1);
+}
+
+TEST_F(DatabaseTest, takes_migrations_up_where_they_stopped) {
+  const Migration broken{{"INSERT INTO numbers VALUES(1)", "SELECT 1 FROM nowhere"}};
+  const Migration repaired{{"INSERT INTO numbers VALUES(2)"}};
+  EXPECT_FALSE(try_open(options(), {kNumbers, broken}));
+
+  const auto database = try_open(options(), {kNumbers, repaired});
+
+  ASSERT_TRUE(database) << database.error().message;
+  EXPECT_EQ(count(**database), 1);
+}
+
+TEST_F(DatabaseTest, migrates_once_where_many_start_together) {
+  const Migration more{{"INSERT INTO numbers SELECT count(*) FROM numbers"}};
+  std::vector<std::thread> threads;
+  std::atomic<int> opened = 0;
+  for (int i = 0; i < 8; ++i) {
+    threads.emplace_back([&] {
+      const auto database = try_open(options(1), {kNumbers, more});
+      EXPECT_TRUE(database) << database.error().message;
+      if (database) ++opened;
+    });
+  }
+  for (auto& thread : threads) thread.join();
+
+  EXPECT_EQ(opened, 8);
+  EXPECT_EQ(count(*try_open(options(), {kNumbers, more}).value()), 1);
+}
+
+TEST_F(DatabaseTest, refuses_a_schema_of_a_newer_program) {
+  (void)open(options());
+
+  const auto refused = try_open(options(), {});
+
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::corrupt);
+}
+
+TEST_F(DatabaseTest, refuses_a_user_who_passes_over_row_level_security) {
+  auto as_admin = options();
+  as_admin.pool.address = server().address("admin");
+
+  const auto refused = try_open(as_admin);
+
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::permission_denied);
+  EXPECT_TRUE(refused.error().message.contains("admin")) << refused.error().message;
+}
+
+TEST_F(DatabaseTest, refuses_a_schema_whose_name_would_need_quotes) {
+  auto quoted = options();
+  quoted.schema = "a\"; DROP";
+
+  EXPECT_EQ(try_open(quoted).error().code, ErrorCode::invalid_argument);
+}
+
+TEST_F(DatabaseTest, connects_anew_after_the_server_was_restarted) {
+  const auto database = open(options());
+  ASSERT_TRUE(insert(*database, 1));
+
+  server().crash();
+
+  EXPECT_EQ(count(*database), 1);
+}
+
+TEST_F(DatabaseTest, runs_the_loser_of_a_deadlock_again) {
+  const auto database = open(options());
+  ASSERT_TRUE(insert(*database, 1));
+  ASSERT_TRUE(insert(*database, 2));
+  std::atomic<int> runs = 0;
+  std::atomic<int> holding = 0;
+  const auto move_both = [&](std::int64_t first, std::int64_t second) {
+    const auto done = in_transaction(
+        *database, {}, Durability::power_loss, [&](Transaction& transaction) -> Result<> {
+          constexpr auto kMove = "UPDATE numbers SET n = n WHERE n = $1";
+          const bool is_first_run = ++runs <= 2;
+          SAMTALE_TRY_VOID(transaction.run(kMove, first));
+          ++holding;
+          while (is_first_run && holding < 2) std::this_thread::yield();
+          SAMTALE_TRY_VOID(transaction.run(kMove, second));
+          return {};
+        });
+    EXPECT_TRUE(done) << done.error().message;
+  };
+
+  std::thread other([&] { move_both(2, 1); });
+  move_both(1, 2);
+  other.join();
+
+  EXPECT_EQ(runs, 3);
+}
+
+TEST_F(DatabaseTest, says_when_the_outcome_of_a_commit_is_unknown) {
+  CutProxy proxy(server().socket_path());
+  auto through_proxy = options(1);
+  through_proxy.pool.address = proxy.address();
+  const auto database = open(through_proxy);
+  for (const auto cut : {Cut::before_commit, Cut::after_commit}) {
+    auto transaction = database->begin({}).value();
+    ASSERT_TRUE(transaction.later("INSERT INTO numbers VALUES($1)", static_cast<int>(cut)));
+    proxy.cut_next(cut);
+
+    const auto cut_short = transaction.commit();
+
+    ASSERT_FALSE(cut_short);
+    EXPECT_EQ(cut_short.error().code, ErrorCode::unavailable);
+    EXPECT_TRUE(transaction.outcome_is_unknown());
+  }
+
+  const auto kept = database->read({}, "SELECT n FROM numbers").value();
+
+  ASSERT_EQ(kept.size(), 1u);
+  EXPECT_EQ(kept.integer(0, 0), static_cast<int>(Cut::after_commit));
+}
+
+TEST_F(DatabaseTest, says_that_all_connections_are_in_use) {
+  auto few = options(1);
+  few.pool.acquire_timeout = std::chrono::milliseconds(20);
+  const auto database = open(few);
+  const auto transaction = database->begin({}).value();
+
+  const auto refused = database->read({}, "SELECT 1");
+
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::unavailable);
+}
+
+TEST_F(DatabaseTest, shares_its_connections_between_more_threads) {
+  const auto database = open(options(2));
+  std::vector<std::thread> threads;
+  for (std::int64_t i = 0; i < 8; ++i) {
+    threads.emplace_back([&, i] {
+      for (std::int64_t k = 0; k < 25; ++k) EXPECT_TRUE(insert(*database, i * 100 + k));
+    });
+  }
+  for (auto& thread : threads) thread.join();
+
+  EXPECT_EQ(count(*database), 200);
+  EXPECT_LE(database->pool().connections(), 2u);
+}
+
+TEST(PoolTest, lets_a_connection_go_at_the_end_of_its_life) {
+  SimClock clock;
+  Pool pool({.address = PostgresProcess::shared().address(), .lifetime = std::chrono::minutes(1)},
+            clock);
+  const auto pid = [&] {
+    auto lease = pool.acquire().value();
+    EXPECT_TRUE(lease->send("SELECT pg_backend_pid()"));
+    return lease->sync(pool.deadline()).value()[0].integer(0, 0);
+  };
+  const auto first = pid();
+  const auto second = pid();
+
+  clock.advance(std::chrono::minutes(1));
+
+  EXPECT_EQ(second, first);
+  EXPECT_NE(pid(), first);
+}
+
+}  // namespace
+}  // namespace samtale::postgres

@@ -1,0 +1,453 @@
+#include "queue/postgres_queue.h"
+
+#include <algorithm>
+#include <array>
+#include <tuple>
+
+#include "base/check.h"
+
+namespace samtale {
+namespace {
+
+using postgres::Bytes;
+using postgres::Durability;
+using postgres::Rows;
+using postgres::Transaction;
+
+// From this many expiries on a job is handed out alone.
+constexpr int kSuspectExpiries = 2;
+// Dead letters put back in one transaction.
+constexpr std::size_t kRedriveBatch = 1000;
+constexpr std::int64_t kRestUs = 1'000'000;
+// How long a company is passed over whose due jobs another transaction holds.
+constexpr std::int64_t kLockedRestUs = 10'000;
+
+// One statement a priority, each along the index. The row's lock is the lease's, until the commit:
+// a job that another process is taking is passed over.
+constexpr auto kDueJobs =
+    "SELECT id, due_us, leased, expiries, attempts, fence, enqueued_us, key, payload FROM jobs "
+    "WHERE company = $1 AND kind = $2 AND priority = $3 AND due_us <= $4 "
+    "ORDER BY due_us, leased, id LIMIT $5 FOR UPDATE SKIP LOCKED";
+
+constexpr auto kFirstDue =
+    "SELECT least((SELECT min(due_us) FROM jobs WHERE company = $1 AND kind = $2 AND priority = 0),"
+    " (SELECT min(due_us) FROM jobs WHERE company = $1 AND kind = $2 AND priority = 1),"
+    " (SELECT min(due_us) FROM jobs WHERE company = $1 AND kind = $2 AND priority = 2))";
+
+// Each company and kind with its first due time, one step along the index for each, however many
+// jobs they have.
+constexpr auto kLanes =
+    "WITH RECURSIVE lanes AS ("
+    "(SELECT company, kind, due_us FROM jobs WHERE partition = $1 "
+    "ORDER BY company, kind, due_us LIMIT 1) "
+    "UNION ALL SELECT later.company, later.kind, later.due_us FROM lanes CROSS JOIN LATERAL "
+    "(SELECT company, kind, due_us FROM jobs WHERE partition = $1 "
+    "AND (company, kind) > (lanes.company, lanes.kind) "
+    "ORDER BY company, kind, due_us LIMIT 1) AS later) "
+    "SELECT company, kind, due_us FROM lanes";
+
+constexpr std::array kPriorities = {0, 1, 2};
+
+std::int64_t us(Duration length) { return length / std::chrono::microseconds(1); }
+
+std::unexpected<Error> lease_lost(const Job& job) {
+  return fail(ErrorCode::conflict, "job " + std::to_string(number(job.id)) +
+                                       ": its lease ended and the job went to another worker");
+}
+
+// The due jobs of one company, kind and priority, oldest first.
+struct Line {
+  const Rows& rows;
+  int priority;
+  std::size_t place = 0;
+
+  [[nodiscard]] bool has_row() const { return place < rows.size(); }
+  [[nodiscard]] postgres::Row row() const { return {rows, place}; }
+  // Smaller goes first: the aged priority, then the older.
+  [[nodiscard]] auto rank(std::int64_t now_us) const {
+    const Duration waited = std::chrono::microseconds(now_us - row().integer(1));
+    return std::tuple(aged_priority(static_cast<Priority>(priority), waited), row().integer(1),
+                      row().integer(0));
+  }
+};
+
+}  // namespace
+
+struct PostgresQueue::Taken {
+  std::string_view kind;
+  Partition partition{};
+  std::int64_t now_us = 0;
+  std::int64_t until_us = 0;
+  std::vector<Job> jobs{};
+  std::vector<CompanyId> failed{};  // Whose leases had ended.
+  bool closed = false;              // Takes no further job.
+};
+
+struct PostgresQueue::Candidate {
+  Job job;
+  int expiries = 0;
+};
+
+PostgresQueue::PostgresQueue(postgres::Database& database, std::size_t partitions,
+                             const Clock& clock, const PostgresQueueOptions& options)
+    : database_(database),
+      partitions_(partitions),
+      clock_(clock),
+      options_(options),
+      schedule_(partitions) {}
+
+Result<std::unique_ptr<PostgresQueue>> PostgresQueue::open(postgres::Database& database,
+                                                           std::size_t partitions,
+                                                           const Clock& clock,
+                                                           const PostgresQueueOptions& options) {
+  std::unique_ptr<PostgresQueue> queue(new PostgresQueue(database, partitions, clock, options));
+  SAMTALE_TRY_VOID(queue->end_leases());
+  queue->refreshed_at_ = clock.now();
+  SAMTALE_TRY_VOID(queue->refresh());
+  return queue;
+}
+
+// Of this node before it was started again. An expiry the richer, as a lease that ran out.
+Result<> PostgresQueue::end_leases() {
+  if (options_.node.empty()) return {};
+  const auto now = now_us();
+  for (std::size_t i = 0; i < partitions_; ++i) {
+    const auto partition = static_cast<std::int64_t>(i);
+    SAMTALE_TRY(const auto leased,
+                database_.read({.partition = partition},
+                               "SELECT company, id FROM jobs WHERE partition = $1 AND leased AND "
+                               "node = $2 ORDER BY company, id",
+                               partition, options_.node));
+    SAMTALE_TRY_VOID(in_transaction(
+        database_, {}, Durability::process, [&](Transaction& transaction) -> Result<> {
+          for (std::size_t k = 0; k < leased.size(); ++k) {
+            SAMTALE_TRY_VOID(transaction.act_for(static_cast<CompanyId>(leased.integer(k, 0))));
+            SAMTALE_TRY_VOID(transaction.later(
+                "UPDATE jobs SET due_us = least(due_us, $3) WHERE company = $1 AND id = $2 AND "
+                "leased AND node = $4",
+                leased.integer(k, 0), leased.integer(k, 1), now, options_.node));
+          }
+          return {};
+        }));
+  }
+  return {};
+}
+
+Result<> PostgresQueue::refresh() {
+  for (std::size_t i = 0; i < partitions_; ++i) {
+    const auto partition = static_cast<std::int64_t>(i);
+    SAMTALE_TRY(const auto lanes, database_.read({.partition = partition}, kLanes, partition));
+    const std::lock_guard lock(schedule_mutex_);
+    for (std::size_t k = 0; k < lanes.size(); ++k) {
+      schedule_.wake(lanes.bytes(k, 1), static_cast<CompanyId>(lanes.integer(k, 0)),
+                     lanes.integer(k, 2));
+    }
+  }
+  return {};
+}
+
+bool PostgresQueue::is_time_to_refresh() {
+  const auto now = clock_.now();
+  const std::lock_guard lock(schedule_mutex_);
+  if (now - *refreshed_at_ < options_.refresh_every) return false;
+  refreshed_at_ = now;
+  return true;
+}
+
+Result<std::vector<Job>> PostgresQueue::take(std::string_view kind, std::size_t limit,
+                                             Duration lease) {
+  if (is_time_to_refresh()) SAMTALE_TRY_VOID(refresh());
+  // A partition whose companies turn out to have nothing due is passed over; each then sleeps, so
+  // this ends.
+  while (true) {
+    const auto now = now_us();
+    std::optional<Partition> next;
+    {
+      const std::lock_guard lock(schedule_mutex_);
+      next = schedule_.next_partition(kind, now);
+    }
+    if (!next || limit == 0) return std::vector<Job>();
+    auto jobs = take_from(*next, kind, limit, lease);
+    if (!jobs) {
+      const std::lock_guard lock(schedule_mutex_);
+      schedule_.rest(kind, *next, now + kRestUs);
+      return jobs;
+    }
+    if (!jobs->empty()) return jobs;
+  }
+}
+
+Result<std::vector<Job>> PostgresQueue::take_from(Partition partition, std::string_view kind,
+                                                  std::size_t limit, Duration lease) {
+  SAMTALE_TRY(auto transaction, database_.begin({}, Durability::process));
+  PostgresQueueTransaction changes(*this, partition, transaction);
+  const auto now = now_us();
+  Taken taken{.kind = kind, .partition = partition, .now_us = now, .until_us = now + us(lease)};
+  std::set<CompanyId> asked;
+  Result<> done;
+  while (done && taken.jobs.size() < limit && !taken.closed) {
+    std::optional<CompanyId> company;
+    std::size_t others = 0;
+    {
+      const std::lock_guard lock(schedule_mutex_);
+      company = schedule_.pop(kind, partition);
+      others = schedule_.active(kind, partition);
+    }
+    if (!company) break;
+    asked.insert(*company);
+    // An even part of what is left: a batch with everybody in it, full all the same.
+    const auto part = std::max<std::size_t>((limit - taken.jobs.size()) / (others + 1), 1);
+    const auto before = taken.jobs.size();
+    auto due_us = take_of(changes, *company, part, taken);
+    if (!due_us) done = std::unexpected(due_us.error());
+    const std::lock_guard lock(schedule_mutex_);
+    schedule_.put_back(kind, *company, taken.jobs.size() - before, due_us.value_or(now), now);
+  }
+  if (done) done = transaction.commit();
+  if (!done) {
+    const std::lock_guard lock(schedule_mutex_);
+    for (const auto company : asked) schedule_.wake(kind, company, now);
+    return std::unexpected(std::move(done).error());
+  }
+  for (const auto company : taken.failed) count_failure(kind, company);
+  return std::move(taken.jobs);
+}
+
+// Takes up to `limit` due jobs of the company. Returns when its next is due.
+Result<std::optional<std::int64_t>> PostgresQueue::take_of(PostgresQueueTransaction& changes,
+                                                           CompanyId company, std::size_t limit,
+                                                           Taken& taken) {
+  auto& transaction = changes.transaction_;
+  SAMTALE_TRY(auto candidates, due_jobs(transaction, company, limit, taken));
+  const bool has_seen_all = candidates.size() < limit && !taken.closed;
+  for (auto& candidate : candidates) {
+    SAMTALE_TRY_VOID(lease_or_bury(changes, std::move(candidate), taken));
+  }
+  SAMTALE_TRY(const auto first, transaction.query(kFirstDue, company, taken.kind));
+  if (first.is_null(0, 0)) return std::optional<std::int64_t>();
+  const auto due_us = first.integer(0, 0);
+  // What is still due is locked by somebody: not asked for again at once, in a circle.
+  if (has_seen_all) return std::max(due_us, taken.now_us + kLockedRestUs);
+  return due_us;
+}
+
+Result<std::vector<PostgresQueue::Candidate>> PostgresQueue::due_jobs(Transaction& transaction,
+                                                                      CompanyId company,
+                                                                      std::size_t limit,
+                                                                      Taken& taken) const {
+  SAMTALE_TRY_VOID(transaction.act_for(company));
+  for (const int priority : {0, 1}) {
+    SAMTALE_TRY_VOID(
+        transaction.ahead(kDueJobs, company, taken.kind, priority, taken.now_us, limit));
+  }
+  SAMTALE_TRY(const auto found,
+              transaction.query_with(2, kDueJobs, company, taken.kind, 2, taken.now_us, limit));
+  std::vector<Line> lines;
+  for (const int priority : kPriorities) {
+    lines.push_back({found[static_cast<std::size_t>(priority)], priority});
+  }
+  std::vector<Candidate> candidates;
+  while (candidates.size() < limit && !taken.closed) {
+    Line* first = nullptr;
+    for (auto& line : lines) {
+      if (!line.has_row()) continue;
+      if (first == nullptr || line.rank(taken.now_us) < first->rank(taken.now_us)) first = &line;
+    }
+    if (first == nullptr) break;
+    const auto row = first->row();
+    const bool was_leased = row.integer(2) != 0;
+    const auto expiries = static_cast<int>(row.integer(3)) + (was_leased ? 1 : 0);
+    if (expiries >= kSuspectExpiries) {
+      taken.closed = true;
+      if (!candidates.empty() || !taken.jobs.empty()) break;
+    }
+    candidates.push_back({.job = {.id = static_cast<JobId>(row.integer(0)),
+                                  .partition = taken.partition,
+                                  .company = company,
+                                  .kind = std::string(taken.kind),
+                                  .payload = std::string(row.bytes(8)),
+                                  .key = std::string(row.bytes(7)),
+                                  .priority = static_cast<Priority>(first->priority),
+                                  .attempt = static_cast<int>(row.integer(4)) + 1,
+                                  .fence = static_cast<std::uint64_t>(row.integer(5)) + 1,
+                                  .enqueued_at = from_us(row.integer(6))},
+                          .expiries = expiries});
+    if (was_leased) taken.failed.push_back(company);
+    ++first->place;
+  }
+  return candidates;
+}
+
+Result<> PostgresQueue::lease_or_bury(PostgresQueueTransaction& changes, Candidate candidate,
+                                      Taken& taken) {
+  auto& job = candidate.job;
+  if (candidate.expiries >= options_.expiries_max) {
+    taken.closed = false;
+    auto as_it_was = job;
+    --as_it_was.fence;
+    SAMTALE_TRY(const bool buried,
+                changes.bury(as_it_was, "worker died or timed out " +
+                                            std::to_string(candidate.expiries) + " times"));
+    SAMTALE_CHECK(buried, "the row has been locked since it was read");
+    return {};
+  }
+  SAMTALE_TRY_VOID(changes.transaction_.later(
+      "UPDATE jobs SET leased = true, due_us = $3, attempts = $4, expiries = $5, fence = $6, "
+      "node = $7 "
+      "WHERE company = $1 AND id = $2",
+      job.company, job.id, taken.until_us, job.attempt, candidate.expiries, job.fence,
+      options_.node));
+  taken.jobs.push_back(std::move(job));
+  return {};
+}
+
+void PostgresQueue::count_failure(std::string_view kind, CompanyId company) {
+  const std::lock_guard lock(schedule_mutex_);
+  ++failures_[{std::string(kind), company}];
+}
+
+// Each job that is still ours is settled, also when another one's lease was lost.
+Result<> PostgresQueue::finish(std::span<const Job> jobs) {
+  if (jobs.empty()) return {};
+  const Job* lost = nullptr;
+  SAMTALE_TRY_VOID(
+      in_transaction(database_, {}, Durability::process, [&](Transaction& transaction) -> Result<> {
+        PostgresQueueTransaction changes(*this, jobs.front().partition, transaction);
+        SAMTALE_TRY(lost, changes.finish_ours(jobs));
+        return changes.flush();
+      }));
+  if (lost != nullptr) return lease_lost(*lost);
+  return {};
+}
+
+Result<> PostgresQueue::extend(const Job& job, Duration lease) {
+  SAMTALE_TRY(const auto rows,
+              database_.read({.company = job.company},
+                             "UPDATE jobs SET due_us = $4 WHERE company = $1 AND id = $2 AND "
+                             "fence = $3 AND leased",
+                             job.company, job.id, job.fence, now_us() + us(lease)));
+  if (rows.affected() == 0) return lease_lost(job);
+  return {};
+}
+
+Result<> PostgresQueue::change(CompanyId company, Durability durability,
+                               const std::function<Result<>(PostgresQueueTransaction&)>& work) {
+  const auto partition = partition_of(company, partitions_);
+  std::optional<PostgresQueueTransaction> changes;
+  SAMTALE_TRY_VOID(in_transaction(database_, {.company = company}, durability,
+                                  [&](Transaction& transaction) -> Result<> {
+                                    changes.emplace(*this, partition, transaction);
+                                    SAMTALE_TRY_VOID(lock_partition(transaction, partition));
+                                    SAMTALE_TRY_VOID(work(*changes));
+                                    return changes->flush();
+                                  }));
+  changes->committed();
+  return {};
+}
+
+Result<> PostgresQueue::retry_after(const Job& job, Duration delay, std::string_view) {
+  SAMTALE_TRY_VOID(
+      change(job.company, Durability::process, [&](PostgresQueueTransaction& changes) -> Result<> {
+        SAMTALE_TRY(const bool is_superseded, changes.is_waiting(job.company, job.kind, job.key));
+        if (is_superseded) return changes.finish({&job, 1});
+        const auto due_us = now_us() + us(delay);
+        SAMTALE_TRY(const auto put_back,
+                    changes.transaction_.run("UPDATE jobs SET leased = false, due_us = $4, "
+                                             "expiries = 0 WHERE company = $1 AND id = $2 AND "
+                                             "fence = $3 AND leased",
+                                             job.company, job.id, job.fence, due_us));
+        if (put_back == 0) return lease_lost(job);
+        changes.wakes_.push_back({job.company, job.kind, due_us});
+        return {};
+      }));
+  count_failure(job.kind, job.company);
+  return {};
+}
+
+Result<> PostgresQueue::give_up(const Job& job, std::string_view cause) {
+  SAMTALE_TRY_VOID(in_transaction(database_, {.company = job.company}, Durability::process,
+                                  [&](Transaction& transaction) -> Result<> {
+                                    PostgresQueueTransaction changes(*this, job.partition,
+                                                                     transaction);
+                                    SAMTALE_TRY(const bool buried, changes.bury(job, cause));
+                                    if (!buried) return lease_lost(job);
+                                    return {};
+                                  }));
+  count_failure(job.kind, job.company);
+  return {};
+}
+
+Result<std::size_t> PostgresQueue::redrive(CompanyId company, std::span<const JobId> ids) {
+  const bool all = ids.empty();
+  std::size_t revived = 0;
+  while (true) {
+    std::vector<JobId> some;
+    if (all) {
+      SAMTALE_TRY(const auto rows, database_.read({.company = company},
+                                                  "SELECT id FROM dead_letters WHERE company = $1 "
+                                                  "ORDER BY id LIMIT $2",
+                                                  company, kRedriveBatch));
+      for (std::size_t i = 0; i < rows.size(); ++i) {
+        some.push_back(static_cast<JobId>(rows.integer(i, 0)));
+      }
+    } else {
+      const auto part = ids.first(std::min(ids.size(), kRedriveBatch));
+      some.assign(part.begin(), part.end());
+      ids = ids.subspan(part.size());
+    }
+    if (some.empty()) return revived;
+    std::size_t now_revived = 0;
+    SAMTALE_TRY_VOID(
+        change(company, Durability::power_loss, [&](PostgresQueueTransaction& changes) -> Result<> {
+          SAMTALE_TRY(now_revived, revive(changes, company, some));
+          return {};
+        }));
+    revived += now_revived;
+  }
+}
+
+// Ids that are no dead letters of the company's are left out. Where newer work of a letter's key
+// waits already, that one stands for it.
+Result<std::size_t> PostgresQueue::revive(PostgresQueueTransaction& changes, CompanyId company,
+                                          std::span<const JobId> ids) {
+  auto& transaction = changes.transaction_;
+  const auto now = now_us();
+  std::size_t revived = 0;
+  for (const auto id : ids) {
+    SAMTALE_TRY_VOID(transaction.ahead(
+        "INSERT INTO jobs(company, partition, id, kind, key, priority, due_us, leased, attempts, "
+        "expiries, fence, enqueued_us, payload) SELECT company, partition, id, kind, key, "
+        "priority, $3, false, 0, 0, fence, enqueued_us, payload FROM dead_letters AS dead "
+        "WHERE company = $1 AND id = $2 AND NOT EXISTS (SELECT 1 FROM jobs WHERE company = $1 AND "
+        "key = dead.key AND kind = dead.kind AND NOT leased AND key <> '') RETURNING kind",
+        company, id, now));
+    SAMTALE_TRY(const auto answers,
+                transaction.query_with(1, "DELETE FROM dead_letters WHERE company = $1 AND id = $2",
+                                       company, id));
+    if (answers[1].affected() == 0) continue;
+    ++revived;
+    if (answers[0].empty()) {
+      --changes.held_[company];
+    } else {
+      changes.wakes_.push_back({company, std::string(answers[0].bytes(0, 0)), now});
+    }
+  }
+  return revived;
+}
+
+void PostgresQueue::set_weight(CompanyId company, double weight) {
+  const std::lock_guard lock(schedule_mutex_);
+  schedule_.set_weight(company, weight);
+}
+
+void PostgresQueue::charge(std::string_view kind, CompanyId company, double jobs) {
+  const std::lock_guard lock(schedule_mutex_);
+  schedule_.charge(kind, company, jobs);
+}
+
+Result<> PostgresQueue::enqueue(const NewJob& job) {
+  return change(job.company, Durability::power_loss,
+                [&](PostgresQueueTransaction& changes) { return changes.enqueue(job); });
+}
+
+}  // namespace samtale

@@ -1,0 +1,166 @@
+// PostgresQueue: the queue in PostgreSQL, in the schema of the data its jobs belong to.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "postgres/database.h"
+#include "queue/policy.h"
+#include "queue/queue.h"
+#include "sys/clock.h"
+
+namespace samtale {
+
+// The queue's tables, for the migrations of whoever owns the schema (docs/formats/postgres-v1.md).
+[[nodiscard]] postgres::Migration postgres_queue_schema_1();
+
+struct PostgresQueueOptions {
+  // Waiting, leased and dead jobs of one company; enqueueing more is resource_exhausted.
+  std::int64_t jobs_per_company_max = 1'000'000;
+  int expiries_max = 5;  // A job whose lease ran out so often, unsettled, becomes a dead letter.
+  // Names this process among those that share the queue, and keeps its name over a restart: what it
+  // had leased is due at once when it opens the queue again. Empty: it waits for the lease's end.
+  // Two processes of one name would take each other's jobs.
+  std::string node{};
+  // How often it is asked which companies have jobs that other processes put there.
+  Duration refresh_every = std::chrono::seconds(1);
+};
+
+class PostgresQueue;
+
+// Waits for the partition's turn: until the transaction ends, no other one that took it makes a job
+// wait, writes a change or moves the log's offset there.
+Result<> lock_partition(postgres::Transaction& transaction, Partition partition);
+
+// The queue's part of somebody else's transaction. Nothing can be taken before the commit.
+// Threads: those of the transaction.
+// Errors:  those of Database; those named.
+class PostgresQueueTransaction {
+ public:
+  // All must outlive it. The transaction must have taken the partition's lock before anything is
+  // enqueued.
+  PostgresQueueTransaction(PostgresQueue& queue, Partition partition,
+                           postgres::Transaction& transaction);
+
+  // resource_exhausted past jobs_per_company_max, invalid_argument for an empty kind.
+  Result<> enqueue(const NewJob& job);
+  // conflict if one of the leases was lost.
+  Result<> finish(std::span<const Job> jobs);
+  Result<> add_dead_letter(const NewJob& job, std::string_view cause);
+  // Removes the waiting jobs and the dead letters of this key.
+  Result<> erase_key(CompanyId company, std::string_view key);
+
+  // Writes what was counted on the way: last, before the commit.
+  Result<> flush();
+  // Tells the queue what has been committed.
+  void committed();
+
+ private:
+  friend class PostgresQueue;
+  struct Wake {
+    CompanyId company{};
+    std::string kind;
+    std::int64_t due_us = 0;
+  };
+
+  // Those that were ours are gone. Returns one that was not, or nothing.
+  [[nodiscard]] Result<const Job*> finish_ours(std::span<const Job> jobs);
+  Result<> insert(const NewJob& job, std::int64_t now_us);
+  // False: the lease was lost.
+  [[nodiscard]] Result<bool> bury(const Job& job, std::string_view cause);
+  [[nodiscard]] Result<bool> is_waiting(CompanyId company, std::string_view kind,
+                                        std::string_view key);
+  Result<> note_kind(const std::string& kind);
+
+  PostgresQueue& queue_;
+  const Partition partition_;
+  postgres::Transaction& transaction_;
+  std::vector<Wake> wakes_;
+  std::set<std::string> new_kinds_;
+  std::map<CompanyId, std::int64_t> held_;         // Jobs and dead letters: change by this one.
+  std::map<CompanyId, std::int64_t> held_before_;  // As it was read.
+};
+
+// Several processes may share it: a job is leased by one (its row is locked while it is), each
+// keeps a schedule of its own, so the order between companies is fair within a process. What a dead
+// one had leased is handed out when it is back (PostgresQueueOptions::node), or the lease ends.
+// Taking and settling survive a crash of the process, but not always one of the server: a job may
+// then run once more. Enqueueing survives both.
+// Memory: the schedule (FairSchedule).
+class PostgresQueue final : public Queue {
+ public:
+  // `database` has the queue's tables and a row for each partition. Both must outlive the queue.
+  [[nodiscard]] static Result<std::unique_ptr<PostgresQueue>> open(
+      postgres::Database& database, std::size_t partitions, const Clock& clock,
+      const PostgresQueueOptions& options);
+
+  [[nodiscard]] Result<std::vector<Job>> take(std::string_view kind, std::size_t limit,
+                                              Duration lease) override;
+  Result<> finish(std::span<const Job> jobs) override;
+  Result<> extend(const Job& job, Duration lease) override;
+  Result<> retry_after(const Job& job, Duration delay, std::string_view cause) override;
+  Result<> give_up(const Job& job, std::string_view cause) override;
+  Result<std::size_t> redrive(CompanyId company, std::span<const JobId> ids) override;
+  [[nodiscard]] Result<std::vector<DeadLetter>> dead_letters(CompanyId company,
+                                                             std::optional<JobId> before,
+                                                             std::size_t limit) const override;
+  [[nodiscard]] Result<std::vector<Job>> waiting(CompanyId company,
+                                                 std::size_t limit) const override;
+  [[nodiscard]] Result<std::vector<QueueStats>> stats(
+      std::optional<CompanyId> company) const override;
+  void set_weight(CompanyId company, double weight) override;
+  void charge(std::string_view kind, CompanyId company, double jobs) override;
+
+  // A transaction of its own: for jobs that come with no data.
+  Result<> enqueue(const NewJob& job);
+
+ private:
+  friend class PostgresQueueTransaction;
+  struct Taken;      // A batch in the making.
+  struct Candidate;  // A job that is due.
+
+  PostgresQueue(postgres::Database& database, std::size_t partitions, const Clock& clock,
+                const PostgresQueueOptions& options);
+
+  [[nodiscard]] std::int64_t now_us() const { return to_us(clock_.wall_now()); }
+  Result<> end_leases();
+  Result<> refresh();
+  [[nodiscard]] bool is_time_to_refresh();
+  [[nodiscard]] Result<std::vector<Job>> take_from(Partition partition, std::string_view kind,
+                                                   std::size_t limit, Duration lease);
+  [[nodiscard]] Result<std::optional<std::int64_t>> take_of(PostgresQueueTransaction& changes,
+                                                            CompanyId company, std::size_t limit,
+                                                            Taken& taken);
+  [[nodiscard]] Result<std::vector<Candidate>> due_jobs(postgres::Transaction& transaction,
+                                                        CompanyId company, std::size_t limit,
+                                                        Taken& taken) const;
+  Result<> lease_or_bury(PostgresQueueTransaction& changes, Candidate candidate, Taken& taken);
+  [[nodiscard]] Result<std::size_t> revive(PostgresQueueTransaction& changes, CompanyId company,
+                                           std::span<const JobId> ids);
+  // Runs `work` in a transaction that holds the partition's lock.
+  Result<> change(CompanyId company, postgres::Durability durability,
+                  const std::function<Result<>(PostgresQueueTransaction&)>& work);
+  void count_failure(std::string_view kind, CompanyId company);
+
+  postgres::Database& database_;
+  const std::size_t partitions_;
+  const Clock& clock_;
+  const PostgresQueueOptions options_;
+  mutable std::mutex schedule_mutex_;  // Not held while PostgreSQL is waited for.
+  FairSchedule schedule_;              // All below guarded by it.
+  std::set<std::string, std::less<>> kinds_;
+  std::map<std::pair<std::string, CompanyId>, std::uint64_t> failures_;
+  std::optional<Instant> refreshed_at_;
+};
+
+}  // namespace samtale

@@ -1,0 +1,50 @@
+#include "store/postgres_registry.h"
+
+#include "store/registry_conformance.h"
+#include "store/testing/postgres_harness.h"
+
+namespace samtale {
+namespace {
+
+class PostgresRegistryHarness {
+ public:
+  std::unique_ptr<PostgresRegistry> open() {
+    return std::make_unique<PostgresRegistry>(store_.store().database());
+  }
+
+ private:
+  PostgresHarness<1> store_;
+};
+
+INSTANTIATE_TYPED_TEST_SUITE_P(PostgresRegistryTest, RegistryConformance, PostgresRegistryHarness);
+
+TEST(PostgresRegistryTest, shows_what_another_process_has_put_there) {
+  const auto schema = postgres::PostgresProcess::shared().fresh_schema();
+  PostgresHarness<1> one(postgres_options(schema, 1));
+  PostgresHarness<1> other(postgres_options(schema, 1));
+
+  const auto id =
+      PostgresRegistry(one.store().database()).add_company({.name = "acme", .weight = 2});
+
+  const auto companies = PostgresRegistry(other.store().database()).companies().value();
+  ASSERT_EQ(companies.size(), 1u);
+  EXPECT_EQ(companies[0].id, id.value());
+  EXPECT_EQ(companies[0].weight, 2);
+}
+
+TEST(PostgresRegistryTest, lets_no_company_take_over_anothers_key) {
+  PostgresHarness<1> harness;
+  PostgresRegistry registry(harness.store().database());
+  ASSERT_TRUE(
+      registry.put_key({.id = "k", .company = CompanyId{1}, .secret_hash = "one", .label = "l"}));
+
+  const auto refused =
+      registry.put_key({.id = "k", .company = CompanyId{2}, .secret_hash = "two", .label = "l"});
+
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::permission_denied);
+  EXPECT_EQ(registry.keys()->at(0).secret_hash, "one");
+}
+
+}  // namespace
+}  // namespace samtale

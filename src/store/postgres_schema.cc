@@ -1,0 +1,188 @@
+#include "store/postgres_schema.h"
+
+#include "postgres/company_table.h"
+#include "queue/postgres_queue.h"
+
+namespace samtale {
+namespace {
+
+using postgres::Across;
+using postgres::add;
+
+void add_conversations(postgres::Migration& migration, std::size_t hash_partitions) {
+  add(migration, {.name = "conversations",
+                  .columns = "id bytea NOT NULL, sort_us bigint NOT NULL, channel bytea NOT NULL, "
+                             "source bytea NOT NULL, external_id bytea NOT NULL, "
+                             "revision bigint NOT NULL, received_us bigint NOT NULL, "
+                             "updated_us bigint NOT NULL, turns bigint NOT NULL, "
+                             "body bytea NOT NULL, state bytea NOT NULL, summary bytea NOT NULL",
+                  .key = "id",
+                  .hash_partitions = hash_partitions,
+                  .across = Across::readers});
+  add(migration, {.name = "chunks",
+                  .columns = "conversation bytea NOT NULL, row bigint NOT NULL, "
+                             "ordinal bigint NOT NULL, first_turn bigint NOT NULL, "
+                             "last_turn bigint NOT NULL, digest bytea NOT NULL, "
+                             "embed_error bytea NOT NULL, policy bytea NOT NULL, "
+                             "header bytea NOT NULL, text bytea NOT NULL, "
+                             "model bytea, vector bytea",
+                  .key = "conversation, row",
+                  .hash_partitions = hash_partitions});
+  add(migration, {.name = "events",
+                  .columns = "key bytea NOT NULL, conversation bytea NOT NULL, "
+                             "position bigint NOT NULL, received_us bigint NOT NULL, "
+                             "body_hash bytea NOT NULL",
+                  .key = "key",
+                  .hash_partitions = hash_partitions});
+  add(migration, {.name = "tombstones",
+                  .columns = "conversation bytea NOT NULL",
+                  .key = "conversation",
+                  .hash_partitions = hash_partitions});
+  add(migration, {.name = "changes",
+                  .columns = "sequence bigint NOT NULL, conversation bytea NOT NULL",
+                  .key = "sequence",
+                  .across = Across::trimmers});
+  add(migration, {.name = "company_counts",
+                  .columns = "conversations bigint NOT NULL, turns bigint NOT NULL, "
+                             "chunks bigint NOT NULL, chunks_with_vector bigint NOT NULL, "
+                             "events bigint NOT NULL",
+                  .key = ""});
+}
+
+void add_analyses(postgres::Migration& migration, std::size_t hash_partitions) {
+  add(migration, {.name = "analyses",
+                  .columns = "conversation bytea NOT NULL, analyzer text COLLATE \"C\" NOT NULL, "
+                             "version bigint NOT NULL, method text NOT NULL, "
+                             "revision bigint NOT NULL, sort_us bigint NOT NULL, "
+                             "created_us bigint NOT NULL, score double precision, "
+                             "labels bytea NOT NULL, result bytea NOT NULL",
+                  .key = "conversation, analyzer",
+                  .hash_partitions = hash_partitions});
+  add(migration, {.name = "analysis_labels",
+                  .columns = "analyzer text COLLATE \"C\" NOT NULL, label bytea NOT NULL, "
+                             "sort_us bigint NOT NULL, conversation bytea NOT NULL, "
+                             "score double precision",
+                  .key = "analyzer, label, sort_us, conversation",
+                  .hash_partitions = hash_partitions});
+  add(migration, {.name = "lm_results",
+                  .columns = "key bytea NOT NULL, conversation bytea NOT NULL, "
+                             "created_us bigint NOT NULL, result bytea NOT NULL",
+                  .key = "key",
+                  .hash_partitions = hash_partitions});
+  add(migration, {.name = "lm_spend",
+                  .columns = "day text COLLATE \"C\" NOT NULL, "
+                             "analyzer text COLLATE \"C\" NOT NULL, "
+                             "spent_tokens bigint NOT NULL, spent_micro_usd bigint NOT NULL, "
+                             "held_tokens bigint NOT NULL, held_micro_usd bigint NOT NULL, "
+                             "requests bigint NOT NULL",
+                  .key = "day, analyzer"});
+  add(migration, {.name = "overrides",
+                  .columns = "conversation bytea NOT NULL, analyzer text COLLATE \"C\" NOT NULL, "
+                             "made_by bytea NOT NULL, made_us bigint NOT NULL, "
+                             "revision bigint NOT NULL, note bytea NOT NULL, result bytea NOT NULL",
+                  .key = "conversation, analyzer"});
+  add(migration, {.name = "campaigns",
+                  .columns = "id text COLLATE \"C\" NOT NULL, state text NOT NULL, "
+                             "cursor text NOT NULL, total bigint NOT NULL, seen bigint NOT NULL, "
+                             "asked bigint NOT NULL, created_us bigint NOT NULL, "
+                             "updated_us bigint NOT NULL, filter bytea NOT NULL, "
+                             "estimate bytea NOT NULL",
+                  .key = "id",
+                  .across = Across::readers});
+  add(migration, {.name = "lm_batches",
+                  .columns = "name text COLLATE \"C\" NOT NULL, id bytea NOT NULL, "
+                             "created_us bigint NOT NULL, wanted_by_us bigint NOT NULL, "
+                             "requests bytea NOT NULL",
+                  .key = "name",
+                  .across = Across::readers});
+}
+
+postgres::Migration store_schema_1(std::size_t hash_partitions) {
+  postgres::Migration migration;
+  auto& statements = migration.statements;
+  statements = {
+      "CREATE TABLE store(one boolean PRIMARY KEY CHECK (one), key bytea NOT NULL, "
+      "partitions bigint NOT NULL)",
+      "ALTER TABLE partitions ADD last_change bigint NOT NULL DEFAULT 0, "
+      "ADD log_offset bigint NOT NULL DEFAULT 0, ADD writes bigint NOT NULL DEFAULT 0",
+      "CREATE TABLE writes(partition bigint, slot bigint, number bigint NOT NULL, "
+      "token bytea NOT NULL, PRIMARY KEY(partition, slot))",
+      "CREATE SEQUENCE chunk_rows"};
+  add_conversations(migration, hash_partitions);
+  add_analyses(migration, hash_partitions);
+  for (const auto* statement :
+       {"CREATE INDEX conversations_by_time ON conversations(company, sort_us, id)",
+        "CREATE INDEX conversations_by_channel ON conversations(company, channel, sort_us, id)",
+        "CREATE INDEX conversations_by_source ON conversations(company, source, sort_us, id)",
+        "CREATE INDEX conversations_by_external_id ON conversations(company, external_id)",
+        "CREATE INDEX conversations_by_partition ON conversations(partition, company, id)",
+        "CREATE INDEX events_by_conversation ON events(company, conversation, position)",
+        "CREATE UNIQUE INDEX changes_in_order ON changes(partition, sequence)",
+        "CREATE INDEX analyses_by_time ON analyses(company, analyzer, sort_us, conversation)",
+        "CREATE INDEX analysis_labels_by_time "
+        "ON analysis_labels(company, analyzer, sort_us, label, score)",
+        "CREATE INDEX analysis_labels_by_conversation "
+        "ON analysis_labels(company, conversation, analyzer)",
+        "CREATE INDEX lm_results_by_conversation ON lm_results(company, conversation, key)",
+        "CREATE INDEX campaigns_running ON campaigns(partition, company, id) "
+        "WHERE state = 'running'",
+        // What is packed already is not packed again.
+        "ALTER TABLE conversations ALTER body SET STORAGE EXTERNAL, "
+        "ALTER state SET STORAGE EXTERNAL, ALTER summary SET STORAGE EXTERNAL",
+        "ALTER TABLE chunks ALTER text SET STORAGE EXTERNAL, ALTER vector SET STORAGE EXTERNAL",
+        "ALTER TABLE analyses ALTER result SET STORAGE EXTERNAL",
+        "ALTER TABLE lm_results ALTER result SET STORAGE EXTERNAL",
+        "CREATE INDEX lm_batches_by_partition ON lm_batches(partition, company, name)"}) {
+    statements.emplace_back(statement);
+  }
+  return migration;
+}
+
+postgres::Migration registry_schema_1() {
+  postgres::Migration migration;
+  migration.statements = {
+      "CREATE TABLE companies(id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, "
+      "name text COLLATE \"C\" NOT NULL UNIQUE, weight double precision NOT NULL, "
+      "events_per_second_max bigint NOT NULL, conversations_max bigint NOT NULL, "
+      "created_us bigint NOT NULL)"};
+  const auto add_registry = [&](const char* name, const char* columns, const char* key) {
+    add(migration, {.name = name, .columns = columns, .key = key, .across = Across::registry});
+  };
+  // A key and an endpoint are found by their id alone.
+  add_registry("keys",
+               "id text COLLATE \"C\" NOT NULL UNIQUE, secret_hash bytea NOT NULL, "
+               "label bytea NOT NULL, rights bigint NOT NULL, created_us bigint NOT NULL, "
+               "expires_us bigint, revoked_us bigint",
+               "id");
+  add_registry("endpoints",
+               "id text COLLATE \"C\" NOT NULL UNIQUE, preset bytea NOT NULL, "
+               "source bytea NOT NULL, idle_timeout_us bigint NOT NULL, "
+               "created_us bigint NOT NULL, revoked_us bigint",
+               "id");
+  add_registry("analyzers",
+               "name text COLLATE \"C\" NOT NULL, version bigint NOT NULL, "
+               "created_us bigint NOT NULL, is_deleted boolean NOT NULL, "
+               "definition bytea NOT NULL",
+               "name, version");
+  add_registry("subscriptions",
+               "id text COLLATE \"C\" NOT NULL, url bytea NOT NULL, events bytea NOT NULL, "
+               "created_us bigint NOT NULL, revoked_us bigint, paused_why bytea NOT NULL, "
+               "failing_since_us bigint",
+               "id");
+  for (const auto* secrets : {"endpoint_secrets", "subscription_secrets"}) {
+    add_registry(secrets,
+                 "owner text COLLATE \"C\" NOT NULL, place bigint NOT NULL, "
+                 "secret bytea NOT NULL, expires_us bigint",
+                 "owner, place");
+  }
+  add_registry("lm_settings", "settings bytea NOT NULL", "");
+  return migration;
+}
+
+}  // namespace
+
+std::vector<postgres::Migration> postgres_store_schema(std::size_t hash_partitions) {
+  return {postgres_queue_schema_1(), store_schema_1(hash_partitions), registry_schema_1()};
+}
+
+}  // namespace samtale

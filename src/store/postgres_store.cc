@@ -1,0 +1,224 @@
+#include "store/postgres_store.h"
+
+#include <algorithm>
+
+#include "store/codec.h"
+#include "store/cursor.h"
+#include "store/postgres_rows.h"
+
+namespace samtale {
+namespace {
+
+using postgres::Bytes;
+using postgres::Row;
+using postgres::Scope;
+
+// As read_summary takes them.
+constexpr std::string_view kSummaryColumns = "summary, turns, revision, received_us, updated_us";
+
+Result<ConversationSummary> read_summary(const Row& row) {
+  ConversationSummary summary;
+  SAMTALE_TRY(summary.head, unpack_conversation(row.bytes(0)));
+  summary.turns = static_cast<std::size_t>(row.integer(1));
+  summary.revision = row.integer(2);
+  summary.received_at = from_us(row.integer(3));
+  summary.updated_at = from_us(row.integer(4));
+  return summary;
+}
+
+// PostgreSQL chooses the index: it knows the values, for no statement is prepared.
+std::string list_sql(const ConversationQuery& query) {
+  std::string sql = "SELECT " + std::string(kSummaryColumns) +
+                    ", sort_us FROM conversations "
+                    "WHERE company = $1 AND (sort_us, id) < ($2, $3) AND sort_us >= $4";
+  sql += query.channel.empty() ? " AND $6 = ''::bytea" : " AND channel = $6";
+  sql += query.source.empty() ? " AND $7 = ''::bytea" : " AND source = $7";
+  sql += query.external_id.empty() ? " AND $8 = ''::bytea" : " AND external_id = $8";
+  return sql + " ORDER BY sort_us DESC, id DESC LIMIT $5";
+}
+
+Result<StoredChunk> read_chunk(const Row& row, ConversationId conversation) {
+  StoredChunk stored;
+  stored.conversation = conversation;
+  stored.chunk.ordinal = static_cast<std::uint32_t>(row.integer(0));
+  stored.chunk.first_turn = static_cast<std::uint32_t>(row.integer(1));
+  stored.chunk.last_turn = static_cast<std::uint32_t>(row.integer(2));
+  stored.chunk.header = row.bytes(3);
+  SAMTALE_TRY(stored.chunk.text, unpack(row.bytes(4)));
+  stored.chunk.policy = row.bytes(5);
+  stored.embed_error = row.bytes(6);
+  if (!row.is_null(7)) {
+    SAMTALE_TRY(auto vector, vector_from_bytes(row.bytes(8)));
+    stored.embedding = Embedding{.model = std::string(row.bytes(7)), .vector = std::move(vector)};
+  }
+  return stored;
+}
+
+Scope all_of(Partition partition) { return {.partition = static_cast<std::int64_t>(partition)}; }
+
+}  // namespace
+
+Partition PostgresStore::partition_of(CompanyId company) const {
+  return samtale::partition_of(company, options_.partitions);
+}
+
+Result<std::optional<StoredConversation>> PostgresStore::find_conversation(
+    CompanyId company, ConversationId id) const {
+  SAMTALE_TRY(const auto rows,
+              database_->read({.company = company}, kPgFindConversation, company, blob(id)));
+  return read_conversation(rows);
+}
+
+Result<std::optional<ConversationSummary>> PostgresStore::find_summary(CompanyId company,
+                                                                       ConversationId id) const {
+  SAMTALE_TRY(const auto rows,
+              database_->read({.company = company},
+                              "SELECT " + std::string(kSummaryColumns) +
+                                  " FROM conversations WHERE company = $1 AND id = $2",
+                              company, blob(id)));
+  if (rows.empty()) return std::optional<ConversationSummary>();
+  return read_summary({rows, 0});
+}
+
+Result<ConversationPage> PostgresStore::list_conversations(CompanyId company,
+                                                           const ConversationQuery& query) const {
+  const auto limit = std::clamp<std::size_t>(query.limit, 1, kPageMax);
+  SAMTALE_TRY(const auto start, page_start(key_, company, query.cursor, query.to));
+  const auto from_or_ever = query.from ? to_us(*query.from) : INT64_MIN;
+  SAMTALE_TRY(const auto rows,
+              database_->read({.company = company}, list_sql(query), company, start.before_us,
+                              Bytes{start.before_id}, from_or_ever, limit + 1, Bytes{query.channel},
+                              Bytes{query.source}, Bytes{query.external_id}));
+  ConversationPage page;
+  for (std::size_t i = 0; i < std::min(rows.size(), limit); ++i) {
+    SAMTALE_TRY(auto summary, read_summary({rows, i}));
+    page.conversations.push_back(std::move(summary));
+  }
+  if (rows.size() > limit) {
+    page.next_cursor = write_cursor(
+        key_, company, {rows.integer(limit - 1, 5), page.conversations.back().head.id});
+  }
+  return page;
+}
+
+Result<std::vector<StoredChunk>> PostgresStore::chunks(CompanyId company, ConversationId id) const {
+  SAMTALE_TRY(const auto rows,
+              database_->read({.company = company},
+                              "SELECT ordinal, first_turn, last_turn, header, text, policy, "
+                              "embed_error, model, vector FROM chunks "
+                              "WHERE company = $1 AND conversation = $2 ORDER BY ordinal",
+                              company, blob(id)));
+  std::vector<StoredChunk> chunks;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    SAMTALE_TRY(auto chunk, read_chunk({rows, i}, id));
+    chunks.push_back(std::move(chunk));
+  }
+  return chunks;
+}
+
+Result<std::optional<StoredChunk>> PostgresStore::find_chunk(CompanyId company, ConversationId id,
+                                                             std::uint32_t ordinal) const {
+  SAMTALE_TRY(const auto rows,
+              database_->read({.company = company},
+                              "SELECT ordinal, first_turn, last_turn, header, text, policy, "
+                              "embed_error, NULL FROM chunks "
+                              "WHERE company = $1 AND conversation = $2 AND ordinal = $3",
+                              company, blob(id), ordinal));
+  if (rows.empty()) return std::optional<StoredChunk>();
+  return read_chunk({rows, 0}, id);
+}
+
+Result<std::optional<StoredEvent>> PostgresStore::find_event(CompanyId company,
+                                                             std::string_view key) const {
+  SAMTALE_TRY(const auto rows,
+              database_->read({.company = company},
+                              "SELECT conversation, position, body_hash FROM events "
+                              "WHERE company = $1 AND key = $2",
+                              company, Bytes{event_key_digest(key)}));
+  if (rows.empty()) return std::optional<StoredEvent>();
+  StoredEvent event;
+  event.key = key;
+  SAMTALE_TRY(event.conversation, read_id(rows.bytes(0, 0)));
+  event.position = static_cast<LogPosition>(rows.integer(0, 1));
+  event.body_hash = rows.bytes(0, 2);
+  return event;
+}
+
+Result<CompanyStats> PostgresStore::company_stats(CompanyId company) const {
+  SAMTALE_TRY(const auto rows,
+              database_->read({.company = company},
+                              "SELECT conversations, turns, chunks, chunks - chunks_with_vector, "
+                              "events FROM company_counts WHERE company = $1",
+                              company));
+  if (rows.empty()) return CompanyStats();
+  return CompanyStats{.conversations = rows.integer(0, 0),
+                      .turns = rows.integer(0, 1),
+                      .chunks = rows.integer(0, 2),
+                      .chunks_without_vector = rows.integer(0, 3),
+                      .events = rows.integer(0, 4)};
+}
+
+Result<std::vector<Change>> PostgresStore::changes(Partition partition, std::uint64_t after,
+                                                   std::size_t limit) const {
+  SAMTALE_TRY(const auto rows,
+              database_->read(all_of(partition),
+                              "SELECT sequence, company, conversation FROM changes "
+                              "WHERE partition = $1 AND sequence > $2 ORDER BY sequence LIMIT $3",
+                              partition, after, limit));
+  std::vector<Change> changes;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    SAMTALE_TRY(const auto conversation, read_id(rows.bytes(i, 2)));
+    changes.push_back({.sequence = static_cast<std::uint64_t>(rows.integer(i, 0)),
+                       .company = static_cast<CompanyId>(rows.integer(i, 1)),
+                       .conversation = conversation});
+  }
+  return changes;
+}
+
+Result<std::uint64_t> PostgresStore::last_change(Partition partition) const {
+  SAMTALE_TRY(
+      const auto rows,
+      database_->read({}, "SELECT last_change FROM partitions WHERE partition = $1", partition));
+  return rows.empty() ? 0 : static_cast<std::uint64_t>(rows.integer(0, 0));
+}
+
+Result<std::vector<std::pair<CompanyId, ConversationId>>> PostgresStore::scan(
+    Partition partition, std::optional<std::pair<CompanyId, ConversationId>> after,
+    std::size_t limit) const {
+  const auto company = after ? number(after->first) : INT64_MIN;
+  SAMTALE_TRY(const auto rows,
+              database_->read(all_of(partition),
+                              "SELECT company, id FROM conversations WHERE partition = $1 "
+                              "AND (company, id) > ($2, $3) ORDER BY company, id LIMIT $4",
+                              partition, company, after ? blob(after->second) : Bytes{}, limit));
+  std::vector<std::pair<CompanyId, ConversationId>> found;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    SAMTALE_TRY(const auto id, read_id(rows.bytes(i, 1)));
+    found.emplace_back(static_cast<CompanyId>(rows.integer(i, 0)), id);
+  }
+  return found;
+}
+
+// Forgotten once more after a crash of the server does no harm.
+Result<> PostgresStore::trim_changes(Partition partition, std::uint64_t sequence) {
+  return in_transaction(*database_, all_of(partition), postgres::Durability::process,
+                        [&](postgres::Transaction& transaction) {
+                          return transaction.later(
+                              "DELETE FROM changes WHERE partition = $1 AND sequence <= $2",
+                              partition, sequence);
+                        });
+}
+
+Result<LogPosition> PostgresStore::log_offset(Partition partition) const {
+  SAMTALE_TRY(
+      const auto rows,
+      database_->read({}, "SELECT log_offset FROM partitions WHERE partition = $1", partition));
+  return static_cast<LogPosition>(rows.empty() ? 0 : rows.integer(0, 0));
+}
+
+// Deleted bytes leave PostgreSQL's files by its vacuum and its recycling of the log, which are its
+// operator's; there is nothing to do for us.
+Result<> PostgresStore::scrub(Partition) { return {}; }
+Result<> PostgresStore::housekeep() { return {}; }
+
+}  // namespace samtale

@@ -1,0 +1,106 @@
+// PostgresStore: the store in one schema of a PostgreSQL database, with the jobs of its data.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "postgres/database.h"
+#include "queue/postgres_queue.h"
+#include "store/store.h"
+#include "sys/clock.h"
+#include "sys/random.h"
+
+namespace samtale {
+
+struct PostgresStoreOptions {
+  postgres::DatabaseOptions database;
+  std::size_t partitions = 4;        // 1 to 64; fixed when the schema is made.
+  std::size_t hash_partitions = 16;  // Of PostgreSQL's, a large table; 1 to 256; the same.
+  PostgresQueueOptions queue;
+};
+
+// Threads: any method from any thread; writes on one partition wait for each other, also those of
+//          other processes.
+// Errors:  those of postgres::Connection. A write whose commit was cut short is looked up: it is an
+//          error only where nobody can be asked whether it took place (the message says so).
+class PostgresStore final : public Store {
+ public:
+  // Makes the tables where there are none. `clock` and `random` must outlive the store. Errors:
+  // invalid_argument if the schema has another number of partitions; those of Database::open.
+  [[nodiscard]] static Result<std::unique_ptr<PostgresStore>> open(
+      const PostgresStoreOptions& options, Clock& clock, Random& random);
+
+  [[nodiscard]] Queue& queue() { return *queue_; }
+  // With the registry's tables (PostgresRegistry). Lives as long as the store.
+  [[nodiscard]] postgres::Database& database() { return *database_; }
+
+  [[nodiscard]] std::size_t partitions() const override { return options_.partitions; }
+  [[nodiscard]] Partition partition_of(CompanyId company) const override;
+  [[nodiscard]] Result<std::optional<StoredConversation>> find_conversation(
+      CompanyId company, ConversationId id) const override;
+  [[nodiscard]] Result<std::optional<ConversationSummary>> find_summary(
+      CompanyId company, ConversationId id) const override;
+  [[nodiscard]] Result<ConversationPage> list_conversations(
+      CompanyId company, const ConversationQuery& query) const override;
+  [[nodiscard]] Result<std::vector<StoredChunk>> chunks(CompanyId company,
+                                                        ConversationId id) const override;
+  [[nodiscard]] Result<std::optional<StoredChunk>> find_chunk(CompanyId company, ConversationId id,
+                                                              std::uint32_t ordinal) const override;
+  [[nodiscard]] Result<std::optional<StoredEvent>> find_event(CompanyId company,
+                                                              std::string_view key) const override;
+  [[nodiscard]] Result<std::vector<StoredAnalysis>> analyses(CompanyId company,
+                                                             ConversationId id) const override;
+  [[nodiscard]] Result<std::vector<AnalysisLabel>> analysis_labels(
+      CompanyId company, ConversationId id) const override;
+  [[nodiscard]] Result<AnalysisPage> list_analyses(CompanyId company,
+                                                   const AnalysisQuery& query) const override;
+  [[nodiscard]] Result<std::vector<AnalysisCount>> count_analyses(
+      CompanyId company, const AnalysisQuery& query) const override;
+  [[nodiscard]] Result<std::optional<std::string>> find_lm_result(
+      CompanyId company, std::string_view key) const override;
+  [[nodiscard]] Result<std::vector<SpendRow>> spend(CompanyId company, std::string_view from_day,
+                                                    std::string_view to_day) const override;
+  [[nodiscard]] Result<std::vector<AnalysisOverride>> overrides(CompanyId company,
+                                                                ConversationId id) const override;
+  [[nodiscard]] Result<std::vector<Campaign>> campaigns(CompanyId company) const override;
+  [[nodiscard]] Result<std::vector<std::pair<CompanyId, Campaign>>> running_campaigns(
+      Partition partition) const override;
+  [[nodiscard]] Result<std::vector<std::pair<CompanyId, LmBatch>>> batches(
+      Partition partition) const override;
+  [[nodiscard]] Result<CompanyStats> company_stats(CompanyId company) const override;
+  [[nodiscard]] Result<std::vector<Change>> changes(Partition partition, std::uint64_t after,
+                                                    std::size_t limit) const override;
+  [[nodiscard]] Result<std::uint64_t> last_change(Partition partition) const override;
+  [[nodiscard]] Result<std::vector<std::pair<CompanyId, ConversationId>>> scan(
+      Partition partition, std::optional<std::pair<CompanyId, ConversationId>> after,
+      std::size_t limit) const override;
+  Result<> trim_changes(Partition partition, std::uint64_t sequence) override;
+  [[nodiscard]] Result<LogPosition> log_offset(Partition partition) const override;
+  Result<> write(Partition partition, const std::function<Result<>(StoreWriter&)>& work) override;
+  Result<> scrub(Partition partition) override;
+  Result<> housekeep() override;
+
+ private:
+  PostgresStore(const PostgresStoreOptions& options, Clock& clock, Random& random)
+      : options_(options), clock_(clock), random_(random) {}
+
+  Result<> read_label();
+  // Of the partition's write with this number, whose commit was cut short.
+  [[nodiscard]] Result<bool> has_committed(Partition partition, std::int64_t number,
+                                           std::string_view token) const;
+
+  const PostgresStoreOptions options_;
+  Clock& clock_;
+  Random& random_;
+  std::unique_ptr<postgres::Database> database_;
+  std::string key_;  // Names the store and signs its cursors.
+  std::unique_ptr<PostgresQueue> queue_;
+};
+
+}  // namespace samtale

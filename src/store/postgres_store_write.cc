@@ -1,0 +1,134 @@
+// Opening the store, and its writes: one transaction each, whose outcome is always known.
+#include <stop_token>
+
+#include "store/postgres_schema.h"
+#include "store/postgres_store.h"
+#include "store/postgres_writer.h"
+
+namespace samtale {
+namespace {
+
+constexpr std::size_t kPartitionsMax = 64;
+constexpr std::size_t kHashPartitionsMax = 256;
+constexpr std::size_t kKeyBytes = 32;
+constexpr std::size_t kTokenBytes = 16;
+// Of a write that loses races: it holds its partition's row, so it meets few.
+constexpr int kAttempts = 5;
+// How long a server that went away in the middle of a commit may take to come back, before the
+// caller is told that nobody knows.
+constexpr int kQuestions = 100;
+constexpr Duration kBetweenQuestions = std::chrono::milliseconds(200);
+
+struct Found {
+  bool known = true;  // False: its place has been taken by a later write.
+  std::string token;  // Empty: nothing was written under this number.
+};
+
+Result<Found> find_token(postgres::Database& database, Partition partition, std::int64_t number) {
+  SAMTALE_TRY(auto transaction, database.begin({}));
+  SAMTALE_TRY_VOID(lock_partition(transaction, partition));
+  SAMTALE_TRY(
+      const auto row,
+      transaction.query("SELECT number, token FROM writes WHERE partition = $1 AND slot = $2",
+                        partition, PostgresWriter::slot_of(number)));
+  if (row.empty() || row.integer(0, 0) < number) return Found();
+  if (row.integer(0, 0) > number) return Found{.known = false, .token = ""};
+  return Found{.known = true, .token = std::string(row.bytes(0, 1))};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<PostgresStore>> PostgresStore::open(const PostgresStoreOptions& options,
+                                                           Clock& clock, Random& random) {
+  if (options.partitions < 1 || options.partitions > kPartitionsMax ||
+      options.hash_partitions < 1 || options.hash_partitions > kHashPartitionsMax) {
+    return fail(ErrorCode::invalid_argument,
+                "a store has 1 to " + std::to_string(kPartitionsMax) + " partitions, and 1 to " +
+                    std::to_string(kHashPartitionsMax) + " hash partitions");
+  }
+  std::unique_ptr<PostgresStore> store(new PostgresStore(options, clock, random));
+  SAMTALE_TRY(store->database_,
+              postgres::Database::open(options.database, clock,
+                                       postgres_store_schema(options.hash_partitions)));
+  SAMTALE_TRY_VOID(store->read_label());
+  SAMTALE_TRY(store->queue_,
+              PostgresQueue::open(*store->database_, options.partitions, clock, options.queue));
+  return store;
+}
+
+// The first process labels the store; others that start with it wait for its row.
+Result<> PostgresStore::read_label() {
+  const auto key = random_.bytes(kKeyBytes);
+  std::int64_t partitions = 0;
+  SAMTALE_TRY_VOID(in_transaction(
+      *database_, {}, postgres::Durability::power_loss,
+      [&](postgres::Transaction& transaction) -> Result<> {
+        SAMTALE_TRY(const auto made,
+                    transaction.run("INSERT INTO store(one, key, partitions) VALUES(true, $1, $2) "
+                                    "ON CONFLICT DO NOTHING",
+                                    postgres::Bytes{key}, options_.partitions));
+        if (made != 0) {
+          SAMTALE_TRY_VOID(transaction.later(
+              "INSERT INTO partitions(partition) SELECT generate_series(0, $1 - 1)",
+              options_.partitions));
+        }
+        SAMTALE_TRY(const auto row, transaction.query("SELECT key, partitions FROM store"));
+        key_ = row.bytes(0, 0);
+        partitions = row.integer(0, 1);
+        return {};
+      }));
+  if (partitions == static_cast<std::int64_t>(options_.partitions)) return {};
+  return fail(ErrorCode::invalid_argument,
+              "schema '" + database_->schema() + "' has a store of " + std::to_string(partitions) +
+                  " partitions and the configuration says " + std::to_string(options_.partitions) +
+                  "; the number is fixed when the store is made: configure " +
+                  std::to_string(partitions));
+}
+
+Result<> PostgresStore::write(Partition partition,
+                              const std::function<Result<>(StoreWriter&)>& work) {
+  for (int attempt = 1;; ++attempt) {
+    SAMTALE_TRY(auto begun, database_->begin({}));
+    std::optional<postgres::Transaction> transaction(std::move(begun));
+    PostgresWriter writer(*transaction, *queue_, partition, options_.partitions);
+    const auto token = random_.bytes(kTokenBytes);
+    auto done = writer.start();
+    if (done) done = work(writer);
+    if (done) done = writer.flush(token);
+    if (done) done = transaction->commit();
+    const bool is_unknown = !done && transaction->outcome_is_unknown();
+    const bool has_lost_race = !done && transaction->has_lost_race();
+    transaction.reset();  // Its connection may be the only one, and is needed to ask.
+    if (is_unknown) {
+      SAMTALE_TRY(const bool is_kept, has_committed(partition, writer.write_number(), token));
+      if (is_kept) done = Result<>();
+    }
+    if (done) {
+      writer.committed();
+      return {};
+    }
+    if ((!is_unknown && !has_lost_race) || attempt == kAttempts) return done;
+  }
+}
+
+// The partition's row tells when the other transaction has ended, for it holds it until then; its
+// token, whether it was kept. A transaction's number would not do: after a crash PostgreSQL gives
+// out numbers again whose transactions left no trace (docs/adr/0031-postgresql.md).
+Result<bool> PostgresStore::has_committed(Partition partition, std::int64_t number,
+                                          std::string_view token) const {
+  std::string why;
+  for (int question = 0; question < kQuestions; ++question) {
+    if (question != 0) clock_.sleep_for(kBetweenQuestions, {});
+    const auto found = find_token(*database_, partition, number);
+    if (found) {
+      if (!found->known) break;
+      return found->token == token;
+    }
+    why = found.error().message;
+  }
+  return fail(ErrorCode::unavailable,
+              "the connection was lost in a commit, and whether it was kept is not known: " +
+                  (why.empty() ? "others have written much since" : why));
+}
+
+}  // namespace samtale

@@ -1,0 +1,127 @@
+// PostgresWriter: one Store::write on a partition.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "postgres/database.h"
+#include "queue/postgres_queue.h"
+#include "store/store.h"
+
+namespace samtale {
+
+// Threads: those of the transaction.
+class PostgresWriter final : public StoreWriter {
+ public:
+  // All must outlive it.
+  PostgresWriter(postgres::Transaction& transaction, PostgresQueue& queue, Partition partition,
+                 std::size_t partitions)
+      : transaction_(transaction),
+        queue_(queue, partition, transaction),
+        partition_(partition),
+        partitions_(partitions) {}
+
+  // Waits for the partition's turn. First.
+  Result<> start();
+
+  [[nodiscard]] Result<std::optional<StoredConversation>> find_conversation(
+      CompanyId company, ConversationId id) override;
+  [[nodiscard]] Result<bool> put_event(CompanyId company, const StoredEvent& event,
+                                       WallTime received_at) override;
+  [[nodiscard]] Result<bool> is_deleted(CompanyId company, ConversationId id) override;
+  Result<> put_conversation(CompanyId company, const StoredConversation& conversation) override;
+  Result<> put_chunks(CompanyId company, ConversationId conversation,
+                      std::span<const Chunk> chunks) override;
+  Result<> put_embedding(CompanyId company, ConversationId conversation, const Chunk& chunk,
+                         const Embedding& embedding) override;
+  Result<> put_embed_error(CompanyId company, ConversationId conversation, const Chunk& chunk,
+                           std::string_view why) override;
+  Result<> put_analysis(CompanyId company, ConversationId conversation,
+                        const StoredAnalysis& analysis) override;
+  Result<> put_lm_result(CompanyId company, ConversationId conversation, std::string_view key,
+                         std::string_view result, WallTime now) override;
+  Result<> keep_lm_results(CompanyId company, ConversationId conversation,
+                           std::span<const std::string> keys) override;
+  Result<> add_spend(CompanyId company, std::span<const SpendChange> changes) override;
+  [[nodiscard]] Result<std::vector<SpendRow>> spend(CompanyId company, std::string_view from_day,
+                                                    std::string_view to_day) override;
+  Result<> put_override(CompanyId company, ConversationId conversation,
+                        const AnalysisOverride& override_) override;
+  Result<> put_campaign(CompanyId company, const Campaign& campaign) override;
+  [[nodiscard]] Result<std::optional<Campaign>> find_campaign(CompanyId company,
+                                                              std::string_view id) override;
+  Result<> put_batch(CompanyId company, const LmBatch& batch) override;
+  Result<> erase_batch(CompanyId company, std::string_view name) override;
+  [[nodiscard]] Result<std::vector<LogPosition>> erase_conversation(CompanyId company,
+                                                                    ConversationId id) override;
+  Result<> enqueue(const NewJob& job) override;
+  Result<> finish(std::span<const Job> jobs) override;
+  Result<> add_dead_letter(const NewJob& job, std::string_view cause) override;
+  Result<> set_log_offset(LogPosition next) override;
+
+  // Writes what was gathered on the way, and `token`, by which the write can be known. Last, before
+  // the commit.
+  Result<> flush(std::string_view token);
+  // After the commit.
+  void committed() { queue_.committed(); }
+  [[nodiscard]] std::int64_t write_number() const { return number_; }  // Of the partition.
+
+  // The place of a write's token: there are as many as are kept.
+  static std::int64_t slot_of(std::int64_t number) { return number % 1024; }
+
+ private:
+  struct Counts {
+    std::int64_t conversations = 0;
+    std::int64_t turns = 0;
+    std::int64_t chunks = 0;
+    std::int64_t chunks_with_vector = 0;
+    std::int64_t events = 0;
+  };
+  struct Head {  // What is known of a stored conversation.
+    std::int64_t turns = 0;
+    std::int64_t sort_us = 0;
+  };
+  struct ChunkRow;  // What is known of a stored chunk.
+
+  // Also what a call must do first: whose rows it is about.
+  Result<> act_for(CompanyId company);
+  void add_change(CompanyId company, ConversationId conversation);
+  Result<> insert_conversation(CompanyId company, const StoredConversation& stored);
+  Result<> update_conversation(CompanyId company, const StoredConversation& stored);
+  [[nodiscard]] Result<std::optional<Head>> find_head(CompanyId company, ConversationId id);
+  [[nodiscard]] static std::optional<Head> read_head(const postgres::Rows& rows);
+  [[nodiscard]] static std::vector<ChunkRow> read_chunk_rows(const postgres::Rows& rows);
+  [[nodiscard]] Result<std::optional<ChunkRow>> find_chunk(CompanyId company,
+                                                           ConversationId conversation,
+                                                           const Chunk& chunk);
+  Result<> insert_chunk(CompanyId company, ConversationId conversation, const Chunk& chunk,
+                        std::string_view digest);
+  Result<> move_chunk(CompanyId company, ConversationId conversation, const ChunkRow& row,
+                      const Chunk& chunk);
+  Result<> erase_chunk(CompanyId company, ConversationId conversation, const ChunkRow& row);
+  Result<> erase_analyses(CompanyId company, ConversationId conversation);
+  Result<> erase_lm(CompanyId company, ConversationId conversation);
+  Result<> make_room_for_campaign(CompanyId company);
+  Result<> flush_changes();
+  Result<> flush_counts();
+
+  postgres::Transaction& transaction_;
+  PostgresQueueTransaction queue_;
+  const Partition partition_;
+  const std::size_t partitions_;
+  std::int64_t number_ = 0;
+  std::int64_t last_change_ = 0;
+  std::optional<LogPosition> log_offset_;
+  std::map<CompanyId, Counts> counts_;  // Changes by this transaction.
+  std::vector<std::pair<CompanyId, ConversationId>> changes_;
+  std::set<std::pair<CompanyId, ConversationId>> changed_;  // Those in changes_.
+};
+
+}  // namespace samtale

@@ -1,0 +1,46 @@
+// What the tests of PostgresStore share.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+
+#include "postgres/testing/postgres_process.h"
+#include "sim/sim_clock.h"
+#include "store/postgres_store.h"
+
+namespace samtale {
+
+// Two hash partitions: enough to miss one, and quickly made.
+inline PostgresStoreOptions postgres_options(const std::string& schema, std::size_t partitions) {
+  return {.database = {.pool = {.address = postgres::PostgresProcess::shared().address()},
+                       .schema = schema},
+          .partitions = partitions,
+          .hash_partitions = 2,
+          .queue = {}};
+}
+
+template <std::size_t partitions>
+class PostgresHarness {
+ public:
+  PostgresHarness()
+      : PostgresHarness(
+            postgres_options(postgres::PostgresProcess::shared().fresh_schema(), partitions)) {}
+  explicit PostgresHarness(const PostgresStoreOptions& options) {
+    auto opened = PostgresStore::open(options, clock_, random_);
+    EXPECT_TRUE(opened) << opened.error().message;
+    store_ = *std::move(opened);
+  }
+  PostgresStore& store() { return *store_; }
+  Queue& queue() { return store_->queue(); }
+
+ private:
+  SimClock clock_;
+  SystemRandom random_;
+  std::unique_ptr<PostgresStore> store_;
+};
+
+using PostgresHarnesses = ::testing::Types<PostgresHarness<1>, PostgresHarness<4>>;
+
+}  // namespace samtale
