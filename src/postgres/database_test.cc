@@ -189,7 +189,7 @@ TEST_F(DatabaseTest, runs_the_loser_of_a_deadlock_again) {
   move_both(1, 2);
   other.join();
 
-  EXPECT_EQ(runs, 3);
+  EXPECT_GE(runs, 3) << "more if the loser is back before the winner has woken up";
 }
 
 TEST_F(DatabaseTest, says_when_the_outcome_of_a_commit_is_unknown) {
