@@ -172,8 +172,9 @@ TEST(RateReplyTest, is_three_numbers_in_their_ranges_or_nothing) {
   EXPECT_EQ(reply->closed_for, milliseconds(1500));
   EXPECT_EQ(parse_rate_reply("1 1 99999999999999")->closed_for, std::chrono::hours(24));
 
-  for (const auto* text : {"", "1", "1 1", "1 1 ", "1 1 0 ", "1 1 0 0", "nan 1 0", "1.1 1 0",
-                           "-0.1 1 0", "1 0 0", "1 1 -1", "1,1,0", "x 1 0", " 1 1 0", "1  1 0", "1 100001 0"}) {
+  for (const auto* text :
+       {"", "1", "1 1", "1 1 ", "1 1 0 ", "1 1 0 0", "nan 1 0", "1.1 1 0", "-0.1 1 0", "1 0 0",
+        "1 1 -1", "1,1,0", "x 1 0", " 1 1 0", "1  1 0", "1 100001 0"}) {
     EXPECT_FALSE(parse_rate_reply(text)) << text;
   }
 }
