@@ -4,7 +4,7 @@
 // into its answer, in the shapes of docs/http-api.md; everything else is the server's own.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { kLive, openPage as openPageOf, overflow, signIn, startBrowser } from "./pages.mjs";
+import { kLive, openPage as openPageOf, overflow, placeOf, signIn, startBrowser } from "./pages.mjs";
 import { eventually, Server } from "./server.mjs";
 
 let server;
@@ -447,7 +447,7 @@ test("on a phone the analyses are folded above what was said and never wider tha
   const summary = page.getByRole("heading", { name: "Analyses" });
   await summary.waitFor();
   await page.locator(".turn").first().waitFor();
-  assert.ok((await summary.boundingBox()).y < (await page.locator(".turn").first().boundingBox()).y);
+  assert.ok((await placeOf(summary)).y < (await placeOf(page.locator(".turn").first())).y);
   assert.equal(await section(page, "Facts").isVisible(), false);
   await summary.click();
   await section(page, "Facts").waitFor();

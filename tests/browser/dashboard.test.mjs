@@ -4,7 +4,7 @@
 // that occur in one test only. Needs SAMTALE_BIN, and a Chromium at CHROMIUM_BIN or /usr/bin/chromium.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { openPage as openPageOf, overflow, signIn as signInTo, startBrowser } from "./pages.mjs";
+import { openPage as openPageOf, overflow, placeOf, signIn as signInTo, startBrowser } from "./pages.mjs";
 import { eventually, Server } from "./server.mjs";
 
 const kScopes = ["ingest", "search", "read", "admin"];
@@ -132,7 +132,7 @@ test("opening a hit marks its turn and brings it into view", async (t) => {
   await turn.waitFor();
   assert.match(await turn.textContent(), /xylophone in the hall/);
   assert.equal(await turn.locator("mark").textContent(), "xylophone");
-  const box = await turn.boundingBox();
+  const box = await placeOf(turn);
   assert.ok(box.y > 0 && box.y + box.height < 800, `the turn is at ${box.y}`);
   assert.equal(await page.locator(".turn").count(), 120);
 });

@@ -1,6 +1,7 @@
 // A browser, and pages in it that are signed in and note what must never happen.
 import assert from "node:assert/strict";
 import { chromium } from "playwright-core";
+import { eventually } from "./server.mjs";
 
 const kChromium = process.env.CHROMIUM_BIN ?? "/usr/bin/chromium";
 const kArguments = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -42,6 +43,9 @@ export async function signIn(page, server, key, remember = false) {
   await page.getByRole("button", { name: "Sign in" }).click();
   await page.getByRole("navigation", { name: "Pages" }).waitFor();
 }
+
+// Where it is. A view that is drawn anew has it nowhere for a moment.
+export const placeOf = (locator) => eventually("a place on the page", () => locator.boundingBox());
 
 // How much wider the page is than the window.
 export const overflow = (page) =>
