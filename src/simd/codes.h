@@ -35,7 +35,7 @@ struct CodeKernels {
   void (*turn)(const float* values, const float* signs, std::size_t rows, bool deals, float* out);
 };
 
-inline constexpr std::size_t kTurned = 8;                // Values that are turned together.
+inline constexpr std::size_t kTurned = 8;               // Values that are turned together.
 inline constexpr float kTurnScale = 0.35355339059327F;  // 1 / sqrt(kTurned).
 inline constexpr std::size_t kHalfBlockDimensions = 128;
 inline constexpr std::size_t kHalfBlockBytes = 64;
