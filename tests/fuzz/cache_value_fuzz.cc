@@ -3,6 +3,7 @@
 // Whatever lies in the shared cache: either nothing, or the very value that was put for the key,
 // and of that either no vector or one of unit length. The first byte of the input says whether the
 // rest is taken as it lies there or is sealed first, so that values of any bytes get past the seal.
+// And what the script that divides a rate answers: nothing, or numbers in their ranges.
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -11,6 +12,7 @@
 
 #include "base/check.h"
 #include "cache/sealed_value.h"
+#include "cache/shared_rate.h"
 #include "search/query_vectors.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -22,6 +24,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view rest(reinterpret_cast<const char*>(data + 1), size - 1);
   const std::string bytes = data[0] % 2 == 0 ? std::string(rest) : seal(key, rest);
 
+  if (const auto reply = parse_rate_reply(rest)) {
+    SAMTALE_CHECK(reply->part >= 0 && reply->part <= 1 && reply->nodes >= 1, "a part of a whole");
+    SAMTALE_CHECK(reply->closed_for >= Duration::zero(), "not closed for less than nothing");
+  }
   SAMTALE_CHECK(!unseal(foreign, bytes), "sealed for another, or not at all");
   const auto value = unseal(key, bytes);
   if (!value) return 0;
