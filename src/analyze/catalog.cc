@@ -66,32 +66,50 @@ AnalyzerCatalog::AnalyzerCatalog(Registry& registry, const Clock& clock, Analysi
       shipped_(std::make_shared<const Analyzers>(shipped_analyzers())) {}
 
 Result<> AnalyzerCatalog::load() {
+  const std::lock_guard changing(changes_mutex_);
+  return load_all();
+}
+
+Result<> AnalyzerCatalog::refresh() {
+  const std::lock_guard changing(changes_mutex_);
+  return load_if_newer();
+}
+
+Result<> AnalyzerCatalog::load_if_newer() {
+  SAMTALE_TRY(const bool has_news, seen_.has_news());
+  return has_news ? load_all() : Result<>();
+}
+
+Result<> AnalyzerCatalog::load_all() {
+  SAMTALE_TRY(const auto version, registry_.version());  // First: what follows is at least as new.
   SAMTALE_TRY(const auto records, registry_.analyzers());
   SAMTALE_TRY(const auto settings, registry_.lm_settings());
-  const std::lock_guard lock(companies_mutex_);
-  companies_.clear();
+  std::map<CompanyId, Company> companies;
   for (const auto& record : records) {
     auto analyzer = read_record(record);
     if (!analyzer) {
       return std::unexpected(std::move(analyzer).error().during(
           "analyzer " + record.name + " of company " + std::to_string(number(record.company))));
     }
-    companies_[record.company].versions.push_back({*std::move(analyzer), record.is_deleted});
+    companies[record.company].versions.push_back({*std::move(analyzer), record.is_deleted});
   }
   for (const auto& record : settings) {
     SAMTALE_TRY(const auto value, json::parse(record.settings));
-    SAMTALE_TRY(companies_[record.company].settings, parse_settings(value));
+    SAMTALE_TRY(companies[record.company].settings, parse_settings(value));
   }
-  for (auto& [id, company] : companies_) {
+  for (auto& [id, company] : companies) {
     std::ranges::sort(company.versions, {}, [](const Version& one) {
       return std::pair<std::string_view, std::int64_t>(one.analyzer.name, one.analyzer.version);
     });
-    refresh(company);
+    renew(company);
   }
+  const std::lock_guard lock(companies_mutex_);
+  companies_ = std::move(companies);
+  seen_.loaded(version);
   return {};
 }
 
-void AnalyzerCatalog::refresh(Company& company) const {
+void AnalyzerCatalog::renew(Company& company) const {
   std::map<std::string, Analyzer> in_force;
   for (const auto& [analyzer, is_deleted] : company.versions) {
     in_force.erase(analyzer.name);
@@ -138,7 +156,8 @@ std::vector<std::pair<CompanyId, Analyzer>> AnalyzerCatalog::scheduled() const {
 }
 
 Result<Analyzer> AnalyzerCatalog::put(CompanyId company, Analyzer analyzer) {
-  const std::lock_guard writing(write_mutex_);
+  const std::lock_guard changing(changes_mutex_);
+  SAMTALE_TRY_VOID(load_if_newer());
   const auto in_force = of(company);
   const auto known = std::ranges::find(*in_force, analyzer.name, &Analyzer::name);
   if (known != in_force->end() && is_same(*known, analyzer)) return *known;
@@ -161,17 +180,19 @@ Result<Analyzer> AnalyzerCatalog::put(CompanyId company, Analyzer analyzer) {
                                            .version = analyzer.version,
                                            .definition = json::dump(to_json(analyzer)),
                                            .created_at = clock_.wall_now()}));
+  seen_.made_change();
   const std::lock_guard lock(companies_mutex_);
   auto& state = companies_[company];
   const auto after = std::ranges::find_if(
       state.versions, [&](const Version& one) { return one.analyzer.name > analyzer.name; });
   state.versions.insert(after, {analyzer, false});
-  refresh(state);
+  renew(state);
   return analyzer;
 }
 
 Result<> AnalyzerCatalog::remove(CompanyId company, std::string_view name) {
-  const std::lock_guard writing(write_mutex_);
+  const std::lock_guard changing(changes_mutex_);
+  SAMTALE_TRY_VOID(load_if_newer());
   const auto in_force = of(company);
   const auto known = std::ranges::find(*in_force, name, &Analyzer::name);
   if (known == in_force->end() || known->is_shipped) {
@@ -187,13 +208,14 @@ Result<> AnalyzerCatalog::remove(CompanyId company, std::string_view name) {
                                              .definition = json::dump(to_json(one)),
                                              .created_at = clock_.wall_now(),
                                              .is_deleted = true}));
+    seen_.made_change();
   }
   const std::lock_guard lock(companies_mutex_);
   auto& state = companies_[company];
   for (auto& one : state.versions) {
     if (one.analyzer.name == name) one.is_deleted = true;
   }
-  refresh(state);
+  renew(state);
   return {};
 }
 
@@ -204,13 +226,15 @@ AnalysisSettings AnalyzerCatalog::settings(CompanyId company) const {
 }
 
 Result<> AnalyzerCatalog::put_settings(CompanyId company, const AnalysisSettings& settings) {
-  const std::lock_guard writing(write_mutex_);
+  const std::lock_guard changing(changes_mutex_);
+  SAMTALE_TRY_VOID(load_if_newer());
   SAMTALE_TRY_VOID(
       registry_.put_lm_settings({.company = company, .settings = json::dump(to_json(settings))}));
+  seen_.made_change();
   const std::lock_guard lock(companies_mutex_);
   auto& state = companies_[company];
   state.settings = settings;
-  refresh(state);
+  renew(state);
   return {};
 }
 

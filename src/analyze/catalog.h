@@ -40,7 +40,10 @@ class AnalyzerCatalog final : public BudgetPolicy {
  public:
   // The registry and clock must outlive it. `defaults`: of a company that says nothing.
   AnalyzerCatalog(Registry& registry, const Clock& clock, AnalysisSettings defaults = {});
+  // Reads everything from the registry. Before anything else.
   Result<> load();
+  // Does so again if the registry has changed since.
+  Result<> refresh();
 
   // In force: the latest version of each, and the shipped ones the company has not changed.
   [[nodiscard]] std::shared_ptr<const Analyzers> of(CompanyId company) const;
@@ -73,14 +76,18 @@ class AnalyzerCatalog final : public BudgetPolicy {
     std::optional<AnalysisSettings> settings;
   };
 
-  void refresh(Company& company) const;
+  Result<> load_all();  // Under changes_mutex_, as the next.
+  Result<> load_if_newer();
+  void renew(Company& company) const;
   [[nodiscard]] const Company* find(CompanyId company) const;
 
   Registry& registry_;
   const Clock& clock_;
   const AnalysisSettings defaults_;
   const std::shared_ptr<const Analyzers> shipped_;
-  std::mutex write_mutex_;  // One change at a time, so that versions follow one another.
+  // One change at a time, so that versions follow one another. Held while the registry is asked.
+  std::mutex changes_mutex_;
+  SeenVersion seen_{registry_};  // Guarded by changes_mutex_.
   mutable std::mutex companies_mutex_;
   std::map<CompanyId, Company> companies_;  // Guarded by companies_mutex_.
 };

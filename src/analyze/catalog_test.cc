@@ -46,6 +46,17 @@ TEST_F(CatalogTest, makes_a_version_of_each_change_and_none_of_what_says_the_sam
   EXPECT_TRUE(find(*catalog->of(kOther), "topics")->is_shipped);
 }
 
+TEST_F(CatalogTest, sees_what_another_process_has_changed_and_goes_on_from_there) {
+  AnalyzerCatalog other(*registry, clock, defaults);
+  ASSERT_TRUE(other.load());
+  ASSERT_TRUE(catalog->put(kAcme, parsed(R"({"name":"topics","taxonomy":["a"]})")));
+
+  ASSERT_TRUE(other.refresh());
+  EXPECT_THAT(find(*other.of(kAcme), "topics")->taxonomy, ElementsAre("a"));
+  ASSERT_TRUE(catalog->put(kAcme, parsed(R"({"name":"topics","taxonomy":["b"]})")));
+  EXPECT_EQ(other.put(kAcme, parsed(R"({"name":"topics","taxonomy":["c"]})"))->version, 4);
+}
+
 TEST_F(CatalogTest, goes_back_to_the_shipped_one_and_never_gives_a_version_twice) {
   ASSERT_TRUE(catalog->put(kAcme, parsed(R"({"name":"topics","taxonomy":["a"]})")));
   ASSERT_TRUE(catalog->put(kAcme, parsed(R"({"name":"mood","kind":"sentiment"})")));

@@ -39,7 +39,16 @@ struct HttpConfig {
 };
 
 struct StoreConfig {
-  std::size_t partitions = 4;  // Fixed when the data folder is made.
+  std::string kind = "sqlite";  // "sqlite" or "postgres".
+  std::size_t partitions = 4;   // Fixed when the store is made.
+  // For "postgres":
+  std::string url;            // "postgresql://user@host:5432/database"
+  std::string password_file;  // Mode 0600; empty: none is sent.
+  std::string schema = "samtale";
+  std::size_t hash_partitions = 16;  // Fixed when the store is made.
+  std::size_t connections_max = 16;
+  Duration statement_timeout = std::chrono::seconds(30);
+  Duration changes_kept = std::chrono::minutes(10);
 };
 
 struct AcceptConfig {

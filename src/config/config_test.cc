@@ -187,6 +187,16 @@ TEST(ParseConfigTest, an_embedder_elsewhere_needs_model_dimension_and_place) {
             "\"managed\"");
 }
 
+TEST(ParseConfigTest, a_database_needs_a_url_and_keeps_its_password_in_a_file) {
+  EXPECT_THAT(mistakes_of("[store]\nkind = 'postgres'\n"), HasSubstr("store.url: must be set"));
+  EXPECT_THAT(mistakes_of("[store]\nurl = 'postgresql://db.test/x'\n"),
+              HasSubstr("store.url: is used by store.kind = \"postgres\" only"));
+  EXPECT_THAT(mistakes_of("[store]\nkind = 'postgres'\nurl = 'postgresql://me:word@db.test/x'\n"),
+              HasSubstr("store.url: must not hold a password"));
+  EXPECT_EQ(mistakes_of("[store]\nkind = 'postgres'\nurl = 'postgresql://me@db.test:5432/x'\n"),
+            "");
+}
+
 TEST(ParseConfigTest, tls_needs_both_files) {
   EXPECT_EQ(mistakes_of("[http]\ntls_key = '/k'\n"),
             "samtale.toml:2: http.tls_key: is set without http.tls_certificate; set both, or "

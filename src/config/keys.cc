@@ -58,7 +58,15 @@ const Key kKeys[] = {
   {"http.metrics", AT(Text, http.metrics), "Who may read /metrics: this machine, or anybody.", 0, 0, Meaning::plain, "local|open"},
   {"http.public_url", AT(Text, http.public_url), "What webhook URLs begin with, as the providers reach it. Empty: made from address and port.", 0, 0, Meaning::url},
 
-  {"store.partitions", AT(Size, store.partitions), "Database files. Fixed when the data folder is made.", 1, 64},
+  {"store.kind", AT(Text, store.kind), "Where conversations, jobs and keys are kept: in files of the data folder, or in PostgreSQL (15 or later), which several servers may share.", 0, 0, Meaning::plain, "sqlite|postgres"},
+  {"store.partitions", AT(Size, store.partitions), "Parts of the store that are written side by side: its files, or rows that writers wait for. Fixed when the store is made.", 1, 64},
+  {"store.url", AT(Text, store.url), "The database of kind postgres, without a password: postgresql://user@host:5432/database. A pooler in transaction mode may be in between.", 0, 0},
+  {"store.password_file", AT(Text, store.password_file), "File with the password. Empty: none is sent.", 0, 0, Meaning::secret_file},
+  {"store.schema", AT(Text, store.schema), "The schema that holds everything. Made if the user may."},
+  {"store.hash_partitions", AT(Size, store.hash_partitions), "PostgreSQL's partitions of each large table. Fixed when the store is made.", 1, 256},
+  {"store.connections_max", AT(Size, store.connections_max), "Connections of this server to the database, at the most.", 2, 1000},
+  {"store.statement_timeout_ms", AT(Duration, store.statement_timeout), "For an answer of the database.", 100, kHour},
+  {"store.changes_kept_ms", AT(Duration, store.changes_kept), "How long it is remembered what has changed; a server that was away longer loads its index anew.", 1000, 24 * kHour},
 
   {"accept.segment_bytes", AT(Size, accept.segment_bytes), "Size of one file of the accept log.", 1 * kMiB, 4 * kGiB, Meaning::bytes},
   {"accept.group_records_max", AT(Size, accept.group_records_max), "Events that share one flush to disk.", 1, 65536},

@@ -78,6 +78,7 @@ class Reader {
     if (config.queue.retry_longest < config.queue.retry_base) {
       mistake("queue.retry_longest_ms", "must not be less than queue.retry_base_ms; raise it");
     }
+    check_store(config.store);
     check_embedder(config.embed);
     check_language_model("lm", config.lm);
     check_language_model("lm_fallback", config.lm_fallback);
@@ -168,6 +169,23 @@ class Reader {
   void check_language_model(const std::string& section, const LmConfig& lm) {
     if (!lm.url.empty() && lm.model.empty()) {
       mistake(section + ".model", "must name the model that " + section + ".url is asked for");
+    }
+  }
+
+  void check_store(const StoreConfig& store) {
+    if (store.kind == "postgres" && store.url.empty()) {
+      mistake("store.url",
+              "must be set for store.kind = \"postgres\", such as "
+              "postgresql://samtale@127.0.0.1:5432/samtale");
+    }
+    // It would show in `config show` and in the list of processes.
+    const auto user = store.url.substr(0, store.url.find('@'));
+    if (user.size() < store.url.size() && std::ranges::count(user, ':') > 1) {
+      mistake("store.url", "must not hold a password; put it into a file: store.password_file");
+    }
+    if (store.kind != "postgres" && !store.url.empty()) {
+      mistake("store.url",
+              "is used by store.kind = \"postgres\" only; set that too, or unset this");
     }
   }
 

@@ -1,6 +1,7 @@
 #include "ingest/jobs.h"
 
 #include <charconv>
+#include <map>
 
 #include "json/json.h"
 
@@ -11,16 +12,27 @@ NewJob make_analyze_job(CompanyId company, const ConversationId& conversation) {
   return job;
 }
 
-NewJob make_erase_job(CompanyId company, const std::vector<LogPosition>& positions) {
-  json::Array list;
+std::string erase_kind(LogId log) {
+  std::string kind(kEraseJob);
+  if (log != LogId{}) kind += "@" + std::to_string(number(log));
+  return kind;
+}
+
+Result<> enqueue_erasure(StoreWriter& writer, CompanyId company, LogId own,
+                         const std::vector<EventPlace>& places) {
+  std::map<LogId, json::Array> by_log{{own, {}}};
   // As text: a position may pass 2^53, where other readers of JSON begin to round.
-  for (const auto position : positions) list.emplace_back(std::to_string(number(position)));
-  NewJob job;
-  job.company = company;
-  job.kind = kEraseJob;
-  job.payload = json::dump(json::Object{{"v", 1}, {"positions", std::move(list)}});
-  job.priority = Priority::critical;
-  return job;
+  for (const auto& place : places) {
+    by_log[place.log].emplace_back(std::to_string(number(place.position)));
+  }
+  for (auto& [log, positions] : by_log) {
+    SAMTALE_TRY_VOID(writer.enqueue(
+        {.company = company,
+         .kind = erase_kind(log),
+         .payload = json::dump(json::Object{{"v", 1}, {"positions", std::move(positions)}}),
+         .priority = Priority::critical}));
+  }
+  return {};
 }
 
 Result<std::vector<LogPosition>> positions_of(const Job& job) {
@@ -42,11 +54,13 @@ Result<std::vector<LogPosition>> positions_of(const Job& job) {
   return positions;
 }
 
-NewJob make_event_job(CompanyId company, LogPosition position) {
+NewJob make_event_job(CompanyId company, const EventPlace& place) {
   NewJob job;
   job.company = company;
   job.kind = kEventJob;
-  job.payload = json::dump(json::Object{{"v", 1}, {"position", std::to_string(number(position))}});
+  json::Object payload{{"v", 1}, {"position", std::to_string(number(place.position))}};
+  if (place.log != LogId{}) payload.emplace_back("log", number(place.log));
+  job.payload = json::dump(std::move(payload));
   return job;
 }
 

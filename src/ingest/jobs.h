@@ -9,13 +9,15 @@
 #include "model/ids.h"
 #include "queue/conversation_job.h"
 #include "queue/queue.h"
+#include "store/store.h"
 
 namespace samtale {
 
 inline constexpr std::string_view kChunkJob = "chunk";  // Cut the conversation into chunks.
 inline constexpr std::string_view kEmbedJob = "embed";  // Give its chunks their vectors.
 inline constexpr std::string_view kIdleJob = "idle";    // End it if nothing more came.
-inline constexpr std::string_view kEraseJob = "erase";  // Make deleted bytes leave the files.
+// Make deleted bytes leave the files; see erase_kind.
+inline constexpr std::string_view kEraseJob = "erase";
 // Never taken by a worker; in the dead letters only: an event that could not take effect.
 inline constexpr std::string_view kEventJob = "event";
 
@@ -23,11 +25,15 @@ inline constexpr std::string_view kEventJob = "event";
 // comes in a burst is analysed once.
 [[nodiscard]] NewJob make_analyze_job(CompanyId company, const ConversationId& conversation);
 
-// Where the raw events of a deleted conversation lie.
-[[nodiscard]] NewJob make_erase_job(CompanyId company, const std::vector<LogPosition>& positions);
+// Raw events lie on the node that has accepted them, and only it can erase them: a kind of its own
+// for each log, "erase", "erase@2", ….
+[[nodiscard]] std::string erase_kind(LogId log);
+// Enqueues a job for each log that has some of `places`, and for `own` in any case.
+Result<> enqueue_erasure(StoreWriter& writer, CompanyId company, LogId own,
+                         const std::vector<EventPlace>& places);
 [[nodiscard]] Result<std::vector<LogPosition>> positions_of(const Job& job);
 
-// An event in the log that could not take effect; `conversation` may be empty.
-[[nodiscard]] NewJob make_event_job(CompanyId company, LogPosition position);
+// An event in a log that could not take effect.
+[[nodiscard]] NewJob make_event_job(CompanyId company, const EventPlace& place);
 
 }  // namespace samtale

@@ -116,14 +116,15 @@ Result<std::size_t> Normaliser::replay(std::optional<WallTime> from, std::option
 Result<> Normaliser::apply(StoreWriter& writer, const Own& own, bool is_replay) {
   SAMTALE_TRY(const auto head, peek_event(own.payload));
   auto event = decode_received_event(own.payload);
-  auto done = event ? apply_event(writer, *event, own.position, is_replay)
+  const EventPlace place{.log = store_.log(), .position = own.position};
+  auto done = event ? apply_event(writer, *event, place, is_replay)
                     : Result<>(std::unexpected(event.error()));
   if (done || !is_of_the_event(done.error())) return done;
-  return writer.add_dead_letter(make_event_job(head.company, own.position), done.error().message);
+  return writer.add_dead_letter(make_event_job(head.company, place), done.error().message);
 }
 
 Result<> Normaliser::apply_event(StoreWriter& writer, const ReceivedEvent& event,
-                                 LogPosition position, bool is_replay) {
+                                 const EventPlace& place, bool is_replay) {
   // Everything that can be wrong with the event is found before the first write.
   SAMTALE_TRY(const auto parsed, parse_event(event));
   const auto first_id =
@@ -132,24 +133,24 @@ Result<> Normaliser::apply_event(StoreWriter& writer, const ReceivedEvent& event
           : make_conversation_id(event.company, event.source, parsed.patches[0].external_id);
   const StoredEvent stored{.key = event.key,
                            .body_hash = std::string(view(sha256(event.body))),
-                           .position = position,
+                           .place = place,
                            .conversation = first_id};
   SAMTALE_TRY(const bool is_new, writer.put_event(event.company, stored, event.received_at));
   if (!is_new && !is_replay) {
     // The bytes of a repeat are of no use, and nothing but this knows where they lie.
-    return writer.enqueue(make_erase_job(event.company, {position}));
+    return enqueue_erasure(writer, event.company, place.log, {place});
   }
 
   for (const auto& patch : parsed.patches) {
     const auto id = make_conversation_id(event.company, event.source, patch.external_id);
     SAMTALE_TRY(const bool is_deleted, writer.is_deleted(event.company, id));
     if (is_deleted) {
-      SAMTALE_TRY_VOID(writer.enqueue(make_erase_job(event.company, {position})));
+      SAMTALE_TRY_VOID(enqueue_erasure(writer, event.company, place.log, {place}));
       continue;
     }
     if (patch.is_erased) {
-      SAMTALE_TRY(const auto positions, writer.erase_conversation(event.company, id));
-      SAMTALE_TRY_VOID(writer.enqueue(make_erase_job(event.company, positions)));
+      SAMTALE_TRY(const auto places, writer.erase_conversation(event.company, id));
+      SAMTALE_TRY_VOID(enqueue_erasure(writer, event.company, place.log, places));
       continue;
     }
     SAMTALE_TRY(auto found, writer.find_conversation(event.company, id));

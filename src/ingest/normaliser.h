@@ -58,7 +58,7 @@ class Normaliser {
   };
 
   Result<> apply(StoreWriter& writer, const Own& own, bool is_replay);
-  Result<> apply_event(StoreWriter& writer, const ReceivedEvent& event, LogPosition position,
+  Result<> apply_event(StoreWriter& writer, const ReceivedEvent& event, const EventPlace& place,
                        bool is_replay);
 
   AcceptLog& accepted_;

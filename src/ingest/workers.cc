@@ -219,7 +219,8 @@ EraseWorker::EraseWorker(Queue& queue, Store& store, AcceptLog& accepted, Random
     : queue_(queue), store_(store), accepted_(accepted), random_(random), options_(options) {}
 
 Result<std::size_t> EraseWorker::step() {
-  SAMTALE_TRY(const auto jobs, queue_.take(kEraseJob, options_.batch, options_.lease));
+  SAMTALE_TRY(const auto jobs,
+              queue_.take(erase_kind(store_.log()), options_.batch, options_.lease));
   if (jobs.empty()) return 0;
   auto done = [&]() -> Result<> {
     for (const auto& job : jobs) {
@@ -239,8 +240,8 @@ Result<std::size_t> EraseWorker::step() {
 
 Result<> erase_conversation(Store& store, CompanyId company, ConversationId id) {
   return store.write(store.partition_of(company), [&](StoreWriter& writer) -> Result<> {
-    SAMTALE_TRY(const auto positions, writer.erase_conversation(company, id));
-    return writer.enqueue(make_erase_job(company, positions));
+    SAMTALE_TRY(const auto places, writer.erase_conversation(company, id));
+    return enqueue_erasure(writer, company, store.log(), places);
   });
 }
 

@@ -20,6 +20,18 @@ enum class CompanyId : std::int64_t {};
 // Where an accepted event lies in the accept log (accept/accept_log.h): grows along the log.
 enum class LogPosition : std::uint64_t {};
 
+// An accept log among those whose events lie in one store: each node has its own. Given by the
+// store.
+enum class LogId : std::int64_t {};
+
+// Where the raw bytes of an event lie.
+struct EventPlace {
+  LogId log{};
+  LogPosition position{};
+
+  friend bool operator==(const EventPlace&, const EventPlace&) = default;
+};
+
 // A job of the queue; unique within its partition.
 enum class JobId : std::int64_t {};
 
@@ -27,6 +39,7 @@ enum class JobId : std::int64_t {};
 [[nodiscard]] constexpr std::uint64_t number(LogPosition at) {
   return static_cast<std::uint64_t>(at);
 }
+[[nodiscard]] constexpr std::int64_t number(LogId id) { return static_cast<std::int64_t>(id); }
 [[nodiscard]] constexpr std::int64_t number(JobId id) { return static_cast<std::int64_t>(id); }
 
 // A conversation of a company. Derived from (company, source, external id), so that the same

@@ -44,8 +44,26 @@ Subscriptions::Subscriptions(Registry& registry, const Clock& clock, Random& ran
     : registry_(registry), clock_(clock), random_(random), options_(std::move(options)) {}
 
 Result<> Subscriptions::load() {
+  const std::lock_guard changing(changes_mutex_);
+  return load_all();
+}
+
+Result<> Subscriptions::refresh() {
+  const std::lock_guard changing(changes_mutex_);
+  return load_if_newer();
+}
+
+Result<> Subscriptions::load_if_newer() {
+  SAMTALE_TRY(const bool has_news, seen_.has_news());
+  return has_news ? load_all() : Result<>();
+}
+
+Result<> Subscriptions::load_all() {
+  SAMTALE_TRY(const auto version, registry_.version());  // First: what follows is at least as new.
   SAMTALE_TRY(auto records, registry_.subscriptions());
   const std::unique_lock lock(records_mutex_);
+  seen_.loaded(version);
+  records_.clear();
   for (auto& record : records) {
     auto& place = records_[record.company][record.id];
     place = std::make_shared<SubscriptionRecord>(std::move(record));
@@ -69,14 +87,17 @@ Result<SubscriptionRecord> Subscriptions::create(CompanyId company, const NewSub
   record.secrets.push_back(
       {.secret = "whsec_" + base64(random_.bytes(kSecretBytes)), .expires_at = std::nullopt});
   record.created_at = clock_.wall_now();
-  const std::unique_lock lock(records_mutex_);
+  const std::lock_guard changing(changes_mutex_);
+  SAMTALE_TRY_VOID(load_if_newer());
   const auto have = std::ranges::count_if(
-      records_[company], [](const auto& entry) { return !entry.second->revoked_at; });
+      list(company), [](const SubscriptionRecord& one) { return !one.revoked_at; });
   if (have >= options_.per_company_max) {
     return fail(ErrorCode::resource_exhausted, "the company has " + std::to_string(have) +
                                                    " subscriptions, the limit; revoke one");
   }
   SAMTALE_TRY_VOID(registry_.put_subscription(record));
+  seen_.made_change();
+  const std::unique_lock lock(records_mutex_);
   records_[company][record.id] = std::make_shared<SubscriptionRecord>(record);
   return record;
 }
@@ -84,15 +105,16 @@ Result<SubscriptionRecord> Subscriptions::create(CompanyId company, const NewSub
 Result<SubscriptionRecord> Subscriptions::update(
     CompanyId company, std::string_view id,
     const std::function<void(SubscriptionRecord&)>& change) {
-  const std::unique_lock lock(records_mutex_);
-  const auto of_company = records_.find(company);
-  if (of_company == records_.end()) return absent();
-  const auto found = of_company->second.find(id);
-  if (found == of_company->second.end() || found->second->revoked_at) return absent();
-  auto record = *found->second;
+  const std::lock_guard changing(changes_mutex_);
+  SAMTALE_TRY_VOID(load_if_newer());
+  const auto found = find(company, id);
+  if (!found) return absent();
+  auto record = *found;
   change(record);
   SAMTALE_TRY_VOID(registry_.put_subscription(record));
-  found->second = std::make_shared<SubscriptionRecord>(record);
+  seen_.made_change();
+  const std::unique_lock lock(records_mutex_);
+  records_[company][record.id] = std::make_shared<SubscriptionRecord>(record);
   return record;
 }
 

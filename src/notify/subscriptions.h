@@ -51,8 +51,10 @@ class Subscriptions {
   Subscriptions(Registry& registry, const Clock& clock, Random& random,
                 SubscriptionOptions options = {});
 
-  // Reads everything from the registry. Call once before anything else.
+  // Reads everything from the registry. Before anything else.
   Result<> load();
+  // Does so again if the registry has changed since.
+  Result<> refresh();
 
   // With a secret of its own, "whsec_…". Errors: invalid_argument (what is wrong with the URL, an
   // event that is not there), resource_exhausted (too many).
@@ -80,6 +82,8 @@ class Subscriptions {
   Result<WallTime> note_failed(CompanyId company, std::string_view id);
 
  private:
+  Result<> load_all();  // Under changes_mutex_, as the next.
+  Result<> load_if_newer();
   // Lets `change` at a copy, and publishes what is then on disk.
   Result<SubscriptionRecord> update(CompanyId company, std::string_view id,
                                     const std::function<void(SubscriptionRecord&)>& change);
@@ -89,6 +93,9 @@ class Subscriptions {
   Random& random_;
   const SubscriptionOptions options_;
 
+  // One change at a time. Held while the registry is asked; taken before records_mutex_.
+  std::mutex changes_mutex_;
+  SeenVersion seen_{registry_};  // Guarded by changes_mutex_.
   mutable std::shared_mutex records_mutex_;
   std::map<CompanyId, std::map<std::string, Record, std::less<>>> records_;  // Guarded.
 };

@@ -46,10 +46,22 @@ class SubscriptionsTest : public testing::Test {
   SimRandom random{1};
   std::optional<Subscriptions> subscriptions;
 
+  std::unique_ptr<SqliteRegistry> registry_;
+
  private:
   std::string folder_;
-  std::unique_ptr<SqliteRegistry> registry_;
 };
+
+TEST_F(SubscriptionsTest, see_what_another_process_has_changed) {
+  Subscriptions other(*registry_, clock, random, {.may_connect = public_or({})});
+  ASSERT_TRUE(other.load());
+  const auto made = create();
+
+  ASSERT_TRUE(other.refresh());
+  EXPECT_TRUE(other.find(kAcme, made.id));
+  ASSERT_TRUE(subscriptions->revoke(kAcme, made.id));
+  EXPECT_EQ(other.rotate(kAcme, made.id, {}).error().code, ErrorCode::not_found);
+}
 
 TEST_F(SubscriptionsTest, have_a_secret_of_24_bytes_and_survive_a_restart) {
   const auto made = create();

@@ -96,6 +96,20 @@ Result<> IndexSet::refresh(const Store& store, CompanyId company, ConversationId
   return of(company)->put(conversation, attributes_of(*stored, std::move(labels)), entries);
 }
 
+void IndexSet::forget(const std::function<bool(CompanyId)>& which) {
+  std::vector<CompanyId> dropped;
+  {
+    const std::unique_lock lock(indexes_mutex_);
+    std::erase_if(indexes_, [&](const auto& item) {
+      if (!which(item.first)) return false;
+      dropped.push_back(item.first);
+      return true;
+    });
+  }
+  if (!on_removed_) return;
+  for (const auto company : dropped) on_removed_(company);
+}
+
 Result<std::size_t> IndexSet::maintain(const std::stop_token& stop) {
   std::vector<std::pair<CompanyId, std::shared_ptr<CompanyIndex>>> indexes;
   {
@@ -148,29 +162,39 @@ IndexFollower::IndexFollower(Store& store, Partition partition, IndexSet& indexe
     : store_(store), partition_(partition), indexes_(indexes) {}
 
 Result<> IndexFollower::load() {
+  // What was deleted meanwhile, nothing will tell.
+  is_loaded_ = false;
+  indexes_.forget([this](CompanyId company) { return store_.partition_of(company) == partition_; });
   // Read before the scan: what changes during it is applied once more, which does no harm.
   SAMTALE_TRY(applied_, store_.last_change(partition_));
   constexpr std::size_t kPage = 500;
   std::optional<std::pair<CompanyId, ConversationId>> after;
   while (true) {
     SAMTALE_TRY(const auto page, store_.scan(partition_, after, kPage));
-    if (page.empty()) return {};
+    if (page.empty()) break;
     for (const auto& [company, conversation] : page) {
       SAMTALE_TRY_VOID(indexes_.refresh(store_, company, conversation));
     }
     after = page.back();
   }
+  is_loaded_ = true;
+  return {};
 }
 
 Result<std::size_t> IndexFollower::step(std::size_t limit) {
-  SAMTALE_TRY(const auto changes, store_.changes(partition_, applied_, limit));
-  if (changes.empty()) return 0;
+  const auto changes = store_.changes(partition_, applied_, limit);
+  if (!is_loaded_ || (!changes && changes.error().code == ErrorCode::not_found)) {
+    SAMTALE_TRY_VOID(load());
+    return 1;
+  }
+  if (!changes) return std::unexpected(changes.error());
+  if (changes->empty()) return 0;
   std::set<std::pair<CompanyId, ConversationId>> touched;
-  for (const auto& change : changes) touched.emplace(change.company, change.conversation);
+  for (const auto& change : *changes) touched.emplace(change.company, change.conversation);
   for (const auto& [company, conversation] : touched) {
     SAMTALE_TRY_VOID(indexes_.refresh(store_, company, conversation));
   }
-  applied_ = changes.back().sequence;
+  applied_ = changes->back().sequence;
   if (applied_ > trimmed_ + 2 * kChangesKept) {
     trimmed_ = applied_ - kChangesKept;
     SAMTALE_TRY_VOID(store_.trim_changes(partition_, trimmed_));

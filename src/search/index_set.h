@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -38,6 +39,9 @@ class IndexSet {
   // Makes the index say of the conversation what the store says now.
   Result<> refresh(const Store& store, CompanyId company, ConversationId conversation);
 
+  // Drops the indexes of these companies.
+  void forget(const std::function<bool(CompanyId)>& which);
+
   // Makes or measures the graphs of large companies where it is due, and keeps their files; returns
   // how many it made or measured. From one thread at a time, and only once everything has been
   // loaded; it takes seconds to minutes.
@@ -70,11 +74,13 @@ class IndexFollower {
   // What is passed in must outlive it.
   IndexFollower(Store& store, Partition partition, IndexSet& indexes);
 
-  // Reads everything the store has; then step() follows. Call once.
+  // Reads everything the store has; then step() follows.
   Result<> load();
   // Applies up to `limit` changes; returns how many conversations were refreshed, 0 when it has
-  // caught up.
+  // caught up. Loads anew where the store has forgotten changes that were not applied.
   Result<std::size_t> step(std::size_t limit = 1000);
+  // The index has what the store has, but for the last changes. From any thread.
+  [[nodiscard]] bool is_loaded() const { return is_loaded_; }
 
  private:
   Store& store_;
@@ -82,6 +88,7 @@ class IndexFollower {
   IndexSet& indexes_;
   std::uint64_t applied_ = 0;
   std::uint64_t trimmed_ = 0;
+  std::atomic<bool> is_loaded_ = false;
 };
 
 }  // namespace samtale

@@ -315,6 +315,23 @@ TEST_F(SearchTest, a_follower_that_starts_late_loads_what_is_there) {
   EXPECT_EQ(late.step().value(), 0U);
 }
 
+TEST_F(SearchTest, a_follower_whose_changes_were_forgotten_begins_anew) {
+  add(kAcme, "lamp", "the lamp arrived broken");
+  const auto chair = add(kAcme, "chair", "the chair is fine");
+  IndexSet other(embedder.model_id(), embedder.dimension());
+  IndexFollower slow(*store, Partition{0}, other);
+  ASSERT_TRUE(slow.load());
+
+  ASSERT_TRUE(erase_conversation(*store, kAcme, chair));
+  add(kAcme, "desk", "the desk arrived");
+  ASSERT_TRUE(store->trim_changes(Partition{0}, store->last_change(Partition{0}).value()));
+
+  while (slow.step().value() > 0) {
+  }
+  EXPECT_EQ(other.size(kAcme).conversations, 2U);
+  EXPECT_TRUE(slow.is_loaded());
+}
+
 TEST_F(SearchTest, leaves_vectors_of_another_model_out) {
   add(kAcme, "lamp", "the lamp arrived broken");
   IndexSet other("another-model", embedder.dimension());

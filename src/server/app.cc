@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "server/options.h"
+#include "server/stores.h"
 #include "sys/thread_priority.h"
 #include "text/chunker.h"
 #include "version.h"
@@ -16,21 +17,6 @@ Result<DataFolder> open_folder(const std::string& path, Files& files) {
   if (folder || folder.error().code != ErrorCode::not_found) return folder;
   SAMTALE_TRY_VOID(files.make_folder(path));
   return DataFolder::open(path);
-}
-
-// A secret of this data folder, made once.
-Result<std::string> read_or_make_secret(Files& files, Random& random, const std::string& folder,
-                                        const std::string& name) {
-  constexpr std::size_t kBytes = 32;
-  const auto path = folder + "/" + name;
-  SAMTALE_TRY(const auto file, files.open(path, true));
-  SAMTALE_TRY(auto secret, file->read_at(0, kBytes));
-  if (secret.size() == kBytes) return secret;
-  secret = random.bytes(kBytes);
-  SAMTALE_TRY_VOID(file->write_at(0, secret));
-  SAMTALE_TRY_VOID(file->sync());
-  SAMTALE_TRY_VOID(files.sync_folder(folder));
-  return secret;
 }
 
 }  // namespace
@@ -56,7 +42,9 @@ App::~App() { stop(); }
 
 Result<> App::build() {
   const auto& data = folder_.path();
-  SAMTALE_TRY(registry_, SqliteRegistry::open({.folder = data, .vfs = {}}));
+  SAMTALE_TRY(auto stores, open_stores(config_, data, *files_, clock_, random_));
+  store_ = std::move(stores.store);
+  registry_ = std::move(stores.registry);
   tenants_ = std::make_unique<Tenants>(*registry_, clock_, random_, tenant_options(config_));
   SAMTALE_TRY_VOID(tenants_->load());
 
@@ -65,10 +53,7 @@ Result<> App::build() {
   receiver_ = std::make_unique<Receiver>(*accept_log_);
   SAMTALE_TRY_VOID(receiver_->recall());
 
-  SAMTALE_TRY(store_, SqliteStore::open(store_options(config_), clock_, random_));
-  for (const auto& company : tenants_->companies()) {
-    store_->queue().set_weight(company.id, company.weight);
-  }
+  set_weights();
 
   subscriptions_ =
       std::make_unique<Subscriptions>(*registry_, clock_, random_, subscription_options(config_));
@@ -91,12 +76,26 @@ Result<> App::build() {
       embedder.model_id(), embedder.dimension(), index_options(config_), segments_.get(),
       [this](CompanyId company) { near_cache_->forget(company); });
   auto options = search_options(config_);
-  SAMTALE_TRY(options.cursor_key, read_or_make_secret(*files_, random_, data, "cursor.key"));
+  options.cursor_key = store_->secret("cursors of searches");
   searcher_ = std::make_unique<Searcher>(*indexes_, *store_, *query_vectors_, *near_cache_, clock_,
                                          std::move(options));
   export_metrics();
   make_routes();
   return {};
+}
+
+void App::set_weights() {
+  for (const auto& company : tenants_->companies()) {
+    store_->queue().set_weight(company.id, company.weight);
+  }
+}
+
+// What other processes have changed.
+Result<> App::refresh_records() {
+  SAMTALE_TRY(const bool has_changed, tenants_->refresh());
+  if (has_changed) set_weights();
+  SAMTALE_TRY_VOID(subscriptions_->refresh());
+  return catalog_->refresh();
 }
 
 Result<> App::build_analyses() {
@@ -155,7 +154,8 @@ std::string App::not_ready() const {
     return "the accept log takes no more events after a failed write; see the server's log, then "
            "restart";
   }
-  if (!is_loaded_) return "loading the index";
+  const auto is_loaded = [](const auto& follower) { return follower->is_loaded(); };
+  if (!is_loaded_ || !std::ranges::all_of(followers_, is_loaded)) return "loading the index";
   return {};
 }
 
@@ -234,6 +234,7 @@ Result<> App::start() {
   start_worker(
       "upkeep",
       [this]() -> Result<std::size_t> {
+        SAMTALE_TRY_VOID(refresh_records());
         SAMTALE_TRY_VOID(housekeep());
         return 0;
       },
@@ -303,8 +304,7 @@ Result<> App::start_analyses(const WorkerOptions& options) {
     start_worker("lm_rates", share, often);
   }
   auto lm_options = lm_worker_options(config_);
-  SAMTALE_TRY(lm_options.mask_secret,
-              read_or_make_secret(*files_, random_, folder_.path(), "mask.key"));
+  lm_options.mask_secret = store_->secret("masks of personal data");
   const auto start = [&](std::string_view kind, std::size_t count, void (*become)()) {
     for (std::size_t i = 0; i < count; ++i) {
       lm_workers_.push_back(

@@ -35,8 +35,8 @@
 #include "search/search.h"
 #include "server/language_model.h"
 #include "sqlite/data_folder.h"
-#include "store/sqlite_registry.h"
-#include "store/sqlite_store.h"
+#include "store/registry.h"
+#include "store/store.h"
 #include "sys/clock.h"
 #include "sys/files.h"
 #include "sys/http_client.h"
@@ -94,6 +94,8 @@ class App {
   Result<> start_analyses(const WorkerOptions& options);
   [[nodiscard]] std::string not_ready() const;
   Result<> housekeep();
+  void set_weights();
+  Result<> refresh_records();
   Result<std::size_t> replay(std::optional<WallTime> from, std::optional<WallTime> to);
 
   const Config config_;
@@ -104,10 +106,10 @@ class App {
   const std::unique_ptr<Files> files_;
   const std::unique_ptr<HttpClient> http_client_;
   const std::unique_ptr<Metrics> metrics_;
-  std::unique_ptr<SqliteRegistry> registry_;
+  std::unique_ptr<Store> store_;
+  std::unique_ptr<Registry> registry_;
   std::unique_ptr<Tenants> tenants_;
   std::unique_ptr<AcceptLog> accept_log_;
-  std::unique_ptr<SqliteStore> store_;
   std::unique_ptr<AnalyzerCatalog> catalog_;
   std::unique_ptr<LanguageModels> language_models_;  // Null: analyses are extractive.
   std::unique_ptr<Backfills> backfills_;

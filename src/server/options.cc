@@ -103,10 +103,26 @@ AcceptLogOptions accept_log_options(const Config& config) {
   return options;
 }
 
-SqliteStoreOptions store_options(const Config& config) {
+SqliteStoreOptions sqlite_store_options(const Config& config) {
   SqliteStoreOptions options;
   options.folder = config.data_dir;
   options.partitions = config.store.partitions;
+  options.queue.jobs_per_company_max = static_cast<std::int64_t>(config.queue.jobs_max_per_company);
+  return options;
+}
+
+Result<PostgresStoreOptions> postgres_store_options(const Config& config) {
+  const auto& store = config.store;
+  PostgresStoreOptions options;
+  auto& pool = options.database.pool;
+  pool.address.url = store.url;
+  SAMTALE_TRY(pool.address.password, read_key("store.password_file", store.password_file));
+  pool.connections_max = store.connections_max;
+  pool.statement_timeout = store.statement_timeout;
+  options.database.schema = store.schema;
+  options.partitions = store.partitions;
+  options.hash_partitions = store.hash_partitions;
+  options.changes_kept = store.changes_kept;
   options.queue.jobs_per_company_max = static_cast<std::int64_t>(config.queue.jobs_max_per_company);
   return options;
 }

@@ -28,6 +28,7 @@
 #include "notify/webhook_sender.h"
 #include "notify/worker.h"
 #include "search/search.h"
+#include "store/postgres_store.h"
 #include "store/sqlite_store.h"
 #include "sys/log.h"
 #include "tenants/tenants.h"
@@ -40,7 +41,8 @@ namespace samtale {
 [[nodiscard]] ApiOptions api_options(const Config& config);
 [[nodiscard]] TenantOptions tenant_options(const Config& config);
 [[nodiscard]] AcceptLogOptions accept_log_options(const Config& config);
-[[nodiscard]] SqliteStoreOptions store_options(const Config& config);
+[[nodiscard]] SqliteStoreOptions sqlite_store_options(const Config& config);
+[[nodiscard]] Result<PostgresStoreOptions> postgres_store_options(const Config& config);
 [[nodiscard]] WorkerOptions worker_options(const Config& config);
 // Without the key of the cursors.
 [[nodiscard]] SearchOptions search_options(const Config& config);

@@ -63,10 +63,22 @@ void add_storage(const Config& config, Texts& all) {
   all["accept.log_bytes_max"] = text(accept.log_bytes_max);
   all["accept.record_bytes_max"] = text(accept.record_bytes_max);
   all["accept.pending_bytes_max"] = text(accept.pending_bytes_max);
-  const auto store = store_options(config);
+  const auto store = sqlite_store_options(config);
   all["store.folder"] = store.folder;
   all["store.partitions"] = text(store.partitions);
   all["queue.jobs_per_company_max"] = text(store.queue.jobs_per_company_max);
+  const auto postgres = postgres_store_options(config);
+  ASSERT_TRUE(postgres);
+  const auto& pool = postgres->database.pool;
+  all["postgres.url"] = pool.address.url;
+  all["postgres.password"] = pool.address.password;
+  all["postgres.connections_max"] = text(pool.connections_max);
+  all["postgres.statement_timeout"] = text(pool.statement_timeout);
+  all["postgres.schema"] = postgres->database.schema;
+  all["postgres.partitions"] = text(postgres->partitions);
+  all["postgres.hash_partitions"] = text(postgres->hash_partitions);
+  all["postgres.changes_kept"] = text(postgres->changes_kept);
+  all["postgres.jobs_per_company_max"] = text(postgres->queue.jobs_per_company_max);
   const auto worker = worker_options(config);
   all["worker.attempts"] = text(worker.retry.attempts);
   all["worker.base"] = text(worker.retry.base);
@@ -183,6 +195,8 @@ struct Row {
   Texts beside = {};              // Other keys it needs to make sense.
 };
 
+const Texts kPostgres = {{"store.kind", R"("postgres")"},
+                         {"store.url", R"("postgresql://one.test/a")"}};
 const Texts kOpenAi = {{"embed.kind", R"("openai")"},
                        {"embed.url", R"("https://one.test/v1")"},
                        {"embed.model", R"("m")"},
@@ -221,12 +235,21 @@ std::vector<Row> rows(const std::string& key_file) {
       {"http.idle_timeout_ms", "200", {"server.idle_timeout"}},
       {"http.metrics", R"("open")", {"api.metrics_open"}},
       {"http.public_url", R"("https://samtale.test")", {"api.public_url"}},
-      {"store.partitions", "2", {"store.partitions"}},
+      {"store.partitions", "2", {"store.partitions", "postgres.partitions"}},
+      {"store.url", R"("postgresql://two.test/b")", {"postgres.url"}, kPostgres},
+      {"store.password_file", '"' + key_file + '"', {"postgres.password"}},
+      {"store.schema", R"("two")", {"postgres.schema"}},
+      {"store.hash_partitions", "2", {"postgres.hash_partitions"}},
+      {"store.connections_max", "2", {"postgres.connections_max"}},
+      {"store.statement_timeout_ms", "200", {"postgres.statement_timeout"}},
+      {"store.changes_kept_ms", "2000", {"postgres.changes_kept"}},
       {"accept.segment_bytes", R"("128 MiB")", {"accept.segment_bytes", "accept.log_bytes_max"}},
       {"accept.group_records_max", "2", {"accept.group_records_max"}},
       {"accept.group_wait_ms_max", "2", {"accept.group_wait_max"}},
       {"accept.archive_bytes_max", R"("64 MiB")", {"accept.log_bytes_max"}},
-      {"queue.jobs_max_per_company", "2", {"queue.jobs_per_company_max"}},
+      {"queue.jobs_max_per_company",
+       "2",
+       {"queue.jobs_per_company_max", "postgres.jobs_per_company_max"}},
       {"queue.retry_attempts", "2", {"worker.attempts", "lm_worker.attempts"}},
       {"queue.retry_base_ms", "2", {"worker.base", "lm_worker.base"}},
       {"queue.retry_longest_ms", "2000", {"worker.longest", "lm_worker.longest"}},
@@ -311,7 +334,8 @@ std::vector<Row> rows(const std::string& key_file) {
 }
 
 // These go to where they are used without an options struct, or have a test of their own.
-const std::set<std::string> kUsedAsTheyAre = {"embed.kind",
+const std::set<std::string> kUsedAsTheyAre = {"store.kind",
+                                              "embed.kind",
                                               "embed.timeout_ms",
                                               "chunk.policy",
                                               "analyze.workers",

@@ -259,4 +259,9 @@ Result<std::vector<LmSettingsRecord>> PostgresRegistry::lm_settings() const {
   return settings;
 }
 
+Result<std::uint64_t> PostgresRegistry::version() const {
+  SAMTALE_TRY(const auto rows, database_.read(kAll, "SELECT version FROM registry_version"));
+  return static_cast<std::uint64_t>(rows.empty() ? 0 : rows.integer(0, 0));
+}
+
 }  // namespace samtale

@@ -31,6 +31,7 @@ class PostgresRegistry final : public Registry {
   [[nodiscard]] Result<std::vector<SubscriptionRecord>> subscriptions() const override;
   Result<> put_lm_settings(const LmSettingsRecord& record) override;
   [[nodiscard]] Result<std::vector<LmSettingsRecord>> lm_settings() const override;
+  [[nodiscard]] Result<std::uint64_t> version() const override;
 
  private:
   postgres::Database& database_;

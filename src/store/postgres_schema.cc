@@ -28,18 +28,20 @@ void add_conversations(postgres::Migration& migration, std::size_t hash_partitio
                              "model bytea, vector bytea",
                   .key = "conversation, row",
                   .hash_partitions = hash_partitions});
-  add(migration, {.name = "events",
-                  .columns = "key bytea NOT NULL, conversation bytea NOT NULL, "
-                             "position bigint NOT NULL, received_us bigint NOT NULL, "
-                             "body_hash bytea NOT NULL",
-                  .key = "key",
-                  .hash_partitions = hash_partitions});
+  add(migration,
+      {.name = "events",
+       .columns = "key bytea NOT NULL, conversation bytea NOT NULL, "
+                  "log bigint NOT NULL, position bigint NOT NULL, received_us bigint NOT NULL, "
+                  "body_hash bytea NOT NULL",
+       .key = "key",
+       .hash_partitions = hash_partitions});
   add(migration, {.name = "tombstones",
                   .columns = "conversation bytea NOT NULL",
                   .key = "conversation",
                   .hash_partitions = hash_partitions});
   add(migration, {.name = "changes",
-                  .columns = "sequence bigint NOT NULL, conversation bytea NOT NULL",
+                  .columns = "sequence bigint NOT NULL, conversation bytea NOT NULL, "
+                             "at_us bigint NOT NULL",
                   .key = "sequence",
                   .across = Across::trimmers});
   add(migration, {.name = "company_counts",
@@ -104,9 +106,19 @@ postgres::Migration store_schema_1(std::size_t hash_partitions) {
       "CREATE TABLE store(one boolean PRIMARY KEY CHECK (one), key bytea NOT NULL, "
       "partitions bigint NOT NULL)",
       "ALTER TABLE partitions ADD last_change bigint NOT NULL DEFAULT 0, "
-      "ADD log_offset bigint NOT NULL DEFAULT 0, ADD writes bigint NOT NULL DEFAULT 0",
+      "ADD writes bigint NOT NULL DEFAULT 0",
+      "CREATE TABLE logs(log bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, "
+      "name text COLLATE \"C\" NOT NULL UNIQUE)",
+      "CREATE TABLE log_offsets(partition bigint, log bigint, next bigint NOT NULL, "
+      "PRIMARY KEY(partition, log))",
       "CREATE TABLE writes(partition bigint, slot bigint, number bigint NOT NULL, "
       "token bytea NOT NULL, PRIMARY KEY(partition, slot))",
+      // Times of the database's clock; see cluster/members.h.
+      "CREATE TABLE nodes(node text COLLATE \"C\" PRIMARY KEY, place bytea NOT NULL, "
+      "url bytea NOT NULL, roles text NOT NULL, ready bigint NOT NULL, since timestamptz NOT NULL, "
+      "until timestamptz NOT NULL)",
+      "CREATE TABLE leases(name text COLLATE \"C\" PRIMARY KEY, node text NOT NULL, "
+      "until timestamptz NOT NULL)",
       "CREATE SEQUENCE chunk_rows"};
   add_conversations(migration, hash_partitions);
   add_analyses(migration, hash_partitions);
@@ -116,7 +128,7 @@ postgres::Migration store_schema_1(std::size_t hash_partitions) {
         "CREATE INDEX conversations_by_source ON conversations(company, source, sort_us, id)",
         "CREATE INDEX conversations_by_external_id ON conversations(company, external_id)",
         "CREATE INDEX conversations_by_partition ON conversations(partition, company, id)",
-        "CREATE INDEX events_by_conversation ON events(company, conversation, position)",
+        "CREATE INDEX events_by_conversation ON events(company, conversation, log, position)",
         "CREATE UNIQUE INDEX changes_in_order ON changes(partition, sequence)",
         "CREATE INDEX analyses_by_time ON analyses(company, analyzer, sort_us, conversation)",
         "CREATE INDEX analysis_labels_by_time "
@@ -140,13 +152,33 @@ postgres::Migration store_schema_1(std::size_t hash_partitions) {
 
 postgres::Migration registry_schema_1() {
   postgres::Migration migration;
-  migration.statements = {
+  auto& statements = migration.statements;
+  statements = {
       "CREATE TABLE companies(id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, "
       "name text COLLATE \"C\" NOT NULL UNIQUE, weight double precision NOT NULL, "
       "events_per_second_max bigint NOT NULL, conversations_max bigint NOT NULL, "
       "created_us bigint NOT NULL)"};
+  // Counted by the database, so that no change is missed; once a transaction, and in it: who reads
+  // the number sees what it counts.
+  statements.emplace_back(
+      "CREATE TABLE registry_version(one boolean PRIMARY KEY CHECK (one), "
+      "version bigint NOT NULL, by_transaction xid8 NOT NULL)");
+  statements.emplace_back(
+      "INSERT INTO registry_version(one, version, by_transaction) VALUES(true, 0, '0')");
+  statements.emplace_back(
+      "CREATE FUNCTION count_registry_change() RETURNS trigger LANGUAGE plpgsql AS "
+      "'BEGIN UPDATE registry_version SET version = version + 1, "
+      "by_transaction = pg_current_xact_id() WHERE by_transaction <> pg_current_xact_id(); "
+      "RETURN NULL; END'");
+  const auto count_changes_of = [&](const std::string& table) {
+    statements.push_back(
+        "CREATE TRIGGER count_change AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON " + table +
+        " EXECUTE FUNCTION count_registry_change()");
+  };
+  count_changes_of("companies");
   const auto add_registry = [&](const char* name, const char* columns, const char* key) {
     add(migration, {.name = name, .columns = columns, .key = key, .across = Across::registry});
+    count_changes_of(name);
   };
   // A key and an endpoint are found by their id alone.
   add_registry("keys",

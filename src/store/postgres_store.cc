@@ -2,8 +2,10 @@
 
 #include <algorithm>
 
+#include "base/bytes.h"
 #include "store/codec.h"
 #include "store/cursor.h"
+#include "store/feed.h"
 #include "store/postgres_rows.h"
 
 namespace samtale {
@@ -60,6 +62,10 @@ Scope all_of(Partition partition) { return {.partition = static_cast<std::int64_
 
 Partition PostgresStore::partition_of(CompanyId company) const {
   return samtale::partition_of(company, options_.partitions);
+}
+
+std::string PostgresStore::secret(std::string_view purpose) const {
+  return hmac_sha256(key_, purpose);
 }
 
 Result<std::optional<StoredConversation>> PostgresStore::find_conversation(
@@ -132,15 +138,16 @@ Result<std::optional<StoredEvent>> PostgresStore::find_event(CompanyId company,
                                                              std::string_view key) const {
   SAMTALE_TRY(const auto rows,
               database_->read({.company = company},
-                              "SELECT conversation, position, body_hash FROM events "
+                              "SELECT conversation, log, position, body_hash FROM events "
                               "WHERE company = $1 AND key = $2",
                               company, Bytes{event_key_digest(key)}));
   if (rows.empty()) return std::optional<StoredEvent>();
   StoredEvent event;
   event.key = key;
   SAMTALE_TRY(event.conversation, read_id(rows.bytes(0, 0)));
-  event.position = static_cast<LogPosition>(rows.integer(0, 1));
-  event.body_hash = rows.bytes(0, 2);
+  event.place = {.log = static_cast<LogId>(rows.integer(0, 1)),
+                 .position = static_cast<LogPosition>(rows.integer(0, 2))};
+  event.body_hash = rows.bytes(0, 3);
   return event;
 }
 
@@ -160,18 +167,24 @@ Result<CompanyStats> PostgresStore::company_stats(CompanyId company) const {
 
 Result<std::vector<Change>> PostgresStore::changes(Partition partition, std::uint64_t after,
                                                    std::size_t limit) const {
+  // One statement, one moment. No change: a row all the same.
   SAMTALE_TRY(const auto rows,
               database_->read(all_of(partition),
-                              "SELECT sequence, company, conversation FROM changes "
-                              "WHERE partition = $1 AND sequence > $2 ORDER BY sequence LIMIT $3",
+                              "SELECT p.last_change, c.sequence, c.company, c.conversation "
+                              "FROM partitions AS p LEFT JOIN LATERAL "
+                              "(SELECT sequence, company, conversation FROM changes "
+                              "WHERE partition = $1 AND sequence > $2 ORDER BY sequence LIMIT $3) "
+                              "AS c ON true WHERE p.partition = $1 ORDER BY c.sequence",
                               partition, after, limit));
+  if (rows.empty()) return fail(ErrorCode::corrupt, "the store has no such partition");
   std::vector<Change> changes;
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    SAMTALE_TRY(const auto conversation, read_id(rows.bytes(i, 2)));
-    changes.push_back({.sequence = static_cast<std::uint64_t>(rows.integer(i, 0)),
-                       .company = static_cast<CompanyId>(rows.integer(i, 1)),
+  for (std::size_t i = 0; i < rows.size() && !rows.is_null(i, 1); ++i) {
+    SAMTALE_TRY(const auto conversation, read_id(rows.bytes(i, 3)));
+    changes.push_back({.sequence = static_cast<std::uint64_t>(rows.integer(i, 1)),
+                       .company = static_cast<CompanyId>(rows.integer(i, 2)),
                        .conversation = conversation});
   }
+  SAMTALE_TRY_VOID(check_no_gap(changes, after, static_cast<std::uint64_t>(rows.integer(0, 0))));
   return changes;
 }
 
@@ -199,20 +212,28 @@ Result<std::vector<std::pair<CompanyId, ConversationId>>> PostgresStore::scan(
   return found;
 }
 
-// Forgotten once more after a crash of the server does no harm.
+// Forgotten once more after a crash of the server does no harm. Only of the oldest is it asked how
+// old they are.
 Result<> PostgresStore::trim_changes(Partition partition, std::uint64_t sequence) {
-  return in_transaction(*database_, all_of(partition), postgres::Durability::process,
-                        [&](postgres::Transaction& transaction) {
-                          return transaction.later(
-                              "DELETE FROM changes WHERE partition = $1 AND sequence <= $2",
-                              partition, sequence);
-                        });
+  constexpr std::size_t kMost = 100'000;
+  const auto before_us =
+      to_us(clock_.wall_now()) - options_.changes_kept / std::chrono::microseconds(1);
+  return in_transaction(
+      *database_, all_of(partition), postgres::Durability::process,
+      [&](postgres::Transaction& transaction) {
+        return transaction.later(
+            "WITH oldest AS MATERIALIZED (SELECT company, sequence, at_us FROM changes "
+            "WHERE partition = $1 AND sequence <= $2 ORDER BY sequence LIMIT $4) "
+            "DELETE FROM changes AS c USING oldest AS o "
+            "WHERE c.company = o.company AND c.sequence = o.sequence AND o.at_us <= $3",
+            partition, sequence, before_us, kMost);
+      });
 }
 
 Result<LogPosition> PostgresStore::log_offset(Partition partition) const {
-  SAMTALE_TRY(
-      const auto rows,
-      database_->read({}, "SELECT log_offset FROM partitions WHERE partition = $1", partition));
+  SAMTALE_TRY(const auto rows,
+              database_->read({}, "SELECT next FROM log_offsets WHERE partition = $1 AND log = $2",
+                              partition, log_));
   return static_cast<LogPosition>(rows.empty() ? 0 : rows.integer(0, 0));
 }
 

@@ -22,6 +22,10 @@ struct PostgresStoreOptions {
   postgres::DatabaseOptions database;
   std::size_t partitions = 4;        // 1 to 64; fixed when the schema is made.
   std::size_t hash_partitions = 16;  // Of PostgreSQL's, a large table; 1 to 256; the same.
+  // Names the accept log whose events this process applies: 1 to 64 characters, kept beside the log
+  // for as long as it lives. Two logs of one name would each skip what the other has reached.
+  std::string log = "log";
+  Duration changes_kept = std::chrono::minutes(10);  // Who follows and is away longer, begins anew.
   PostgresQueueOptions queue;
 };
 
@@ -36,11 +40,13 @@ class PostgresStore final : public Store {
   [[nodiscard]] static Result<std::unique_ptr<PostgresStore>> open(
       const PostgresStoreOptions& options, Clock& clock, Random& random);
 
-  [[nodiscard]] Queue& queue() { return *queue_; }
   // With the registry's tables (PostgresRegistry). Lives as long as the store.
   [[nodiscard]] postgres::Database& database() { return *database_; }
 
   [[nodiscard]] std::size_t partitions() const override { return options_.partitions; }
+  [[nodiscard]] LogId log() const override { return log_; }
+  [[nodiscard]] std::string secret(std::string_view purpose) const override;
+  [[nodiscard]] Queue& queue() override { return *queue_; }
   [[nodiscard]] Partition partition_of(CompanyId company) const override;
   [[nodiscard]] Result<std::optional<StoredConversation>> find_conversation(
       CompanyId company, ConversationId id) const override;
@@ -91,6 +97,7 @@ class PostgresStore final : public Store {
       : options_(options), clock_(clock), random_(random) {}
 
   Result<> read_label();
+  Result<> name_log();
   // Of the partition's write with this number, whose commit was cut short.
   [[nodiscard]] Result<bool> has_committed(Partition partition, std::int64_t number,
                                            std::string_view token) const;
@@ -99,6 +106,7 @@ class PostgresStore final : public Store {
   Clock& clock_;
   Random& random_;
   std::unique_ptr<postgres::Database> database_;
+  LogId log_{};
   std::string key_;  // Names the store and signs its cursors.
   std::unique_ptr<PostgresQueue> queue_;
 };

@@ -262,5 +262,55 @@ TEST_F(PostgresStoreTest, keeps_what_no_text_of_postgresql_can_hold) {
   EXPECT_EQ(harness.queue().waiting(kOne, 9)->at(0).key, odd);
 }
 
+TEST_F(PostgresStoreTest, keeps_for_each_accept_log_how_far_it_has_taken_effect) {
+  auto of_one = options();
+  auto of_two = options();
+  of_one.log = "one";
+  of_two.log = "two";
+  PostgresHarness<1> one(of_one);
+  PostgresHarness<1> two(of_two);
+  const auto write = [](PostgresStore& store, const std::string& key, std::uint64_t position) {
+    const StoredEvent event{.key = key,
+                            .body_hash = "h",
+                            .place = {.log = store.log(), .position = LogPosition{position}},
+                            .conversation = conversation("a").conversation.id};
+    ASSERT_TRUE(store.write(kOnly, [&](StoreWriter& writer) -> Result<> {
+      SAMTALE_TRY_VOID(writer.put_event(kOne, event, {}));
+      return writer.set_log_offset(LogPosition{position + 1});
+    }));
+  };
+
+  write(one.store(), "k", 7);
+  write(two.store(), "l", 3);
+
+  EXPECT_EQ(one.store().log_offset(kOnly).value(), LogPosition{8});
+  EXPECT_EQ(two.store().log_offset(kOnly).value(), LogPosition{4});
+  std::vector<EventPlace> places;
+  ASSERT_TRUE(one.store().write(kOnly, [&](StoreWriter& writer) -> Result<> {
+    SAMTALE_TRY(places, writer.erase_conversation(kOne, conversation("a").conversation.id));
+    return {};
+  }));
+  EXPECT_EQ(places, (std::vector{EventPlace{one.store().log(), LogPosition{7}},
+                                 {two.store().log(), LogPosition{3}}}));
+  PostgresHarness<1> again(of_two);
+  EXPECT_EQ(again.store().log(), two.store().log());
+  EXPECT_EQ(again.store().log_offset(kOnly).value(), LogPosition{4});
+}
+
+TEST_F(PostgresStoreTest, keeps_changes_that_others_may_not_have_seen_yet) {
+  auto kept = options();
+  kept.changes_kept = std::chrono::minutes(10);
+  PostgresHarness<1> harness(kept);
+  auto& store = harness.store();
+  ASSERT_TRUE(put(store, "a"));
+  harness.clock().advance(std::chrono::minutes(11));
+  ASSERT_TRUE(put(store, "b"));
+
+  ASSERT_TRUE(store.trim_changes(kOnly, 2));
+
+  EXPECT_EQ(store.changes(kOnly, 1, 9)->size(), 1U);
+  EXPECT_EQ(store.changes(kOnly, 0, 9).error().code, ErrorCode::not_found);
+}
+
 }  // namespace
 }  // namespace samtale

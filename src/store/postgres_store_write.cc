@@ -12,6 +12,7 @@ constexpr std::size_t kPartitionsMax = 64;
 constexpr std::size_t kHashPartitionsMax = 256;
 constexpr std::size_t kKeyBytes = 32;
 constexpr std::size_t kTokenBytes = 16;
+constexpr std::size_t kLogNameMax = 64;
 // Of a write that loses races: it holds its partition's row, so it meets few.
 constexpr int kAttempts = 5;
 // How long a server that went away in the middle of a commit may take to come back, before the
@@ -51,6 +52,7 @@ Result<std::unique_ptr<PostgresStore>> PostgresStore::open(const PostgresStoreOp
               postgres::Database::open(options.database, clock,
                                        postgres_store_schema(options.hash_partitions)));
   SAMTALE_TRY_VOID(store->read_label());
+  SAMTALE_TRY_VOID(store->name_log());
   SAMTALE_TRY(store->queue_,
               PostgresQueue::open(*store->database_, options.partitions, clock, options.queue));
   return store;
@@ -85,12 +87,30 @@ Result<> PostgresStore::read_label() {
                   std::to_string(partitions));
 }
 
+// Its number is the same at each start.
+Result<> PostgresStore::name_log() {
+  if (options_.log.empty() || options_.log.size() > kLogNameMax) {
+    return fail(ErrorCode::invalid_argument,
+                "an accept log's name has 1 to " + std::to_string(kLogNameMax) + " characters");
+  }
+  return in_transaction(
+      *database_, {}, postgres::Durability::power_loss,
+      [&](postgres::Transaction& transaction) -> Result<> {
+        SAMTALE_TRY_VOID(transaction.later(
+            "INSERT INTO logs(name) VALUES($1) ON CONFLICT DO NOTHING", options_.log));
+        SAMTALE_TRY(const auto row,
+                    transaction.query("SELECT log FROM logs WHERE name = $1", options_.log));
+        log_ = static_cast<LogId>(row.integer(0, 0));
+        return {};
+      });
+}
+
 Result<> PostgresStore::write(Partition partition,
                               const std::function<Result<>(StoreWriter&)>& work) {
   for (int attempt = 1;; ++attempt) {
     SAMTALE_TRY(auto begun, database_->begin({}));
     std::optional<postgres::Transaction> transaction(std::move(begun));
-    PostgresWriter writer(*transaction, *queue_, partition, options_.partitions);
+    PostgresWriter writer(*transaction, *queue_, partition, options_.partitions, log_, clock_);
     const auto token = random_.bytes(kTokenBytes);
     auto done = writer.start();
     if (done) done = work(writer);

@@ -51,10 +51,10 @@ Result<bool> PostgresWriter::put_event(CompanyId company, const StoredEvent& eve
   SAMTALE_TRY_VOID(act_for(company));
   const auto key = event_key_digest(event.key);
   SAMTALE_TRY_VOID(transaction_.ahead(
-      "INSERT INTO events(company, key, conversation, position, received_us, body_hash) "
-      "VALUES($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
-      company, Bytes{key}, blob(event.conversation), event.position, to_us(received_at),
-      Bytes{event.body_hash}));
+      "INSERT INTO events(company, key, conversation, log, position, received_us, body_hash) "
+      "VALUES($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
+      company, Bytes{key}, blob(event.conversation), event.place.log, event.place.position,
+      to_us(received_at), Bytes{event.body_hash}));
   SAMTALE_TRY(
       const auto answers,
       transaction_.query_with(1, "SELECT body_hash FROM events WHERE company = $1 AND key = $2",
@@ -131,8 +131,8 @@ Result<> PostgresWriter::update_conversation(CompanyId company, const StoredConv
       Bytes{pack(head_of(conversation))});
 }
 
-Result<std::vector<LogPosition>> PostgresWriter::erase_conversation(CompanyId company,
-                                                                    ConversationId id) {
+Result<std::vector<EventPlace>> PostgresWriter::erase_conversation(CompanyId company,
+                                                                   ConversationId id) {
   SAMTALE_TRY(const auto old, find_head(company, id));
   if (old) {
     SAMTALE_TRY_VOID(transaction_.later("DELETE FROM conversations WHERE company = $1 AND id = $2",
@@ -151,14 +151,15 @@ Result<std::vector<LogPosition>> PostgresWriter::erase_conversation(CompanyId co
   // The events' rows stay: digests and places only, so that a redelivery is still known and an
   // erasure cut short can be done again.
   SAMTALE_TRY(const auto rows,
-              transaction_.query("SELECT position FROM events WHERE company = $1 AND "
-                                 "conversation = $2 ORDER BY position",
+              transaction_.query("SELECT log, position FROM events WHERE company = $1 AND "
+                                 "conversation = $2 ORDER BY log, position",
                                  company, blob(id)));
-  std::vector<LogPosition> positions;
+  std::vector<EventPlace> places;
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    positions.push_back(static_cast<LogPosition>(rows.integer(i, 0)));
+    places.push_back({.log = static_cast<LogId>(rows.integer(i, 0)),
+                      .position = static_cast<LogPosition>(rows.integer(i, 1))});
   }
-  return positions;
+  return places;
 }
 
 Result<> PostgresWriter::enqueue(const NewJob& job) {
@@ -186,8 +187,10 @@ Result<> PostgresWriter::flush(std::string_view token) {
   SAMTALE_TRY_VOID(flush_counts());
   SAMTALE_TRY_VOID(queue_.flush());
   if (log_offset_) {
-    SAMTALE_TRY_VOID(transaction_.later(
-        "UPDATE partitions SET log_offset = $2 WHERE partition = $1", partition_, *log_offset_));
+    SAMTALE_TRY_VOID(
+        transaction_.later("INSERT INTO log_offsets(partition, log, next) VALUES($1, $2, $3) "
+                           "ON CONFLICT (partition, log) DO UPDATE SET next = $3",
+                           partition_, log_, *log_offset_));
   }
   SAMTALE_TRY_VOID(
       transaction_.later("UPDATE partitions SET last_change = $2, writes = $3 WHERE partition = $1",
@@ -201,6 +204,7 @@ Result<> PostgresWriter::flush(std::string_view token) {
 // The partition's row has been locked since start(), so whoever sees a change has seen, or can see,
 // all with a smaller sequence.
 Result<> PostgresWriter::flush_changes() {
+  const auto now_us = to_us(clock_.wall_now());
   std::map<CompanyId, std::vector<std::pair<std::int64_t, ConversationId>>> by_company;
   for (const auto& [company, conversation] : changes_) {
     by_company[company].emplace_back(++last_change_, conversation);
@@ -209,8 +213,9 @@ Result<> PostgresWriter::flush_changes() {
     SAMTALE_TRY_VOID(act_for(company));
     for (const auto& [sequence, conversation] : changes) {
       SAMTALE_TRY_VOID(transaction_.later(
-          "INSERT INTO changes(company, partition, sequence, conversation) VALUES($1, $2, $3, $4)",
-          company, partition_, sequence, blob(conversation)));
+          "INSERT INTO changes(company, partition, sequence, conversation, at_us) "
+          "VALUES($1, $2, $3, $4, $5)",
+          company, partition_, sequence, blob(conversation), now_us));
     }
   }
   return {};

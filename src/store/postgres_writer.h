@@ -14,6 +14,7 @@
 #include "postgres/database.h"
 #include "queue/postgres_queue.h"
 #include "store/store.h"
+#include "sys/clock.h"
 
 namespace samtale {
 
@@ -22,11 +23,13 @@ class PostgresWriter final : public StoreWriter {
  public:
   // All must outlive it.
   PostgresWriter(postgres::Transaction& transaction, PostgresQueue& queue, Partition partition,
-                 std::size_t partitions)
+                 std::size_t partitions, LogId log, const Clock& clock)
       : transaction_(transaction),
         queue_(queue, partition, transaction),
         partition_(partition),
-        partitions_(partitions) {}
+        partitions_(partitions),
+        log_(log),
+        clock_(clock) {}
 
   // Waits for the partition's turn. First.
   Result<> start();
@@ -59,8 +62,8 @@ class PostgresWriter final : public StoreWriter {
                                                               std::string_view id) override;
   Result<> put_batch(CompanyId company, const LmBatch& batch) override;
   Result<> erase_batch(CompanyId company, std::string_view name) override;
-  [[nodiscard]] Result<std::vector<LogPosition>> erase_conversation(CompanyId company,
-                                                                    ConversationId id) override;
+  [[nodiscard]] Result<std::vector<EventPlace>> erase_conversation(CompanyId company,
+                                                                   ConversationId id) override;
   Result<> enqueue(const NewJob& job) override;
   Result<> finish(std::span<const Job> jobs) override;
   Result<> add_dead_letter(const NewJob& job, std::string_view cause) override;
@@ -116,6 +119,8 @@ class PostgresWriter final : public StoreWriter {
   PostgresQueueTransaction queue_;
   const Partition partition_;
   const std::size_t partitions_;
+  const LogId log_;
+  const Clock& clock_;
   std::int64_t number_ = 0;
   std::int64_t last_change_ = 0;
   std::optional<LogPosition> log_offset_;

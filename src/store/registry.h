@@ -108,6 +108,34 @@ class Registry {
 
   virtual Result<> put_lm_settings(const LmSettingsRecord& record) = 0;  // Or replaces.
   [[nodiscard]] virtual Result<std::vector<LmSettingsRecord>> lm_settings() const = 0;
+
+  // Grows by one with each change, whoever made it; what is read afterwards is at least as new.
+  [[nodiscard]] virtual Result<std::uint64_t> version() const = 0;
+};
+
+// Up to which change somebody has a copy of the registry.
+// Threads: one at a time.
+class SeenVersion {
+ public:
+  explicit SeenVersion(const Registry& registry) : registry_(registry) {}
+
+  // True: others have made changes. Errors: those of the registry.
+  [[nodiscard]] Result<bool> has_news() const {
+    SAMTALE_TRY(const auto version, registry_.version());
+    return version != seen_;
+  }
+  // `version` was read before the copy was made.
+  void loaded(std::uint64_t version) { seen_ = version; }
+  // After a change of one's own that the copy has too: if nobody else's came before it, nothing
+  // need be read again.
+  void made_change() {
+    const auto version = registry_.version();
+    if (version && *version == seen_ + 1) seen_ = *version;
+  }
+
+ private:
+  const Registry& registry_;
+  std::uint64_t seen_ = 0;
 };
 
 }  // namespace samtale

@@ -109,6 +109,7 @@ Result<CompanyId> SqliteRegistry::add_company(const CompanyRecord& record) {
   added.id = static_cast<CompanyId>(connection.last_insert_id());
   SAMTALE_TRY_VOID(transaction.commit());
   const std::lock_guard lock(records_mutex_);
+  ++version_;
   companies_[added.id] = added;
   return added.id;
 }
@@ -125,6 +126,7 @@ Result<> SqliteRegistry::update_company(const CompanyRecord& record) {
   }
   SAMTALE_TRY_VOID(transaction.commit());
   const std::lock_guard lock(records_mutex_);
+  ++version_;
   auto& kept = companies_[record.id];
   kept.weight = record.weight;
   kept.events_per_second_max = record.events_per_second_max;
@@ -146,6 +148,7 @@ Result<> SqliteRegistry::put_key(const KeyRecord& record) {
       to_us(record.created_at), optional_us(record.expires_at), optional_us(record.revoked_at)));
   SAMTALE_TRY_VOID(transaction.commit());
   const std::lock_guard lock(records_mutex_);
+  ++version_;
   keys_[record.id] = record;
   return {};
 }
@@ -173,6 +176,7 @@ Result<> SqliteRegistry::put_endpoint(const EndpointRecord& record) {
   }
   SAMTALE_TRY_VOID(transaction.commit());
   const std::lock_guard lock(records_mutex_);
+  ++version_;
   endpoints_[record.id] = record;
   return {};
 }
@@ -180,6 +184,11 @@ Result<> SqliteRegistry::put_endpoint(const EndpointRecord& record) {
 Result<std::vector<EndpointRecord>> SqliteRegistry::endpoints() const {
   const std::lock_guard lock(records_mutex_);
   return all_of(endpoints_);
+}
+
+Result<std::uint64_t> SqliteRegistry::version() const {
+  const std::lock_guard lock(records_mutex_);
+  return version_;
 }
 
 }  // namespace samtale

@@ -1,4 +1,5 @@
 #include "store/sqlite_store.h"
+#include "base/bytes.h"
 
 #include <algorithm>
 #include <chrono>
@@ -6,6 +7,7 @@
 #include "base/check.h"
 #include "store/codec.h"
 #include "store/cursor.h"
+#include "store/feed.h"
 #include "store/rows.h"
 #include "store/sqlite_writer.h"
 
@@ -68,6 +70,13 @@ Result<StoredChunk> read_chunk(const Statement& row, ConversationId conversation
   return stored;
 }
 
+// The table of AUTOINCREMENT: it also remembers changes that have been forgotten.
+Result<std::uint64_t> read_last_change(sqlite::Connection& connection) {
+  SAMTALE_TRY(const auto last,
+              connection.integer("SELECT seq FROM sqlite_sequence WHERE name = 'changes'"));
+  return static_cast<std::uint64_t>(last.value_or(0));
+}
+
 }  // namespace
 
 sqlite::Database& SqliteStore::file(Partition partition) const {
@@ -82,6 +91,10 @@ Result<sqlite::Snapshot> SqliteStore::snapshot_of(CompanyId company) const {
 
 Partition SqliteStore::partition_of(CompanyId company) const {
   return samtale::partition_of(company, files_.size());
+}
+
+std::string SqliteStore::secret(std::string_view purpose) const {
+  return hmac_sha256(key_, purpose);
 }
 
 Result<std::optional<StoredConversation>> SqliteStore::find_conversation(CompanyId company,
@@ -169,7 +182,7 @@ Result<std::optional<StoredEvent>> SqliteStore::find_event(CompanyId company,
   StoredEvent event;
   event.key = key;
   SAMTALE_TRY(event.conversation, read_id(row.bytes(0)));
-  event.position = static_cast<LogPosition>(row.integer(1));
+  event.place.position = static_cast<LogPosition>(row.integer(1));
   event.body_hash = row.bytes(2);
   return event;
 }
@@ -199,20 +212,20 @@ Result<std::vector<Change>> SqliteStore::changes(Partition partition, std::uint6
   std::vector<Change> changes;
   while (true) {
     SAMTALE_TRY(const bool found, rows.step());
-    if (!found) return changes;
+    if (!found) break;
     SAMTALE_TRY(const auto conversation, read_id(rows.bytes(2)));
     changes.push_back({.sequence = static_cast<std::uint64_t>(rows.integer(0)),
                        .company = static_cast<CompanyId>(rows.integer(1)),
                        .conversation = conversation});
   }
+  SAMTALE_TRY(const auto last, read_last_change(snapshot.connection()));
+  SAMTALE_TRY_VOID(check_no_gap(changes, after, last));
+  return changes;
 }
 
 Result<std::uint64_t> SqliteStore::last_change(Partition partition) const {
   SAMTALE_TRY(const auto snapshot, file(partition).snapshot());
-  // The table of AUTOINCREMENT: it also remembers changes that have been forgotten.
-  SAMTALE_TRY(const auto last, snapshot.connection().integer(
-                                   "SELECT seq FROM sqlite_sequence WHERE name = 'changes'"));
-  return static_cast<std::uint64_t>(last.value_or(0));
+  return read_last_change(snapshot.connection());
 }
 
 Result<std::vector<std::pair<CompanyId, ConversationId>>> SqliteStore::scan(

@@ -40,9 +40,10 @@ class SqliteStore final : public Store {
                                                                  const Clock& clock,
                                                                  Random& random);
 
-  [[nodiscard]] Queue& queue() { return *queue_; }
-
   [[nodiscard]] std::size_t partitions() const override { return files_.size(); }
+  [[nodiscard]] LogId log() const override { return {}; }  // One process, one log.
+  [[nodiscard]] std::string secret(std::string_view purpose) const override;
+  [[nodiscard]] Queue& queue() override { return *queue_; }
   [[nodiscard]] Partition partition_of(CompanyId company) const override;
   [[nodiscard]] Result<std::optional<StoredConversation>> find_conversation(
       CompanyId company, ConversationId id) const override;

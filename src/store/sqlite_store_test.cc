@@ -179,7 +179,7 @@ TEST_F(SqliteStoreTest, leaves_no_byte_of_an_erased_conversation_after_a_scrub) 
   }
   ASSERT_TRUE(store->write(partition, [&](StoreWriter& writer) -> Result<> {
     SAMTALE_TRY_VOID(writer.put_event(
-        CompanyId{1}, {.key = "canary-key", .body_hash = "h", .position = {}, .conversation = id},
+        CompanyId{1}, {.key = "canary-key", .body_hash = "h", .place = {}, .conversation = id},
         {}));
     SAMTALE_TRY_VOID(writer.erase_conversation(CompanyId{1}, id));
     return {};

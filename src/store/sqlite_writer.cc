@@ -38,8 +38,8 @@ Result<bool> SqliteWriter::put_event(CompanyId company, const StoredEvent& event
   SAMTALE_TRY_VOID(connection_.run(
       "INSERT INTO events(company, key, conversation, position, received_us, body_hash) "
       "VALUES(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
-      company, Blob{key}, blob(event.conversation), number(event.position), to_us(received_at),
-      Blob{event.body_hash}));
+      company, Blob{key}, blob(event.conversation), number(event.place.position),
+      to_us(received_at), Blob{event.body_hash}));
   if (connection_.changes() == 1) {
     ++counts_[company].events;
     return true;
@@ -122,8 +122,8 @@ Result<> SqliteWriter::update_conversation(const StoredConversation& stored, con
                          old.row, now_us, conversation.channel);
 }
 
-Result<std::vector<LogPosition>> SqliteWriter::erase_conversation(CompanyId company,
-                                                                  ConversationId id) {
+Result<std::vector<EventPlace>> SqliteWriter::erase_conversation(CompanyId company,
+                                                                 ConversationId id) {
   check_company(company);
   SAMTALE_TRY(const auto old, find_row(company, id));
   if (old) {
@@ -140,15 +140,15 @@ Result<std::vector<LogPosition>> SqliteWriter::erase_conversation(CompanyId comp
   add_change(company, id);
   // The events' rows stay: digests and places only, so that a redelivery is still known and an
   // erasure cut short can be done again.
-  std::vector<LogPosition> positions;
+  std::vector<EventPlace> places;
   SAMTALE_TRY(auto rows,
               connection_.prepare("SELECT position FROM events INDEXED BY events_by_conversation "
                                   "WHERE company = ?1 AND conversation = ?2 ORDER BY position"));
   SAMTALE_TRY_VOID(rows.bind(company, blob(id)));
   while (true) {
     SAMTALE_TRY(const bool found, rows.step());
-    if (!found) return positions;
-    positions.push_back(static_cast<LogPosition>(rows.integer(0)));
+    if (!found) return places;
+    places.push_back({.position = static_cast<LogPosition>(rows.integer(0))});
   }
 }
 

@@ -51,8 +51,8 @@ class SqliteWriter final : public StoreWriter {
                                                               std::string_view id) override;
   Result<> put_batch(CompanyId company, const LmBatch& batch) override;
   Result<> erase_batch(CompanyId company, std::string_view name) override;
-  [[nodiscard]] Result<std::vector<LogPosition>> erase_conversation(CompanyId company,
-                                                                    ConversationId id) override;
+  [[nodiscard]] Result<std::vector<EventPlace>> erase_conversation(CompanyId company,
+                                                                   ConversationId id) override;
   Result<> enqueue(const NewJob& job) override;
   Result<> finish(std::span<const Job> jobs) override;
   Result<> add_dead_letter(const NewJob& job, std::string_view cause) override;

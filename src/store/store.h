@@ -48,7 +48,7 @@ struct StoredChunk {
 struct StoredEvent {
   std::string key;        // Unique within the company: source and the provider's event id.
   std::string body_hash;  // SHA-256 of the body.
-  LogPosition position{};
+  EventPlace place;
   ConversationId conversation;
 };
 
@@ -252,10 +252,10 @@ class StoreWriter {
 
   // Removes the conversation, its chunks, vectors, analyses, overrides, answers of language models,
   // waiting jobs and dead letters with its id as key, and leaves a tombstone. Returns where its raw
-  // events lie, for the log to erase. Adds a Change. Fine if it was never there: the tombstone then
-  // stops what is still on its way.
-  [[nodiscard]] virtual Result<std::vector<LogPosition>> erase_conversation(CompanyId company,
-                                                                            ConversationId id) = 0;
+  // events lie, by log and position, for the logs to erase. Adds a Change. Fine if it was never
+  // there: the tombstone then stops what is still on its way.
+  [[nodiscard]] virtual Result<std::vector<EventPlace>> erase_conversation(CompanyId company,
+                                                                           ConversationId id) = 0;
 
   // The job can be taken only once the transaction has committed: no job without its data, no
   // data without its job.
@@ -265,7 +265,8 @@ class StoreWriter {
   // A failure that belongs to no job (one chunk of a batch): straight to the dead letters.
   virtual Result<> add_dead_letter(const NewJob& job, std::string_view cause) = 0;
 
-  // How far the accept log has taken effect in this partition: committed with the effects.
+  // How far this process's accept log has taken effect in this partition: committed with the
+  // effects.
   virtual Result<> set_log_offset(LogPosition next) = 0;
 
  protected:
@@ -281,6 +282,12 @@ class Store {
   virtual ~Store() = default;
 
   [[nodiscard]] virtual std::size_t partitions() const = 0;
+  // The accept log of this process: what log_offset() and set_log_offset() are about.
+  [[nodiscard]] virtual LogId log() const = 0;
+  // 32 bytes that all who share the store know and nobody else, other ones for each purpose.
+  [[nodiscard]] virtual std::string secret(std::string_view purpose) const = 0;
+  // Jobs, in the transactions of the data they belong to (StoreWriter). Lives as long as the store.
+  [[nodiscard]] virtual Queue& queue() = 0;
   // By a stable hash of the company: the same for the life of the data.
   [[nodiscard]] virtual Partition partition_of(CompanyId company) const = 0;
 
@@ -331,6 +338,7 @@ class Store {
   [[nodiscard]] virtual Result<CompanyStats> company_stats(CompanyId company) const = 0;
 
   // The change feed of a partition: changes with a greater sequence, in order, at most `limit`.
+  // not_found if changes after `after` have been forgotten: who follows must begin anew.
   [[nodiscard]] virtual Result<std::vector<Change>> changes(Partition partition,
                                                             std::uint64_t after,
                                                             std::size_t limit) const = 0;
@@ -340,7 +348,8 @@ class Store {
   [[nodiscard]] virtual Result<std::vector<std::pair<CompanyId, ConversationId>>> scan(
       Partition partition, std::optional<std::pair<CompanyId, ConversationId>> after,
       std::size_t limit) const = 0;
-  // Forgets changes up to and including `sequence`.
+  // Forgets changes up to and including `sequence`. A store that other processes follow keeps those
+  // that are too young for them to have seen.
   virtual Result<> trim_changes(Partition partition, std::uint64_t sequence) = 0;
 
   [[nodiscard]] virtual Result<LogPosition> log_offset(Partition partition) const = 0;

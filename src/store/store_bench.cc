@@ -95,7 +95,7 @@ void ingest(benchmark::State& state) {
         SAMTALE_TRY_VOID(writer.put_event(kCompany,
                                           {.key = key,
                                            .body_hash = std::string(view(sha256(key))),
-                                           .position = LogPosition{bench.next},
+                                           .place = {.position = LogPosition{bench.next}},
                                            .conversation = stored.conversation.id},
                                           stored.received_at));
         SAMTALE_TRY_VOID(writer.put_conversation(kCompany, stored));

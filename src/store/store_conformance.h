@@ -66,11 +66,11 @@ class StoreConformance : public ::testing::Test {
   void analyse(CompanyId company, ConversationId id, const StoredAnalysis& analysis) {
     write(company, [&](StoreWriter& writer) { return writer.put_analysis(company, id, analysis); });
   }
-  static StoredEvent event(CompanyId company, std::string key, std::string hash,
-                           std::uint64_t position = 0) {
+  StoredEvent event(CompanyId company, std::string key, std::string hash,
+                    std::uint64_t position = 0) {
     return {.key = std::move(key),
             .body_hash = std::move(hash),
-            .position = LogPosition{position},
+            .place = {.log = store().log(), .position = LogPosition{position}},
             .conversation = make_conversation_id(company, "api", "c")};
   }
 
@@ -89,13 +89,13 @@ class StoreConformance : public ::testing::Test {
       return writer.put_embedding(company, id, chunk, {.model = "m", .vector = {value, 0}});
     });
   }
-  std::vector<LogPosition> erase(CompanyId company, ConversationId id) {
-    std::vector<LogPosition> positions;
+  std::vector<EventPlace> erase(CompanyId company, ConversationId id) {
+    std::vector<EventPlace> places;
     write(company, [&](StoreWriter& writer) -> Result<> {
-      SAMTALE_TRY(positions, writer.erase_conversation(company, id));
+      SAMTALE_TRY(places, writer.erase_conversation(company, id));
       return {};
     });
-    return positions;
+    return places;
   }
   std::vector<StoredChunk> chunks(CompanyId company, ConversationId id) {
     return store().chunks(company, id).value();
@@ -249,7 +249,7 @@ TYPED_TEST_P(StoreConformance, tells_new_same_and_conflicting_events_apart) {
   ASSERT_TRUE(found.value());
   EXPECT_EQ((*found)->key, "k");
   EXPECT_EQ((*found)->body_hash, "hash");
-  EXPECT_EQ((*found)->position, LogPosition{9});
+  EXPECT_EQ((*found)->place, (EventPlace{this->store().log(), LogPosition{9}}));
   EXPECT_EQ((*found)->conversation, make_conversation_id(this->kOne, "api", "c"));
   EXPECT_EQ(this->store().company_stats(this->kOne)->events, 1);
 }
@@ -320,13 +320,14 @@ TYPED_TEST_P(StoreConformance, leaves_nothing_of_an_erased_conversation_and_lets
   });
   this->embed(this->kOne, id, this->chunk(0, "a"), 1);
 
-  const auto positions = this->erase(this->kOne, id);
+  const auto places = this->erase(this->kOne, id);
   this->put(this->kOne, stored);
   this->put_chunks(this->kOne, id, {this->chunk(0, "a")});
   this->embed(this->kOne, id, this->chunk(0, "a"), 1);
 
-  EXPECT_EQ(positions, (std::vector{LogPosition{11}, LogPosition{22}}));
-  EXPECT_EQ(this->erase(this->kOne, id), positions) << "an erasure cut short can be repeated";
+  const auto log = this->store().log();
+  EXPECT_EQ(places, (std::vector{EventPlace{log, LogPosition{11}}, {log, LogPosition{22}}}));
+  EXPECT_EQ(this->erase(this->kOne, id), places) << "an erasure cut short can be repeated";
   EXPECT_FALSE(this->store().find_conversation(this->kOne, id)->has_value());
   EXPECT_TRUE(this->chunks(this->kOne, id).empty());
   EXPECT_TRUE(this->harness_.queue().waiting(this->kOne, 10)->empty());
@@ -462,10 +463,28 @@ TYPED_TEST_P(StoreConformance, tells_changes_in_order_and_forgets_them_when_told
   EXPECT_EQ(this->store().last_change(partition).value(), all[3].sequence);
 
   ASSERT_TRUE(this->store().trim_changes(partition, all[3].sequence));
-  EXPECT_TRUE(this->changes(partition).empty());
+  EXPECT_TRUE(this->store().changes(partition, all[3].sequence, 9)->empty());
   EXPECT_EQ(this->store().last_change(partition).value(), all[3].sequence);
   this->put(this->kOne, a);
-  EXPECT_GT(this->changes(partition).at(0).sequence, all[3].sequence);
+  EXPECT_EQ(this->store().changes(partition, all[3].sequence, 9)->at(0).sequence,
+            all[3].sequence + 1);
+}
+
+TYPED_TEST_P(StoreConformance, tells_who_follows_that_changes_it_has_not_seen_are_forgotten) {
+  const auto partition = this->store().partition_of(this->kOne);
+  for (const auto* name : {"a", "b", "c"})
+    this->put(this->kOne, this->conversation(this->kOne, name));
+  const auto all = this->changes(partition);
+
+  ASSERT_TRUE(this->store().trim_changes(partition, all[1].sequence));
+  EXPECT_EQ(this->store().changes(partition, all[0].sequence, 9).error().code,
+            ErrorCode::not_found);
+  EXPECT_EQ(this->store().changes(partition, all[1].sequence, 9)->size(), 1u);
+
+  ASSERT_TRUE(this->store().trim_changes(partition, all[2].sequence));
+  EXPECT_EQ(this->store().changes(partition, all[1].sequence, 9).error().code,
+            ErrorCode::not_found);
+  EXPECT_TRUE(this->store().changes(partition, all[2].sequence, 9)->empty());
 }
 
 TYPED_TEST_P(StoreConformance, scans_every_conversation_of_a_partition_once) {
@@ -679,9 +698,10 @@ REGISTER_TYPED_TEST_SUITE_P(
     stops_what_arrives_after_an_erasure_of_the_unknown, lists_newest_first_page_by_page,
     lists_by_time_channel_source_and_external_id, lists_a_conversation_where_it_now_belongs,
     refuses_a_cursor_that_is_forged_or_of_another_company,
-    tells_changes_in_order_and_forgets_them_when_told, scans_every_conversation_of_a_partition_once,
-    keeps_the_last_conclusion_of_each_analyzer, leaves_no_analysis_of_an_erased_conversation,
-    lists_analyses_by_label_and_time_page_by_page, counts_labels_by_day,
-    counts_scores_that_have_no_label, shows_no_company_anything_of_another);
+    tells_changes_in_order_and_forgets_them_when_told,
+    tells_who_follows_that_changes_it_has_not_seen_are_forgotten,
+    scans_every_conversation_of_a_partition_once, keeps_the_last_conclusion_of_each_analyzer,
+    leaves_no_analysis_of_an_erased_conversation, lists_analyses_by_label_and_time_page_by_page,
+    counts_labels_by_day, counts_scores_that_have_no_label, shows_no_company_anything_of_another);
 
 }  // namespace samtale

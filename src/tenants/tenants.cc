@@ -14,6 +14,7 @@ constexpr std::size_t kEndpointIdBytes = 15;
 constexpr std::size_t kCompanyNameMax = 63;  // A DNS label, so that it may become a host name.
 constexpr std::size_t kLabelMax = 200;
 constexpr auto kFailureWindow = std::chrono::minutes(1);
+constexpr auto kBetweenLooks = std::chrono::milliseconds(200);
 
 std::unexpected<Error> bad_credential() {
   return fail(ErrorCode::unauthenticated,
@@ -58,10 +59,42 @@ Tenants::Tenants(Registry& registry, const Clock& clock, Random& random, TenantO
     : registry_(registry), clock_(clock), random_(random), options_(options) {}
 
 Result<> Tenants::load() {
+  const std::lock_guard changing(changes_mutex_);
+  return load_all();
+}
+
+Result<bool> Tenants::refresh() {
+  const std::lock_guard changing(changes_mutex_);
+  return load_if_newer();
+}
+
+Result<bool> Tenants::load_if_newer() {
+  SAMTALE_TRY(const bool has_news, seen_.has_news());
+  if (!has_news) return false;
+  SAMTALE_TRY_VOID(load_all());
+  return true;
+}
+
+// One request at a time asks, and seldom: the others are answered by what is known.
+bool Tenants::look_again() {
+  const std::unique_lock changing(changes_mutex_, std::try_to_lock);
+  const auto now = clock_.now();
+  if (!changing || (looked_again_at_ && now - *looked_again_at_ < kBetweenLooks)) return false;
+  looked_again_at_ = now;
+  return load_if_newer().value_or(false);
+}
+
+Result<> Tenants::load_all() {
+  SAMTALE_TRY(const auto version, registry_.version());  // First: what follows is at least as new.
   SAMTALE_TRY(auto companies, registry_.companies());
   SAMTALE_TRY(auto keys, registry_.keys());
   SAMTALE_TRY(auto endpoints, registry_.endpoints());
   const std::unique_lock lock(records_mutex_);
+  seen_.loaded(version);
+  companies_.clear();
+  company_names_.clear();
+  keys_.clear();
+  endpoints_.clear();
   for (auto& company : companies) {
     company_names_.emplace(company.name, company.id);
     companies_.emplace(company.id, std::move(company));
@@ -76,38 +109,41 @@ Result<> Tenants::load() {
 
 Result<Caller> Tenants::authenticate(std::string_view key, const std::string& address) {
   SAMTALE_TRY_VOID(check_throttle(address));
-  const auto caller = [&]() -> std::optional<Caller> {
-    if (!key.starts_with(kKeyPrefix)) return std::nullopt;
-    const auto rest = key.substr(kKeyPrefix.size());
-    const auto split = rest.find('_');
-    if (split == std::string_view::npos) return std::nullopt;
-    const auto secret_hash = sha256(rest.substr(split + 1));
-
-    const std::shared_lock lock(records_mutex_);
-    const auto found = keys_.find(rest.substr(0, split));
-    if (found == keys_.end()) return std::nullopt;
-    const auto& record = found->second;
-    const bool is_right = equal_in_constant_time(record.secret_hash, view(secret_hash));
-    if (!is_right || !is_active(record, clock_.wall_now())) return std::nullopt;
-    const auto company = companies_.find(record.company);
-    if (company == companies_.end()) return std::nullopt;
-    Caller made;
-    made.company_ = record.company;
-    made.company_name_ = company->second.name;
-    made.key_id_ = record.id;
-    made.label_ = record.label;
-    const auto add = [&made](bool may, Scope scope) {
-      if (may) made.scopes_ |= 1U << static_cast<unsigned>(scope);
-    };
-    add(record.may_ingest, Scope::ingest);
-    add(record.may_search, Scope::search);
-    add(record.may_read, Scope::read);
-    add(record.may_admin, Scope::admin);
-    return made;
-  }();
-  if (caller) return *caller;
+  auto caller = find_caller(key);
+  if (!caller && look_again()) caller = find_caller(key);
+  if (caller) return *std::move(caller);
   SAMTALE_TRY_VOID(note_failure(address));
   return bad_credential();
+}
+
+std::optional<Caller> Tenants::find_caller(std::string_view key) const {
+  if (!key.starts_with(kKeyPrefix)) return std::nullopt;
+  const auto rest = key.substr(kKeyPrefix.size());
+  const auto split = rest.find('_');
+  if (split == std::string_view::npos) return std::nullopt;
+  const auto secret_hash = sha256(rest.substr(split + 1));
+
+  const std::shared_lock lock(records_mutex_);
+  const auto found = keys_.find(rest.substr(0, split));
+  if (found == keys_.end()) return std::nullopt;
+  const auto& record = found->second;
+  const bool is_right = equal_in_constant_time(record.secret_hash, view(secret_hash));
+  if (!is_right || !is_active(record, clock_.wall_now())) return std::nullopt;
+  const auto company = companies_.find(record.company);
+  if (company == companies_.end()) return std::nullopt;
+  Caller made;
+  made.company_ = record.company;
+  made.company_name_ = company->second.name;
+  made.key_id_ = record.id;
+  made.label_ = record.label;
+  const auto add = [&made](bool may, Scope scope) {
+    if (may) made.scopes_ |= 1U << static_cast<unsigned>(scope);
+  };
+  add(record.may_ingest, Scope::ingest);
+  add(record.may_search, Scope::search);
+  add(record.may_read, Scope::read);
+  add(record.may_admin, Scope::admin);
+  return made;
 }
 
 Result<Caller> Tenants::as_operator(std::string_view company_name) const {
@@ -194,7 +230,9 @@ Result<CompanyRecord> Tenants::create_company(const CompanyRecord& wanted) {
   }
   auto record = wanted;
   record.created_at = clock_.wall_now();
+  const std::lock_guard changing(changes_mutex_);
   SAMTALE_TRY(record.id, registry_.add_company(record));
+  seen_.made_change();
   const std::unique_lock lock(records_mutex_);
   company_names_.emplace(record.name, record.id);
   companies_.emplace(record.id, record);
@@ -237,6 +275,8 @@ Result<CreatedKey> Tenants::create_key(CompanyId company, const NewKey& wanted) 
   if (wanted.expires_at && *wanted.expires_at <= now) {
     return fail(ErrorCode::invalid_argument, "/expires_at: must be in the future");
   }
+  const std::lock_guard changing(changes_mutex_);
+  SAMTALE_TRY_VOID(load_if_newer());
   const auto have = std::ranges::count_if(
       keys(company), [&](const KeyRecord& key) { return is_active(key, now); });
   if (have >= options_.keys_max) {
@@ -257,21 +297,23 @@ Result<CreatedKey> Tenants::create_key(CompanyId company, const NewKey& wanted) 
   record.may_read = has(Scope::read);
   record.may_admin = has(Scope::admin);
   SAMTALE_TRY_VOID(registry_.put_key(record));
+  seen_.made_change();
   const std::unique_lock lock(records_mutex_);
   keys_.emplace(record.id, record);
   return CreatedKey{record, std::string(kKeyPrefix) + record.id + "_" + secret};
 }
 
 Result<> Tenants::revoke_key(CompanyId company, std::string_view id) {
+  const std::lock_guard changing(changes_mutex_);
+  SAMTALE_TRY_VOID(load_if_newer());
+  auto own = keys(company);
+  const auto found = std::ranges::find(own, id, &KeyRecord::id);
+  if (found == own.end()) return fail(ErrorCode::not_found, "there is no such key");
+  if (!found->revoked_at) found->revoked_at = clock_.wall_now();
+  SAMTALE_TRY_VOID(registry_.put_key(*found));
+  seen_.made_change();
   const std::unique_lock lock(records_mutex_);
-  const auto found = keys_.find(id);
-  if (found == keys_.end() || found->second.company != company) {
-    return fail(ErrorCode::not_found, "there is no such key");
-  }
-  auto record = found->second;
-  if (!record.revoked_at) record.revoked_at = clock_.wall_now();
-  SAMTALE_TRY_VOID(registry_.put_key(record));
-  found->second = std::move(record);
+  keys_[found->id] = *found;
   return {};
 }
 
@@ -285,6 +327,8 @@ std::vector<KeyRecord> Tenants::keys(CompanyId company) const {
 }
 
 Result<EndpointRecord> Tenants::create_endpoint(CompanyId company, const NewEndpoint& wanted) {
+  const std::lock_guard changing(changes_mutex_);
+  SAMTALE_TRY_VOID(load_if_newer());
   const auto have = std::ranges::count_if(
       endpoints(company), [](const EndpointRecord& endpoint) { return !endpoint.revoked_at; });
   if (have >= options_.endpoints_max) {
@@ -303,19 +347,33 @@ Result<EndpointRecord> Tenants::create_endpoint(CompanyId company, const NewEndp
       wanted.secret.empty() ? "whsec_" + base64(random_.bytes(kSecretBytes)) : wanted.secret;
   record.secrets.push_back({.secret = secret, .expires_at = std::nullopt});
   SAMTALE_TRY_VOID(registry_.put_endpoint(record));
+  seen_.made_change();
+  keep(record);
+  return record;
+}
+
+void Tenants::keep(const EndpointRecord& record) {
   const std::unique_lock lock(records_mutex_);
   endpoints_[record.id] = std::make_shared<EndpointRecord>(record);
-  return record;
+}
+
+std::shared_ptr<const EndpointRecord> Tenants::own_endpoint(CompanyId company,
+                                                            std::string_view id) const {
+  const std::shared_lock lock(records_mutex_);
+  const auto found = endpoints_.find(id);
+  if (found == endpoints_.end() || found->second->company != company || found->second->revoked_at) {
+    return nullptr;
+  }
+  return found->second;
 }
 
 Result<EndpointRecord> Tenants::rotate_endpoint(CompanyId company, std::string_view id,
                                                 std::string_view secret, Duration keep_old) {
-  const std::unique_lock lock(records_mutex_);
-  const auto found = endpoints_.find(id);
-  if (found == endpoints_.end() || found->second->company != company || found->second->revoked_at) {
-    return fail(ErrorCode::not_found, "there is no such endpoint");
-  }
-  auto record = *found->second;
+  const std::lock_guard changing(changes_mutex_);
+  SAMTALE_TRY_VOID(load_if_newer());
+  const auto found = own_endpoint(company, id);
+  if (!found) return fail(ErrorCode::not_found, "there is no such endpoint");
+  auto record = *found;
   const auto now = clock_.wall_now();
   std::erase_if(record.secrets, [&](const EndpointSecret& old) {
     return old.expires_at && *old.expires_at <= now;
@@ -328,21 +386,22 @@ Result<EndpointRecord> Tenants::rotate_endpoint(CompanyId company, std::string_v
       secret.empty() ? "whsec_" + base64(random_.bytes(kSecretBytes)) : std::string(secret);
   record.secrets.push_back({.secret = fresh, .expires_at = std::nullopt});
   SAMTALE_TRY_VOID(registry_.put_endpoint(record));
-  found->second = std::make_shared<EndpointRecord>(record);
+  seen_.made_change();
+  keep(record);
   return record;
 }
 
 Result<> Tenants::revoke_endpoint(CompanyId company, std::string_view id) {
-  const std::unique_lock lock(records_mutex_);
-  const auto found = endpoints_.find(id);
-  if (found == endpoints_.end() || found->second->company != company || found->second->revoked_at) {
-    return fail(ErrorCode::not_found, "there is no such endpoint");
-  }
-  auto record = *found->second;
+  const std::lock_guard changing(changes_mutex_);
+  SAMTALE_TRY_VOID(load_if_newer());
+  const auto found = own_endpoint(company, id);
+  if (!found) return fail(ErrorCode::not_found, "there is no such endpoint");
+  auto record = *found;
   record.revoked_at = clock_.wall_now();
   record.secrets.clear();
   SAMTALE_TRY_VOID(registry_.put_endpoint(record));
-  found->second = std::make_shared<EndpointRecord>(std::move(record));
+  seen_.made_change();
+  keep(record);
   return {};
 }
 
@@ -355,11 +414,15 @@ std::vector<EndpointRecord> Tenants::endpoints(CompanyId company) const {
   return own;
 }
 
-std::shared_ptr<const EndpointRecord> Tenants::find_endpoint(std::string_view id) const {
-  const std::shared_lock lock(records_mutex_);
-  const auto found = endpoints_.find(id);
-  if (found == endpoints_.end() || found->second->revoked_at) return nullptr;
-  return found->second;
+std::shared_ptr<const EndpointRecord> Tenants::find_endpoint(std::string_view id) {
+  const auto find = [&]() -> std::shared_ptr<const EndpointRecord> {
+    const std::shared_lock lock(records_mutex_);
+    const auto found = endpoints_.find(id);
+    return found == endpoints_.end() ? nullptr : found->second;
+  };
+  auto endpoint = find();
+  if (!endpoint && look_again()) endpoint = find();
+  return endpoint && !endpoint->revoked_at ? endpoint : nullptr;
 }
 
 }  // namespace samtale

@@ -74,16 +74,20 @@ struct NewEndpoint {
   Duration idle_timeout{};
 };
 
-// Registry behind it, all of it in memory.
-// Threads: any method from any thread.
+// Registry behind it, all of it in memory. What other processes change there is seen by refresh();
+// an unknown key or endpoint is looked for there before it is refused, a few times a second.
+// Threads: any method from any thread. Who is told of a credential waits for no registry, but where
+//          it is unknown.
 // Errors:  those of Registry, and those named.
 class Tenants {
  public:
   // What is passed in must outlive this.
   Tenants(Registry& registry, const Clock& clock, Random& random, TenantOptions options = {});
 
-  // Reads everything from the registry. Call once before anything else.
+  // Reads everything from the registry. Before anything else.
   Result<> load();
+  // Does so again if the registry has changed since. True: it had.
+  Result<bool> refresh();
 
   // From "Authorization: Bearer <key>". unauthenticated for whatever is wrong with it, with one
   // message for all causes. `address` (without port) is throttled when it fails too often:
@@ -114,7 +118,7 @@ class Tenants {
   Result<> revoke_endpoint(CompanyId company, std::string_view id);  // not_found.
   [[nodiscard]] std::vector<EndpointRecord> endpoints(CompanyId company) const;
   // Null if there is none or it is revoked.
-  [[nodiscard]] std::shared_ptr<const EndpointRecord> find_endpoint(std::string_view id) const;
+  [[nodiscard]] std::shared_ptr<const EndpointRecord> find_endpoint(std::string_view id);
 
  private:
   struct Bucket {
@@ -127,6 +131,13 @@ class Tenants {
   };
 
   [[nodiscard]] std::string new_id(std::size_t bytes);
+  Result<> load_all();  // Under changes_mutex_, as the next.
+  Result<bool> load_if_newer();
+  [[nodiscard]] bool look_again();  // For what is not known here. True: the registry had news.
+  [[nodiscard]] std::optional<Caller> find_caller(std::string_view key) const;
+  [[nodiscard]] std::shared_ptr<const EndpointRecord> own_endpoint(CompanyId company,
+                                                                   std::string_view id) const;
+  void keep(const EndpointRecord& record);
   [[nodiscard]] Result<> check_throttle(const std::string& address);
   Result<> note_failure(const std::string& address);
 
@@ -135,6 +146,11 @@ class Tenants {
   Random& random_;
   const TenantOptions options_;
 
+  // One change at a time, each made to what the registry says. Held while the registry is asked;
+  // taken before records_mutex_.
+  std::mutex changes_mutex_;
+  SeenVersion seen_{registry_};              // Guarded by changes_mutex_, as …
+  std::optional<Instant> looked_again_at_;   // … this.
   mutable std::shared_mutex records_mutex_;  // Guards the four below.
   std::map<CompanyId, CompanyRecord> companies_;
   std::map<std::string, CompanyId, std::less<>> company_names_;

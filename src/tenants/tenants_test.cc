@@ -182,5 +182,44 @@ TEST_F(TenantsTest, knows_everything_again_after_a_restart) {
   EXPECT_FALSE(again.create_company({.name = "acme"}));
 }
 
+TEST_F(TenantsTest, sees_what_another_process_has_changed) {
+  Tenants other(*registry, clock, random);
+  ASSERT_TRUE(other.load());
+  ASSERT_FALSE(other.refresh().value());
+  const auto key = make_key();
+  const auto endpoint = *tenants->create_endpoint(acme, {.preset = "retell"});
+  ASSERT_TRUE(tenants->create_company({.name = "globex"}));
+
+  EXPECT_TRUE(other.refresh().value());
+
+  EXPECT_TRUE(other.authenticate(key, "a"));
+  EXPECT_TRUE(other.find_company("globex"));
+  ASSERT_TRUE(tenants->revoke_endpoint(acme, endpoint.id));
+  EXPECT_NE(other.find_endpoint(endpoint.id), nullptr) << "as of its last refresh";
+  EXPECT_TRUE(other.refresh().value());
+  EXPECT_EQ(other.find_endpoint(endpoint.id), nullptr);
+}
+
+TEST_F(TenantsTest, looks_for_an_unknown_key_where_others_may_have_put_it_but_seldom) {
+  Tenants other(*registry, clock, random);
+  ASSERT_TRUE(other.load());
+  const auto first = make_key();
+  ASSERT_TRUE(other.authenticate(first, "a"));
+  const auto second = make_key();
+
+  EXPECT_FALSE(other.authenticate(second, "a"));
+  clock.advance(1s);
+  EXPECT_TRUE(other.authenticate(second, "a"));
+}
+
+TEST_F(TenantsTest, changes_what_is_there_and_not_what_it_remembers) {
+  Tenants other(*registry, clock, random);
+  const auto endpoint = *tenants->create_endpoint(acme, {.preset = "retell"});
+  ASSERT_TRUE(other.load());
+  ASSERT_TRUE(tenants->revoke_endpoint(acme, endpoint.id));
+
+  EXPECT_EQ(other.rotate_endpoint(acme, endpoint.id, "", 1s).error().code, ErrorCode::not_found);
+}
+
 }  // namespace
 }  // namespace samtale

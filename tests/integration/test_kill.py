@@ -40,13 +40,19 @@ class Sender(threading.Thread):
 
 
 class KillTest(unittest.TestCase):
+    flags = ()  # What the server is started with; see test_postgres.
+    cycles = CYCLES
+
+    def between_cycles(self, chance):
+        """While the server is dead."""
+
     def test_no_answered_event_is_lost_and_none_takes_effect_twice(self):
         chance = random.Random(os.environ.get("SAMTALE_SEED", "1"))
-        with Server() as server:
+        with Server(*self.flags) as server:
             acme = server.company("acme")
             endpoint = acme.endpoint()
             answered, first = [], 0
-            for cycle in range(CYCLES):
+            for cycle in range(self.cycles):
                 senders = [Sender(server, endpoint, first + i, answered) for i in range(SENDERS)]
                 for sender in senders:
                     sender.start()
@@ -56,6 +62,7 @@ class KillTest(unittest.TestCase):
                 server.kill()
                 for sender in senders:
                     sender.join()
+                self.between_cycles(chance)
                 first = max(sender.next for sender in senders) // SENDERS * SENDERS + SENDERS
                 server.start()
                 if cycle % 100 == 99:
@@ -83,7 +90,7 @@ class KillTest(unittest.TestCase):
             self.assertEqual(set(answered) - set(stored), set(), "answered and lost")
             for name in chance.sample(answered, min(100, len(answered))):
                 self.assertEqual([hit["external_id"] for hit in acme.find(f"word{name}")], [name])
-            print(f"{CYCLES} kill -9 cycles, {len(answered)} events answered, 0 lost")
+            print(f"{self.cycles} kill -9 cycles, {len(answered)} events answered, 0 lost")
 
 
 if __name__ == "__main__":

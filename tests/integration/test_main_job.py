@@ -9,10 +9,12 @@ from samtale import BIN, ENVIRONMENT, Server, conversation, raw, sign, wait_for
 
 
 class MainJobTest(unittest.TestCase):
+    flags = ()  # What the server is started with; see test_postgres.
+
     @classmethod
     def setUpClass(cls):
         # Many wrong credentials are tried here; that they are throttled is test_hostile_clients'.
-        cls.server = Server("--set", "limits.failures_max=10000").__enter__()
+        cls.server = Server("--set", "limits.failures_max=10000", *cls.flags).__enter__()
         cls.acme = cls.server.company("acme")
         cls.globex = cls.server.company("globex")
 

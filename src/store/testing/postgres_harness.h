@@ -18,6 +18,7 @@ inline PostgresStoreOptions postgres_options(const std::string& schema, std::siz
                        .schema = schema},
           .partitions = partitions,
           .hash_partitions = 2,
+          .changes_kept = {},
           .queue = {}};
 }
 
@@ -34,6 +35,7 @@ class PostgresHarness {
   }
   PostgresStore& store() { return *store_; }
   Queue& queue() { return store_->queue(); }
+  SimClock& clock() { return clock_; }
 
  private:
   SimClock clock_;

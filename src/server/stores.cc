@@ -1,0 +1,54 @@
+#include "server/stores.h"
+
+#include <utility>
+
+#include "base/bytes.h"
+#include "server/options.h"
+#include "store/postgres_registry.h"
+#include "store/postgres_store.h"
+#include "store/sqlite_registry.h"
+#include "store/sqlite_store.h"
+
+namespace samtale {
+namespace {
+
+constexpr std::size_t kNodeIdBytes = 15;
+constexpr std::size_t kNodeIdLength = 24;  // In base32.
+
+// Names this server's accept log, and the server, among those that share a store. Made once, kept
+// in the data folder: it goes where the log goes.
+Result<std::string> read_or_make_node_id(Files& files, Random& random, const std::string& folder) {
+  const auto path = folder + "/node.id";
+  SAMTALE_TRY(const auto file, files.open(path, true));
+  SAMTALE_TRY(auto id, file->read_at(0, kNodeIdLength + 1));
+  if (id.size() > kNodeIdLength) {
+    return fail(ErrorCode::corrupt, path + ": no id of a node; put back the file that was there");
+  }
+  if (id.size() == kNodeIdLength) return id;
+  id = base32(random.bytes(kNodeIdBytes));
+  SAMTALE_TRY_VOID(file->write_at(0, id));
+  SAMTALE_TRY_VOID(file->sync());
+  SAMTALE_TRY_VOID(files.sync_folder(folder));
+  return id;
+}
+
+}  // namespace
+
+Result<Stores> open_stores(const Config& config, const std::string& folder, Files& files,
+                           Clock& clock, Random& random) {
+  Stores stores;
+  if (config.store.kind == "postgres") {
+    SAMTALE_TRY(auto options, postgres_store_options(config));
+    SAMTALE_TRY(options.log, read_or_make_node_id(files, random, folder));
+    options.queue.node = options.log;
+    SAMTALE_TRY(auto store, PostgresStore::open(options, clock, random));
+    stores.registry = std::make_unique<PostgresRegistry>(store->database());
+    stores.store = std::move(store);
+    return stores;
+  }
+  SAMTALE_TRY(stores.registry, SqliteRegistry::open({.folder = folder, .vfs = {}}));
+  SAMTALE_TRY(stores.store, SqliteStore::open(sqlite_store_options(config), clock, random));
+  return stores;
+}
+
+}  // namespace samtale
