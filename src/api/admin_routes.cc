@@ -186,6 +186,26 @@ void get_companies(const Context& context, const Call&, http::Reply reply) {
   reply(ok(json::Object{{"companies", std::move(list)}}));
 }
 
+void get_cluster(const Context& context, const Call& call, http::Reply reply) {
+  const auto members = context.parts.members ? context.parts.members()
+                                             : Result<std::vector<Member>>(std::vector<Member>());
+  if (!members) return refuse(context, call, members.error(), std::move(reply));
+  json::Array list;
+  for (const auto& member : *members) {
+    json::Array ready;
+    for (std::size_t i = 0; i < context.parts.store.partitions(); ++i) {
+      if (has(member.ready, i)) ready.emplace_back(i);
+    }
+    list.push_back(json::Object{{"node", member.node},
+                                {"url", member.url},
+                                {"roles", text(member.roles)},
+                                {"leads", member.leads},
+                                {"partitions", std::move(ready)}});
+  }
+  reply(ok(
+      json::Object{{"partitions", context.parts.store.partitions()}, {"nodes", std::move(list)}}));
+}
+
 void post_companies(const Context& context, const Call& call, http::Reply reply) {
   const auto body = read_json(call.request);
   if (!body) return reply(malformed(body.error(), call.request));

@@ -1,5 +1,7 @@
 #include "api/answer.h"
 
+#include <utility>
+
 namespace samtale::api {
 namespace {
 
@@ -59,6 +61,17 @@ json::Value error_value(const Error& error) {
   return json::Object{{"code", name(error.code)},
                       {"message", public_message(error)},
                       {"retryable", retryable(error.code)}};
+}
+
+http::Response passed_on(HttpAnswer answer) {
+  http::Response response;
+  response.status = answer.status;
+  response.body = std::move(answer.body);
+  for (auto& [name, value] : answer.headers) {
+    if (name == "content-type") response.content_type = std::move(value);
+    if (name == "retry-after") response.headers.emplace_back("Retry-After", std::move(value));
+  }
+  return response;
 }
 
 http::Response failure(const Error& error, std::string_view request_id, int status) {

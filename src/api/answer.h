@@ -7,6 +7,7 @@
 #include "base/result.h"
 #include "http/server.h"
 #include "json/json.h"
+#include "sys/http_client.h"
 
 namespace samtale::api {
 
@@ -16,6 +17,8 @@ namespace samtale::api {
 [[nodiscard]] http::Response ok(const json::Value& body, int status = 200);
 // 204: done, and there is nothing to say about it.
 [[nodiscard]] http::Response done();
+// What another node has answered, as it is.
+[[nodiscard]] http::Response passed_on(HttpAnswer answer);
 // {"code","message","request_id","retryable"}; 429 and 503 carry Retry-After. What went wrong
 // inside (unavailable, deadline_exceeded, corrupt) is told to the log, not to the caller.
 [[nodiscard]] http::Response failure(const Error& error, const http::Request& request);

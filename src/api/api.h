@@ -11,6 +11,7 @@
 #include "analyze/backfill.h"
 #include "analyze/catalog.h"
 #include "base/result.h"
+#include "cluster/member.h"
 #include "http/server.h"
 #include "ingest/receiver.h"
 #include "json/json.h"
@@ -22,6 +23,7 @@
 #include "search/search.h"
 #include "store/store.h"
 #include "sys/clock.h"
+#include "sys/http_client.h"
 #include "sys/log.h"
 #include "sys/random.h"
 #include "tenants/tenants.h"
@@ -68,6 +70,11 @@ struct ApiParts {
   // Makes received events take effect again; how many.
   std::function<Result<std::size_t>(std::optional<WallTime> from, std::optional<WallTime> to)>
       replay;
+  // Lets another node answer, where the index of the caller's company is not here; nothing where it
+  // is. May be empty: all are here.
+  std::function<std::optional<Result<HttpAnswer>>(const Caller&, const http::Request&)> elsewhere;
+  // The nodes that share the store. Empty: this one alone has it.
+  std::function<Result<std::vector<Member>>()> members;
   // Something of the company was deleted: whoever remembers its words forgets them. May be empty.
   std::function<void(CompanyId)> forget;
 };

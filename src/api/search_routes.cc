@@ -136,6 +136,11 @@ json::Value to_json(const SearchHit& hit) {
 }  // namespace
 
 void post_search(const Context& context, const Call& call, http::Reply reply) {
+  if (context.parts.elsewhere) {
+    auto answered = context.parts.elsewhere(*call.caller, call.request);
+    if (answered && !*answered) return refuse(context, call, answered->error(), std::move(reply));
+    if (answered) return reply(passed_on(**std::move(answered)));
+  }
   const auto body = read_json(call.request);
   if (!body) return reply(malformed(body.error(), call.request));
   const auto request = read_search(*body);

@@ -99,6 +99,7 @@ const std::vector<Entry>& table() {
       {"GET", "/v1/presets", key, kAny, get_presets, "The webhook presets of this server.", "", ""},
       {"GET", "/v1/companies", local, kAny, get_companies, "List companies.", "", ""},
       {"POST", "/v1/companies", local, kAny, post_companies, "Make a company.", "company", ""},
+      {"GET", "/v1/cluster", local, kAny, get_cluster, "The nodes that share the store.", "", ""},
       {"POST", "/v1/replay", local, kAny, post_replay,
        "Let received events take effect again, from their raw bytes.", "replay", ""},
       {"GET", "/healthz", open, kAny, get_healthz, "The process lives.", "", ""},

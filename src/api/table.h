@@ -90,6 +90,7 @@ void delete_subscription(const Context&, const Call&, http::Reply);
 void get_presets(const Context&, const Call&, http::Reply);
 void get_companies(const Context&, const Call&, http::Reply);
 void post_companies(const Context&, const Call&, http::Reply);
+void get_cluster(const Context&, const Call&, http::Reply);
 void post_replay(const Context&, const Call&, http::Reply);
 void get_healthz(const Context&, const Call&, http::Reply);
 void get_readyz(const Context&, const Call&, http::Reply);

@@ -85,6 +85,18 @@ Result<int> company_list(Context& context, const Arguments&) {
   return 0;
 }
 
+Result<int> cluster_status(Context& context, const Arguments&) {
+  constexpr Column kColumns[] = {{"NODE", "node"},
+                                 {"URL", "url"},
+                                 {"ROLES", "roles"},
+                                 {"LEADS", "leads"},
+                                 {"PARTITIONS", "partitions"}};
+  SAMTALE_TRY(const auto* const api, context.api());
+  SAMTALE_TRY(const auto answer, api->get("/v1/cluster", ""));
+  print_list(context, answer, "nodes", kColumns);
+  return 0;
+}
+
 Result<int> key_create(Context& context, const Arguments& arguments) {
   json::Array scopes;
   for (const auto& scope : arguments.all("--scope")) scopes.emplace_back(scope);

@@ -21,7 +21,6 @@ namespace samtale {
 using Transport = std::function<Result<http::Response>(http::Request)>;
 
 struct ServeOptions {
-  std::string role = "all";
   std::string ready_file;  // When listening, {"url":"http://127.0.0.1:8080"} is written here.
 };
 

@@ -31,7 +31,7 @@ constexpr OptionInfo kAnalyze[] = {
 constexpr OptionInfo kServe[] = {
   {"--port", "N", "The port to listen on (http.port)", "", 0, 65535},
   {"--address", "ADDRESS", "The address to listen on (http.address)"},
-  {"--role", "ROLE", "Which parts run here", "all"},
+  {"--role", "ROLES", "What this server does, of those that share a store (cluster.roles): all, or some of gateway,indexer,searcher,analyst,keeper"},
   {"--ready-file", "FILE", "Written with {\"url\":...} once the server listens"},
 };
 constexpr OptionInfo kCompanyCreate[] = {
@@ -123,6 +123,10 @@ constexpr CommandInfo kCommands[] = {
    "  samtale company create acme --events-per-second 500 --weight 2", kCompanyCreate, company_create},
   {"company list", "", "List the companies",
    "Examples:\n  samtale company list", {}, company_list},
+
+  {"cluster status", "", "List the servers that share the store",
+   "PARTITIONS are those whose index a server has loaded; it answers their companies' searches.\n\n"
+   "Examples:\n  samtale cluster status --data /var/lib/samtale", {}, cluster_status},
 
   {"key create", "", "Make an API key, shown once",
    "Examples:\n"

@@ -52,8 +52,10 @@ Result<LoadedConfig> Context::load() const {
     }
     sources.overrides.push_back({pair.substr(0, equals), pair.substr(equals + 1)});
   }
-  constexpr std::pair<std::string_view, std::string_view> kFlags[] = {
-      {"--data", "data_dir"}, {"--port", "http.port"}, {"--address", "http.address"}};
+  constexpr std::pair<std::string_view, std::string_view> kFlags[] = {{"--data", "data_dir"},
+                                                                      {"--port", "http.port"},
+                                                                      {"--address", "http.address"},
+                                                                      {"--role", "cluster.roles"}};
   for (const auto& [flag, key] : kFlags) {
     if (!arguments_.has(flag)) continue;
     sources.overrides.push_back({std::string(key), arguments_.text(flag), std::string(flag)});

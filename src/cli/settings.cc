@@ -8,7 +8,6 @@ namespace samtale::cli {
 Result<int> serve(Context& context, const Arguments& arguments) {
   SAMTALE_TRY(const auto loaded, context.load());
   ServeOptions options;
-  options.role = arguments.text("--role", "all");
   options.ready_file = arguments.text("--ready-file");
   return context.hooks().serve(loaded.config, options);
 }

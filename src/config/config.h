@@ -51,6 +51,14 @@ struct StoreConfig {
   Duration changes_kept = std::chrono::minutes(10);
 };
 
+// One of several servers that share a store of kind postgres.
+struct ClusterConfig {
+  // "all", or some of "gateway", "indexer", "searcher", "analyst" and "keeper", with commas.
+  std::string roles = "all";
+  std::string url;           // Where the others reach this one; empty: made from the address.
+  std::size_t replicas = 2;  // Searchers that hold one partition's index.
+};
+
 struct AcceptConfig {
   std::size_t segment_bytes = std::size_t{64} << 20;
   std::size_t group_records_max = 256;
@@ -165,6 +173,7 @@ struct Config {
   std::string data_dir = "./data";
   HttpConfig http;
   StoreConfig store;
+  ClusterConfig cluster;
   AcceptConfig accept;
   QueueConfig queue;
   ChunkConfig chunk;

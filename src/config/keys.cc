@@ -68,6 +68,10 @@ const Key kKeys[] = {
   {"store.statement_timeout_ms", AT(Duration, store.statement_timeout), "For an answer of the database.", 100, kHour},
   {"store.changes_kept_ms", AT(Duration, store.changes_kept), "How long it is remembered what has changed; a server that was away longer loads its index anew.", 1000, 24 * kHour},
 
+  {"cluster.roles", AT(Text, cluster.roles), "What this server does of the work of those that share a store in PostgreSQL: all, or some of gateway, indexer, searcher, analyst, keeper. Each answers the API."},
+  {"cluster.url", AT(Text, cluster.url), "Where the others reach this server. Empty: made from address and port.", 0, 0, Meaning::url},
+  {"cluster.replicas", AT(Size, cluster.replicas), "Searchers that hold the same index, so that one may go.", 1, 64},
+
   {"accept.segment_bytes", AT(Size, accept.segment_bytes), "Size of one file of the accept log.", 1 * kMiB, 4 * kGiB, Meaning::bytes},
   {"accept.group_records_max", AT(Size, accept.group_records_max), "Events that share one flush to disk.", 1, 65536},
   {"accept.group_wait_ms_max", AT(Duration, accept.group_wait_max), "How long an event may wait for others to share its flush.", 0, 1000},

@@ -79,6 +79,7 @@ class Reader {
       mistake("queue.retry_longest_ms", "must not be less than queue.retry_base_ms; raise it");
     }
     check_store(config.store);
+    check_cluster(config);
     check_embedder(config.embed);
     check_language_model("lm", config.lm);
     check_language_model("lm_fallback", config.lm_fallback);
@@ -186,6 +187,12 @@ class Reader {
     if (store.kind != "postgres" && !store.url.empty()) {
       mistake("store.url",
               "is used by store.kind = \"postgres\" only; set that too, or unset this");
+    }
+  }
+
+  void check_cluster(const Config& config) {
+    if (config.store.kind == "sqlite" && config.cluster.roles != "all") {
+      mistake("cluster.roles", "one server alone does all; several need store.kind = \"postgres\"");
     }
   }
 

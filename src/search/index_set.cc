@@ -162,9 +162,8 @@ IndexFollower::IndexFollower(Store& store, Partition partition, IndexSet& indexe
     : store_(store), partition_(partition), indexes_(indexes) {}
 
 Result<> IndexFollower::load() {
-  // What was deleted meanwhile, nothing will tell.
-  is_loaded_ = false;
-  indexes_.forget([this](CompanyId company) { return store_.partition_of(company) == partition_; });
+  drop();  // What was deleted meanwhile, nothing will tell.
+  is_empty_ = false;
   // Read before the scan: what changes during it is applied once more, which does no harm.
   SAMTALE_TRY(applied_, store_.last_change(partition_));
   constexpr std::size_t kPage = 500;
@@ -179,6 +178,13 @@ Result<> IndexFollower::load() {
   }
   is_loaded_ = true;
   return {};
+}
+
+void IndexFollower::drop() {
+  if (is_empty_) return;
+  is_loaded_ = false;
+  indexes_.forget([this](CompanyId company) { return store_.partition_of(company) == partition_; });
+  is_empty_ = true;
 }
 
 Result<std::size_t> IndexFollower::step(std::size_t limit) {

@@ -76,6 +76,8 @@ class IndexFollower {
 
   // Reads everything the store has; then step() follows.
   Result<> load();
+  // Forgets it all.
+  void drop();
   // Applies up to `limit` changes; returns how many conversations were refreshed, 0 when it has
   // caught up. Loads anew where the store has forgotten changes that were not applied.
   Result<std::size_t> step(std::size_t limit = 1000);
@@ -88,6 +90,7 @@ class IndexFollower {
   IndexSet& indexes_;
   std::uint64_t applied_ = 0;
   std::uint64_t trimmed_ = 0;
+  bool is_empty_ = true;
   std::atomic<bool> is_loaded_ = false;
 };
 

@@ -1,5 +1,7 @@
 #include "server/app.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -17,6 +19,11 @@ Result<DataFolder> open_folder(const std::string& path, Files& files) {
   if (folder || folder.error().code != ErrorCode::not_found) return folder;
   SAMTALE_TRY_VOID(files.make_folder(path));
   return DataFolder::open(path);
+}
+
+std::string host_name() {
+  char name[256] = {};
+  return ::gethostname(name, sizeof name - 1) == 0 ? name : "";
 }
 
 }  // namespace
@@ -42,10 +49,13 @@ App::~App() { stop(); }
 
 Result<> App::build() {
   const auto& data = folder_.path();
-  SAMTALE_TRY(auto stores, open_stores(config_, data, *files_, clock_, random_));
-  store_ = std::move(stores.store);
-  registry_ = std::move(stores.registry);
-  tenants_ = std::make_unique<Tenants>(*registry_, clock_, random_, tenant_options(config_));
+  SAMTALE_TRY(stores_, open_stores(config_, data, *files_, clock_, random_));
+  store_ = stores_.store.get();
+  registry_ = stores_.registry.get();
+  SAMTALE_TRY_VOID(build_node());
+  auto tenant = tenant_options(config_);
+  if (node_) tenant.pass_key = store_->secret("passes between nodes");
+  tenants_ = std::make_unique<Tenants>(*registry_, clock_, random_, std::move(tenant));
   SAMTALE_TRY_VOID(tenants_->load());
 
   SAMTALE_TRY(accept_log_, open_accept_log(*files_, data + "/accepted", accept_log_options(config_),
@@ -81,6 +91,26 @@ Result<> App::build() {
                                          std::move(options));
   export_metrics();
   make_routes();
+  return {};
+}
+
+Result<> App::build_node() {
+  SAMTALE_TRY(roles_, node_roles(config_));
+  if (!stores_.members) return {};
+  const auto ready = [this] {
+    Partitions loaded = 0;
+    for (std::size_t i = 0; i < followers_.size(); ++i) {
+      if (followers_[i]->is_loaded()) loaded |= Partitions{1} << i;
+    }
+    return loaded;
+  };
+  node_ = std::make_unique<Node>(*stores_.members, router_, clock_, log_,
+                                 NodeOptions{.name = stores_.node,
+                                             .place = host_name() + ":" + folder_.path(),
+                                             .roles = roles_,
+                                             .partitions = store_->partitions(),
+                                             .replicas = config_.cluster.replicas},
+                                 ready);
   return {};
 }
 
@@ -142,6 +172,12 @@ void App::make_routes() {
                      [this](CompanyId company) {
                        if (language_models_) language_models_->scheduler().forget(company);
                      }};
+  if (node_) {
+    parts.elsewhere = [this](const Caller& caller, const http::Request& request) {
+      return ask_elsewhere(caller, request);
+    };
+    parts.members = [this] { return stores_.members->alive(); };
+  }
   auto options = api_options(config_);
   options.version = kVersion;
   options.assets = dashboard_assets();
@@ -154,8 +190,10 @@ std::string App::not_ready() const {
     return "the accept log takes no more events after a failed write; see the server's log, then "
            "restart";
   }
-  const auto is_loaded = [](const auto& follower) { return follower->is_loaded(); };
-  if (!is_loaded_ || !std::ranges::all_of(followers_, is_loaded)) return "loading the index";
+  if (!is_loaded_) return "loading the index";
+  for (std::size_t i = 0; i < followers_.size(); ++i) {
+    if (holds(i) && !followers_[i]->is_loaded()) return "loading the index";
+  }
   return {};
 }
 
@@ -174,13 +212,81 @@ Result<> App::start() {
   });
   if (embedder_.watch) embedder_watch_ = std::jthread(embedder_.watch);
 
+  SAMTALE_TRY_VOID(load_index());
+  const auto options = worker_options(config_);
+  for (std::uint32_t i = 0; i < store_->partitions(); ++i) {
+    normalisers_.push_back(std::make_unique<Normaliser>(*accept_log_, *store_, Partition{i}, log_));
+    start_worker(
+        "normalise", [it = normalisers_.back().get()] { return it->step(); }, options);
+    if (!does(Role::searcher)) continue;
+    start_worker(
+        "index", [this, i] { return follow(i); }, options);
+  }
+  if (does(Role::indexer)) SAMTALE_TRY_VOID(start_indexing(options));
+  auto slow = options;
+  slow.idle_pause = std::chrono::milliseconds(200);
+  if (does(Role::analyst)) start_notifying(slow);
+  if (does(Role::analyst) || does(Role::keeper)) SAMTALE_TRY_VOID(start_analyses(slow));
+  auto& queue = store_->queue();
+  if (does(Role::keeper)) {
+    idle_worker_ = std::make_unique<IdleWorker>(queue, *store_, random_, slow);
+    start_worker(
+        "idle", [it = idle_worker_.get()] { return it->step(); }, slow);
+  }
+  erase_worker_ = std::make_unique<EraseWorker>(queue, *store_, *accept_log_, random_, slow);
+  start_worker(
+      "erase", [it = erase_worker_.get()] { return it->step(); }, slow);
+  auto upkeep = slow;
+  upkeep.idle_pause = std::chrono::seconds(1);
+  start_worker(
+      "upkeep",
+      [this]() -> Result<std::size_t> {
+        SAMTALE_TRY_VOID(refresh_records());
+        SAMTALE_TRY_VOID(housekeep());
+        return 0;
+      },
+      upkeep);
+  if (node_) {
+    // No background thread: who is late is taken for dead.
+    workers_.emplace_back([this, upkeep](const std::stop_token& stop) {
+      run_worker(
+          "cluster", [this] { return node_->step(); }, upkeep, clock_, log_, stop);
+    });
+  }
+  if (does(Role::searcher)) {
+    workers_.emplace_back([this, upkeep](const std::stop_token& stop) {
+      become_maintenance_thread();
+      const auto maintain = [this, &stop] { return indexes_->maintain(stop); };
+      run_worker("graph", maintain, upkeep, clock_, log_, stop);
+    });
+  }
+  if (leads()) {
+    workers_.emplace_back([this] {
+      become_background_thread();
+      const auto asked = enqueue_missing_embeddings(*store_, embedder_.embedder->model_id());
+      if (!asked) return log_.warn("embed.backfill_failed", asked.error());
+      if (*asked > 0) {
+        log_.info("embed.backfill", {{"conversations", std::to_string(*asked)},
+                                     {"model", embedder_.embedder->model_id()}});
+      }
+    });
+  }
+  is_loaded_ = true;
+  return {};
+}
+
+// What this node is to hold of it, and not before it knows who else is there.
+Result<> App::load_index() {
   const auto begin = clock_.now();
-  std::vector<std::jthread> loaders;
-  std::vector<Result<>> loaded(store_->partitions());
   for (std::uint32_t i = 0; i < store_->partitions(); ++i) {
     followers_.push_back(std::make_unique<IndexFollower>(*store_, Partition{i}, *indexes_));
-    loaders.emplace_back(
-        [&loaded, i, follower = followers_.back().get()] { loaded[i] = follower->load(); });
+  }
+  if (node_) SAMTALE_TRY_VOID(node_->join(clock_));
+  std::vector<std::jthread> loaders;
+  std::vector<Result<>> loaded(followers_.size());
+  for (std::size_t i = 0; i < followers_.size(); ++i) {
+    if (!holds(i)) continue;
+    loaders.emplace_back([&loaded, i, this] { loaded[i] = followers_[i]->load(); });
   }
   loaders.clear();
   for (auto& result : loaded) SAMTALE_TRY_VOID(std::move(result));
@@ -190,21 +296,43 @@ Result<> App::start() {
                              {"conversations", std::to_string(size.conversations)},
                              {"chunks", std::to_string(size.chunks)},
                              {"seconds", std::to_string(took.count())}});
+  return {};
+}
 
-  auto& queue = store_->queue();
-  const auto options = worker_options(config_);
+Result<std::size_t> App::follow(std::size_t partition) {
+  auto& follower = *followers_[partition];
+  if (holds(partition)) return follower.step();
+  follower.drop();
+  return 0;
+}
+
+std::optional<Result<HttpAnswer>> App::ask_elsewhere(const Caller& caller,
+                                                     const http::Request& request) {
+  const auto partition = static_cast<std::size_t>(store_->partition_of(caller.company()));
+  if (partition < followers_.size() && followers_[partition]->is_loaded()) {
+    return std::nullopt;
+  }
+  if (caller.is_sent_on()) {
+    return fail(ErrorCode::unavailable, "the index of this company is not on this node");
+  }
+  HttpCall call;
+  call.method = request.method;
+  call.url = request.target;
+  call.headers = {{"Authorization", "Bearer " + tenants_->pass_for(caller)},
+                  {"Content-Type", "application/json"},
+                  {"X-Request-Id", request.id}};
+  call.body = request.body;
+  call.timeout = config_.http.request_timeout / 3;  // Two are asked, at the most.
+  return router_.send(partition, std::move(call));
+}
+
+Result<> App::start_indexing(const WorkerOptions& options) {
   const auto* policy = find_chunk_policy(config_.chunk.policy);
   if (policy == nullptr) {
     return fail(ErrorCode::invalid_argument,
                 "chunk.policy: there is no policy \"" + config_.chunk.policy + "\"");
   }
-  for (std::uint32_t i = 0; i < store_->partitions(); ++i) {
-    normalisers_.push_back(std::make_unique<Normaliser>(*accept_log_, *store_, Partition{i}, log_));
-    start_worker(
-        "normalise", [it = normalisers_.back().get()] { return it->step(); }, options);
-    start_worker(
-        "index", [it = followers_[i].get()] { return it->step(); }, options);
-  }
+  auto& queue = store_->queue();
   const auto wants_analysis_now = [this](CompanyId company, const Conversation& conversation) {
     return wants_analysis(*catalog_, company, conversation);
   };
@@ -219,41 +347,6 @@ Result<> App::start() {
     start_worker(
         "embed", [it = embed_workers_.back().get()] { return it->step(); }, options);
   }
-  auto slow = options;
-  slow.idle_pause = std::chrono::milliseconds(200);
-  start_notifying(slow);
-  SAMTALE_TRY_VOID(start_analyses(slow));
-  idle_worker_ = std::make_unique<IdleWorker>(queue, *store_, random_, slow);
-  start_worker(
-      "idle", [it = idle_worker_.get()] { return it->step(); }, slow);
-  erase_worker_ = std::make_unique<EraseWorker>(queue, *store_, *accept_log_, random_, slow);
-  start_worker(
-      "erase", [it = erase_worker_.get()] { return it->step(); }, slow);
-  auto upkeep = slow;
-  upkeep.idle_pause = std::chrono::seconds(1);
-  start_worker(
-      "upkeep",
-      [this]() -> Result<std::size_t> {
-        SAMTALE_TRY_VOID(refresh_records());
-        SAMTALE_TRY_VOID(housekeep());
-        return 0;
-      },
-      upkeep);
-  workers_.emplace_back([this, upkeep](const std::stop_token& stop) {
-    become_maintenance_thread();
-    const auto maintain = [this, &stop] { return indexes_->maintain(stop); };
-    run_worker("graph", maintain, upkeep, clock_, log_, stop);
-  });
-  workers_.emplace_back([this] {
-    become_background_thread();
-    const auto asked = enqueue_missing_embeddings(*store_, embedder_.embedder->model_id());
-    if (!asked) return log_.warn("embed.backfill_failed", asked.error());
-    if (*asked > 0) {
-      log_.info("embed.backfill", {{"conversations", std::to_string(*asked)},
-                                   {"model", embedder_.embedder->model_id()}});
-    }
-  });
-  is_loaded_ = true;
   return {};
 }
 
@@ -284,12 +377,16 @@ Result<> App::start_analyses(const WorkerOptions& options) {
   auto* batches = language_models_ ? language_models_->batches() : nullptr;
   if (batches != nullptr) parts.batch_window = config_.analyze.batch_window;
   const auto words = [this](CompanyId company) { return indexes_->find(company); };
-  analyze_worker_ =
-      std::make_unique<AnalyzeWorker>(parts, words, language_models_ != nullptr, options);
-  start_worker(
-      "analyze", [it = analyze_worker_.get()] { return it->step(); }, options);
-  start_worker(
-      "backfill", [it = backfills_.get()] { return it->step(); }, options);
+  if (does(Role::analyst)) {
+    analyze_worker_ =
+        std::make_unique<AnalyzeWorker>(parts, words, language_models_ != nullptr, options);
+    start_worker(
+        "analyze", [it = analyze_worker_.get()] { return it->step(); }, options);
+  }
+  if (does(Role::keeper)) {
+    const auto backfill = [this] { return leads() ? backfills_->step() : 0; };
+    start_worker("backfill", backfill, options);
+  }
   if (!language_models_) return {};
 
   start_worker(
@@ -317,7 +414,7 @@ Result<> App::start_analyses(const WorkerOptions& options) {
       });
     }
   };
-  if (batches != nullptr) {
+  if (batches != nullptr && does(Role::keeper)) {
     auto batch_options = batch_worker_options(config_);
     batch_options.mask_secret = lm_options.mask_secret;
     batch_worker_ = std::make_unique<BatchWorker>(
@@ -328,13 +425,19 @@ Result<> App::start_analyses(const WorkerOptions& options) {
     workers_.emplace_back([this, at_times](const std::stop_token& stop) {
       become_background_thread();
       run_worker(
-          "lm_batch", [&] { return batch_worker_->step(stop); }, at_times, clock_, log_, stop);
+          "lm_batch", [&] { return leads() ? batch_worker_->step(stop) : 0; }, at_times, clock_,
+          log_, stop);
     });
   }
+  if (!does(Role::analyst)) return {};
   start(kLmCriticalJob, config_.analyze.critical_workers, become_prompt_thread);
   start(kLmJob, config_.analyze.workers, become_background_thread);
   start(kLmBulkJob, config_.analyze.bulk_workers, become_maintenance_thread);
   return {};
+}
+
+void App::announce(const std::string& url) {
+  if (node_) node_->announce(config_.cluster.url.empty() ? url : config_.cluster.url);
 }
 
 void App::stop() {
@@ -342,6 +445,7 @@ void App::stop() {
   for (auto& worker : workers_) worker.request_stop();
   if (deliver_worker_) deliver_worker_->stop();  // Receivers may take their time.
   workers_.clear();
+  if (node_ && is_loaded_) node_->leave();
   deliver_worker_ = {};  // Puts back what it holds.
   embedder_watch_ = {};
   // Last, so that everything that was accepted meanwhile is committed and answered.

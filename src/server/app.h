@@ -18,6 +18,8 @@
 #include "api/api.h"
 #include "base/result.h"
 #include "cache/shared_cache.h"
+#include "cluster/node.h"
+#include "cluster/router.h"
 #include "config/config.h"
 #include "embed/embedder.h"
 #include "http/server.h"
@@ -34,6 +36,7 @@
 #include "search/query_vectors.h"
 #include "search/search.h"
 #include "server/language_model.h"
+#include "server/stores.h"
 #include "sqlite/data_folder.h"
 #include "store/registry.h"
 #include "store/store.h"
@@ -71,6 +74,8 @@ class App {
 
   // Loads the index and starts the workers: from here on, accepted events take effect.
   Result<> start();
+  // Once the API answers at this URL.
+  void announce(const std::string& url);
   // Refuses readiness, so that whoever balances load sends no more; goes on answering.
   void end_readiness() { is_stopping_ = true; }
   // Refuses readiness, ends the workers between two pieces of work, commits what was accepted.
@@ -89,6 +94,18 @@ class App {
   void export_metrics();
   void export_cache_metrics();
   Result<> build_analyses();
+  Result<> build_node();
+  [[nodiscard]] bool does(Role role) const { return roles_.has(role); }
+  [[nodiscard]] bool holds(std::size_t partition) const {
+    return !node_ || node_->holds(partition);
+  }
+  [[nodiscard]] bool leads() const { return !node_ || node_->leads(); }
+  // As ApiParts::elsewhere.
+  [[nodiscard]] std::optional<Result<HttpAnswer>> ask_elsewhere(const Caller& caller,
+                                                                const http::Request& request);
+  Result<> load_index();
+  Result<std::size_t> follow(std::size_t partition);
+  Result<> start_indexing(const WorkerOptions& options);
   void start_worker(std::string name, Step step, WorkerOptions options);
   void start_notifying(const WorkerOptions& options);
   Result<> start_analyses(const WorkerOptions& options);
@@ -106,8 +123,12 @@ class App {
   const std::unique_ptr<Files> files_;
   const std::unique_ptr<HttpClient> http_client_;
   const std::unique_ptr<Metrics> metrics_;
-  std::unique_ptr<Store> store_;
-  std::unique_ptr<Registry> registry_;
+  Stores stores_;
+  Store* store_ = nullptr;        // Of stores_, as …
+  Registry* registry_ = nullptr;  // … this.
+  Roles roles_;
+  Router router_{*http_client_, random_};
+  std::unique_ptr<Node> node_;  // Null: nobody shares the store.
   std::unique_ptr<Tenants> tenants_;
   std::unique_ptr<AcceptLog> accept_log_;
   std::unique_ptr<AnalyzerCatalog> catalog_;

@@ -49,6 +49,7 @@ Result<> serve_until_told(const Config& given, const ServeOptions& serve, Log& l
   become_prompt_thread();  // For the server's threads: what they do, somebody waits for.
   SAMTALE_TRY_VOID(server->start());
   const auto url = server_url(given, server->port());
+  app->announce(url);
   SAMTALE_TRY_VOID(write_ready_file(serve.ready_file, url));
   log.info("server.ready", {{"url", url}, {"data", given.data_dir}});
 

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <fstream>
 #include <optional>
+#include <ranges>
 
 namespace samtale {
 namespace {
@@ -109,6 +110,25 @@ SqliteStoreOptions sqlite_store_options(const Config& config) {
   options.partitions = config.store.partitions;
   options.queue.jobs_per_company_max = static_cast<std::int64_t>(config.queue.jobs_max_per_company);
   return options;
+}
+
+Result<Roles> node_roles(const Config& config) {
+  Roles roles;
+  for (const auto part : std::views::split(config.cluster.roles, ',')) {
+    const std::string_view word(part.begin(), part.end());
+    if (word == "gateway") continue;  // Every node answers the API.
+    if (word == "all") {
+      for (const auto role : kRoles) roles.add(role);
+    } else if (const auto role = parse_role(word)) {
+      roles.add(*role);
+    } else {
+      return fail(ErrorCode::invalid_argument,
+                  "cluster.roles: must be all, or some of gateway, indexer, searcher, analyst and "
+                  "keeper with commas between; got \"" +
+                      std::string(word) + "\"");
+    }
+  }
+  return roles;
 }
 
 Result<PostgresStoreOptions> postgres_store_options(const Config& config) {

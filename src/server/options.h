@@ -15,6 +15,7 @@
 #include "base/result.h"
 #include "cache/shared_cache.h"
 #include "cache/shared_rate.h"
+#include "cluster/member.h"
 #include "config/config.h"
 #include "embed/managed_embedder.h"
 #include "embed/openai_embedder.h"
@@ -42,6 +43,8 @@ namespace samtale {
 [[nodiscard]] TenantOptions tenant_options(const Config& config);
 [[nodiscard]] AcceptLogOptions accept_log_options(const Config& config);
 [[nodiscard]] SqliteStoreOptions sqlite_store_options(const Config& config);
+// Errors: invalid_argument for a role that there is not.
+[[nodiscard]] Result<Roles> node_roles(const Config& config);
 [[nodiscard]] Result<PostgresStoreOptions> postgres_store_options(const Config& config);
 [[nodiscard]] WorkerOptions worker_options(const Config& config);
 // Without the key of the cursors.

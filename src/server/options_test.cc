@@ -335,6 +335,9 @@ std::vector<Row> rows(const std::string& key_file) {
 
 // These go to where they are used without an options struct, or have a test of their own.
 const std::set<std::string> kUsedAsTheyAre = {"store.kind",
+                                              "cluster.roles",
+                                              "cluster.url",
+                                              "cluster.replicas",
                                               "embed.kind",
                                               "embed.timeout_ms",
                                               "chunk.policy",
@@ -402,6 +405,20 @@ TEST_F(OptionsTest, a_key_changes_the_options_it_names_and_no_others) {
     }
     EXPECT_EQ(changed, row.changes) << row.key;
   }
+}
+
+TEST_F(OptionsTest, a_node_has_the_roles_that_are_listed_and_no_others) {
+  const auto roles = [](const std::string& listed) {
+    Config config;
+    config.cluster.roles = listed;
+    return node_roles(config);
+  };
+
+  EXPECT_EQ(text(roles("all").value()), "indexer,searcher,analyst,keeper");
+  EXPECT_EQ(text(roles("keeper,gateway,indexer").value()), "indexer,keeper");
+  EXPECT_EQ(text(roles("gateway").value()), "");
+  EXPECT_THAT(roles("gateway,search").error().message, HasSubstr("got \"search\""));
+  EXPECT_FALSE(roles(""));
 }
 
 TEST_F(OptionsTest, the_schedule_of_retries_is_the_recommended_one_unless_set) {

@@ -41,8 +41,10 @@ Result<Stores> open_stores(const Config& config, const std::string& folder, File
     SAMTALE_TRY(auto options, postgres_store_options(config));
     SAMTALE_TRY(options.log, read_or_make_node_id(files, random, folder));
     options.queue.node = options.log;
+    stores.node = options.log;
     SAMTALE_TRY(auto store, PostgresStore::open(options, clock, random));
     stores.registry = std::make_unique<PostgresRegistry>(store->database());
+    stores.members = std::make_unique<Members>(store->database());
     stores.store = std::move(store);
     return stores;
   }

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/result.h"
+#include "cluster/members.h"
 #include "config/config.h"
 #include "store/registry.h"
 #include "store/store.h"
@@ -14,10 +15,12 @@
 
 namespace samtale {
 
-// The registry may lie in the store's database: it goes first.
+// The others may lie in the store's database: it goes last.
 struct Stores {
   std::unique_ptr<Store> store;
   std::unique_ptr<Registry> registry;
+  std::unique_ptr<Members> members;  // Null: nobody shares the store.
+  std::string node;                  // Our name among them.
 };
 
 // `folder`: the data folder, locked. `clock` and `random` must outlive what is made. Errors: those

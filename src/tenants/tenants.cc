@@ -8,8 +8,12 @@ namespace samtale {
 namespace {
 
 constexpr std::string_view kKeyPrefix = "smt_";
-constexpr std::size_t kKeyIdBytes = 8;    // Unique, not secret.
-constexpr std::size_t kSecretBytes = 32;  // 256 bits: a plain hash at rest is enough.
+constexpr std::string_view kPassPrefix = "smp_";
+constexpr auto kPassLifetime = std::chrono::minutes(1);
+constexpr std::size_t kPassBytes = 8 + 8 + 1;  // Company, end, scopes: big-endian.
+constexpr std::size_t kSealBytes = 16;         // Of HMAC-SHA256 over them.
+constexpr std::size_t kKeyIdBytes = 8;         // Unique, not secret.
+constexpr std::size_t kSecretBytes = 32;       // 256 bits: a plain hash at rest is enough.
 constexpr std::size_t kEndpointIdBytes = 15;
 constexpr std::size_t kCompanyNameMax = 63;  // A DNS label, so that it may become a host name.
 constexpr std::size_t kLabelMax = 200;
@@ -26,6 +30,18 @@ bool is_company_name(std::string_view name) {
   constexpr std::string_view kAllowed = "abcdefghijklmnopqrstuvwxyz0123456789-";
   return !name.empty() && name.size() <= kCompanyNameMax && name.front() != '-' &&
          name.back() != '-' && name.find_first_not_of(kAllowed) == std::string_view::npos;
+}
+
+std::string big_endian(std::uint64_t value) {
+  std::string bytes;
+  for (int shift = 56; shift >= 0; shift -= 8) bytes.push_back(static_cast<char>(value >> shift));
+  return bytes;
+}
+
+std::uint64_t from_big_endian(std::string_view bytes) {
+  std::uint64_t value = 0;
+  for (const char byte : bytes) value = value << 8 | static_cast<unsigned char>(byte);
+  return value;
 }
 
 bool is_active(const KeyRecord& key, WallTime now) {
@@ -116,7 +132,41 @@ Result<Caller> Tenants::authenticate(std::string_view key, const std::string& ad
   return bad_credential();
 }
 
+std::string Tenants::pass_for(const Caller& caller) const {
+  const auto ends = clock_.wall_now() + std::chrono::microseconds(kPassLifetime);
+  std::string pass = big_endian(static_cast<std::uint64_t>(number(caller.company_))) +
+                     big_endian(static_cast<std::uint64_t>(to_us(ends)));
+  pass.push_back(static_cast<char>(caller.scopes_));
+  pass += hmac_sha256(options_.pass_key, pass).substr(0, kSealBytes);
+  return std::string(kPassPrefix) + base32(pass);
+}
+
+std::optional<Caller> Tenants::read_pass(std::string_view text) const {
+  const auto pass = unbase32(text);
+  if (options_.pass_key.empty() || !pass || pass->size() != kPassBytes + kSealBytes) {
+    return std::nullopt;
+  }
+  const auto said = std::string_view(*pass).substr(0, kPassBytes);
+  const auto seal = hmac_sha256(options_.pass_key, said).substr(0, kSealBytes);
+  const auto now_us = to_us(clock_.wall_now());
+  const auto ends_us = static_cast<std::int64_t>(from_big_endian(said.substr(8, 8)));
+  if (!equal_in_constant_time(seal, std::string_view(*pass).substr(kPassBytes)) ||
+      ends_us < now_us) {
+    return std::nullopt;
+  }
+  const auto company = find_company(static_cast<CompanyId>(from_big_endian(said.substr(0, 8))));
+  if (!company) return std::nullopt;
+  Caller caller;
+  caller.company_ = company->id;
+  caller.company_name_ = company->name;
+  caller.label_ = "another node";
+  caller.scopes_ = static_cast<unsigned char>(said.back());
+  caller.is_sent_on_ = true;
+  return caller;
+}
+
 std::optional<Caller> Tenants::find_caller(std::string_view key) const {
+  if (key.starts_with(kPassPrefix)) return read_pass(key.substr(kPassPrefix.size()));
   if (!key.starts_with(kKeyPrefix)) return std::nullopt;
   const auto rest = key.substr(kKeyPrefix.size());
   const auto split = rest.find('_');

@@ -33,6 +33,8 @@ class Caller {
   [[nodiscard]] const std::string& company_name() const { return company_name_; }
   [[nodiscard]] const std::string& key_id() const { return key_id_; }
   [[nodiscard]] const std::string& label() const { return label_; }
+  // Another node has checked the credential and sends the request on.
+  [[nodiscard]] bool is_sent_on() const { return is_sent_on_; }
   [[nodiscard]] bool allows(Scope scope) const {
     return (scopes_ & (1U << static_cast<unsigned>(scope))) != 0;
   }
@@ -46,6 +48,7 @@ class Caller {
   std::string key_id_;
   std::string label_;
   unsigned scopes_ = 0;
+  bool is_sent_on_ = false;
 };
 
 struct TenantOptions {
@@ -55,6 +58,7 @@ struct TenantOptions {
   std::size_t addresses_max = 65'536;  // Remembered; the oldest minute is forgotten first.
   int keys_max = 100;                  // Active per company.
   int endpoints_max = 1'000;           // Active per company.
+  std::string pass_key;                // Secret of all nodes; empty: there are no passes.
 };
 
 struct NewKey {
@@ -93,6 +97,9 @@ class Tenants {
   // message for all causes. `address` (without port) is throttled when it fails too often:
   // resource_exhausted.
   [[nodiscard]] Result<Caller> authenticate(std::string_view key, const std::string& address);
+  // Says to another node, in place of the caller's key, who asks and what for: a credential of one
+  // company, valid for a minute.
+  [[nodiscard]] std::string pass_for(const Caller& caller) const;
   // The operator of this machine, acting for a company with all scopes. not_found.
   [[nodiscard]] Result<Caller> as_operator(std::string_view company_name) const;
 
@@ -135,6 +142,7 @@ class Tenants {
   Result<bool> load_if_newer();
   [[nodiscard]] bool look_again();  // For what is not known here. True: the registry had news.
   [[nodiscard]] std::optional<Caller> find_caller(std::string_view key) const;
+  [[nodiscard]] std::optional<Caller> read_pass(std::string_view pass) const;
   [[nodiscard]] std::shared_ptr<const EndpointRecord> own_endpoint(CompanyId company,
                                                                    std::string_view id) const;
   void keep(const EndpointRecord& record);

@@ -221,5 +221,43 @@ TEST_F(TenantsTest, changes_what_is_there_and_not_what_it_remembers) {
   EXPECT_EQ(other.rotate_endpoint(acme, endpoint.id, "", 1s).error().code, ErrorCode::not_found);
 }
 
+TEST_F(TenantsTest, another_node_takes_a_pass_for_the_one_company_and_a_minute) {
+  const TenantOptions options{.pass_key = "of all nodes"};
+  Tenants one(*registry, clock, random, options);
+  Tenants two(*registry, clock, random, options);
+  Tenants stranger(*registry, clock, random, {.pass_key = "another"});
+  Tenants alone(*registry, clock, random);
+  const auto key = make_key({Scope::search});
+  for (auto* node : {&one, &two, &stranger, &alone}) ASSERT_TRUE(node->load());
+
+  const auto pass = one.pass_for(one.authenticate(key, "a").value());
+
+  const auto caller = two.authenticate(pass, "b");
+  ASSERT_TRUE(caller);
+  EXPECT_EQ(caller->company(), acme);
+  EXPECT_TRUE(caller->is_sent_on());
+  EXPECT_TRUE(caller->allows(Scope::search));
+  EXPECT_FALSE(caller->allows(Scope::read));
+  EXPECT_FALSE(one.authenticate(key, "a")->is_sent_on());
+  EXPECT_FALSE(stranger.authenticate(pass, "b"));
+  EXPECT_FALSE(alone.authenticate(pass, "b"));
+  clock.advance(61s);
+  EXPECT_FALSE(two.authenticate(pass, "b"));
+}
+
+TEST_F(TenantsTest, a_pass_with_another_byte_is_none) {
+  Tenants node(*registry, clock, random, {.failures_max = 1'000'000, .pass_key = "of all nodes"});
+  ASSERT_TRUE(node.load());
+  const auto pass = node.pass_for(node.authenticate(make_key(), "a").value());
+
+  for (std::size_t i = 0; i < pass.size(); ++i) {
+    for (const char other : {'a', '2', 'b', '_'}) {
+      auto changed = pass;
+      changed[i] = other;
+      if (changed != pass) EXPECT_FALSE(node.authenticate(changed, "a")) << changed;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace samtale

@@ -1,0 +1,39 @@
+// Members: which nodes share a store now, and which of them does what only one should.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "cluster/member.h"
+#include "postgres/database.h"
+#include "sys/clock.h"
+
+namespace samtale {
+
+// All times are the database's: the nodes' clocks may differ.
+// Threads: any method from any thread.
+// Errors:  those of postgres::Connection.
+class Members {
+ public:
+  // `database` has the store's tables (PostgresStore::database()) and must outlive this.
+  explicit Members(postgres::Database& database) : database_(database) {}
+
+  // Says that the node is there for `lease` from now. `place`: on which machine and in which folder
+  // it runs. conflict while a node of the same name is there that runs at another place: one of the
+  // two is a copy of the other's data folder.
+  Result<> beat(const Member& self, std::string_view place, Duration lease);
+  // Says that it is gone.
+  Result<> leave(std::string_view node);
+  // Those that are there, by name.
+  [[nodiscard]] Result<std::vector<Member>> alive() const;
+
+  // Takes the lead, or keeps it, for `lease` from now. False: another node has it.
+  [[nodiscard]] Result<bool> lead(std::string_view node, Duration lease);
+
+ private:
+  postgres::Database& database_;
+};
+
+}  // namespace samtale

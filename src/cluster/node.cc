@@ -1,0 +1,96 @@
+#include "cluster/node.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "cluster/placement.h"
+
+namespace samtale {
+namespace {
+
+constexpr auto kBetweenTries = std::chrono::milliseconds(500);
+
+}  // namespace
+
+Node::Node(Members& members, Router& router, const Clock& clock, Log& log, NodeOptions options,
+           std::function<Partitions()> ready)
+    : members_(members),
+      router_(router),
+      clock_(clock),
+      log_(log),
+      options_(std::move(options)),
+      ready_(std::move(ready)) {}
+
+Result<> Node::join(Clock& clock) {
+  // One that was killed, and is started again at another place (a container), waits for its own
+  // lease.
+  const auto until = clock.now() + options_.lease + kBetweenTries;
+  while (true) {
+    const auto done = step();
+    if (done) return {};
+    if (done.error().code != ErrorCode::conflict || clock.now() >= until) {
+      return std::unexpected(done.error());
+    }
+    clock.sleep_for(kBetweenTries, {});
+  }
+}
+
+void Node::announce(std::string url) {
+  const std::lock_guard lock(url_mutex_);
+  url_ = std::move(url);
+}
+
+Result<std::size_t> Node::step() {
+  if (has_left_) return 0;
+  const auto begin = clock_.now();
+  Member self{.node = options_.name, .url = {}, .roles = options_.roles, .ready = ready_()};
+  {
+    const std::lock_guard lock(url_mutex_);
+    self.url = url_;
+  }
+  SAMTALE_TRY_VOID(members_.beat(self, options_.place, options_.lease));
+  SAMTALE_TRY(auto members, members_.alive());
+  holds_ = placed_here(members, self.ready);
+  if (options_.roles.has(Role::keeper)) {
+    SAMTALE_TRY(const bool leads, members_.lead(options_.name, options_.lease));
+    // A fifth less: what was begun at the last moment has time to end.
+    leads_until_ = leads ? begin + options_.lease * 4 / 5 : begin;
+  }
+  std::string known;
+  for (const auto& member : members) known += member.node + "(" + text(member.roles) + ") ";
+  if (known != known_) {
+    log_.info("cluster.members", {{"nodes", std::to_string(members.size())}, {"members", known}});
+    known_ = std::move(known);
+  }
+  std::erase_if(members, [&](const Member& member) { return member.node == options_.name; });
+  router_.set_members(std::move(members));
+  return 0;
+}
+
+Partitions Node::placed_here(const std::vector<Member>& members, Partitions ready) const {
+  if (!options_.roles.has(Role::searcher)) return 0;
+  std::vector<std::string> searchers;
+  std::vector<Partitions> have;
+  for (const auto& member : members) {
+    if (!member.roles.has(Role::searcher)) continue;
+    searchers.push_back(member.node);
+    have.push_back(member.ready);
+  }
+  const auto placed = place(options_.partitions, searchers, options_.replicas);
+  Partitions mine = 0;
+  Partitions awaited = 0;  // Some node that was given it has not loaded it.
+  for (std::size_t i = 0; i < searchers.size(); ++i) {
+    if (searchers[i] == options_.name) mine = placed[i];
+    awaited |= placed[i] & ~have[i];
+  }
+  return mine | (ready & awaited);
+}
+
+void Node::leave() {
+  has_left_ = true;
+  leads_until_ = Instant{};
+  if (auto left = members_.leave(options_.name); !left) log_.warn("cluster.leave", left.error());
+}
+
+}  // namespace samtale

@@ -1,0 +1,64 @@
+#include "cluster/router.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace samtale {
+
+void Router::set_members(std::vector<Member> members) {
+  const std::lock_guard lock(members_mutex_);
+  members_ = std::move(members);
+}
+
+Router::Choice Router::choose(std::size_t partition, const std::string& tried) {
+  const std::lock_guard lock(members_mutex_);
+  std::vector<const std::string*> able;
+  for (const auto& member : members_) {
+    if (has(member.ready, partition) && !member.url.empty() && member.url != tried)
+      able.push_back(&member.url);
+  }
+  if (able.empty()) {
+    stats_.refused += tried.empty() ? 1 : 0;
+    return {};
+  }
+  const auto chance = random_.bytes(2);
+  const auto& first = *able[static_cast<unsigned char>(chance[0]) % able.size()];
+  const auto& second = *able[static_cast<unsigned char>(chance[1]) % able.size()];
+  const auto& url = under_way_[second] < under_way_[first] ? second : first;
+  ++under_way_[url];
+  ++stats_.sent;
+  stats_.sent_again += tried.empty() ? 0 : 1;
+  return {.url = url, .is_last = !tried.empty() || able.size() == 1};
+}
+
+Result<HttpAnswer> Router::send(std::size_t partition, HttpCall call) {
+  const auto path = std::exchange(call.url, {});
+  std::string tried;
+  Result<HttpAnswer> last = fail(ErrorCode::unavailable,
+                                 "no node that is there has the index of this company; one is "
+                                 "loading it, or there is none of role searcher");
+  const auto timeout = call.timeout;
+  for (bool is_last = false; !is_last;) {
+    const auto choice = choose(partition, tried);
+    if (choice.url.empty()) return last;
+    is_last = choice.is_last;
+    tried = choice.url;
+    call.url = choice.url + path;
+    call.timeout = is_last ? timeout : std::min(timeout, patience_);
+    last = http_client_.call(call);
+    {
+      const std::lock_guard lock(members_mutex_);
+      const auto counted = under_way_.find(choice.url);
+      if (--counted->second == 0) under_way_.erase(counted);
+    }
+    if (last && last->status != 503) return last;
+  }
+  return last;
+}
+
+RouterStats Router::stats() const {
+  const std::lock_guard lock(members_mutex_);
+  return stats_;
+}
+
+}  // namespace samtale
