@@ -10,6 +10,8 @@ namespace samtale {
 namespace {
 
 constexpr auto kBetweenTries = std::chrono::milliseconds(500);
+// Until every other node has made a step or two.
+constexpr auto kLinger = std::chrono::seconds(3);
 
 }  // namespace
 
@@ -20,7 +22,8 @@ Node::Node(Members& members, Router& router, const Clock& clock, Log& log, NodeO
       clock_(clock),
       log_(log),
       options_(std::move(options)),
-      ready_(std::move(ready)) {}
+      ready_(std::move(ready)),
+      wanted_at_(options_.partitions) {}
 
 Result<> Node::join(Clock& clock) {
   // One that was killed, and is started again at another place (a container), waits for its own
@@ -51,7 +54,7 @@ Result<std::size_t> Node::step() {
   }
   SAMTALE_TRY_VOID(members_.beat(self, options_.place, options_.lease));
   SAMTALE_TRY(auto members, members_.alive());
-  holds_ = placed_here(members, self.ready);
+  keep_index(placed_here(members, self.ready));
   if (options_.roles.has(Role::keeper)) {
     SAMTALE_TRY(const bool leads, members_.lead(options_.name, options_.lease));
     // A fifth less: what was begun at the last moment has time to end.
@@ -85,6 +88,16 @@ Partitions Node::placed_here(const std::vector<Member>& members, Partitions read
     awaited |= placed[i] & ~have[i];
   }
   return mine | (ready & awaited);
+}
+
+void Node::keep_index(Partitions wanted) {
+  const auto now = clock_.now();
+  Partitions kept = wanted;
+  for (std::size_t i = 0; i < options_.partitions; ++i) {
+    if (has(wanted, i)) wanted_at_[i] = now;
+    if (wanted_at_[i] && now - *wanted_at_[i] < kLinger) kept |= Partitions{1} << i;
+  }
+  holds_ = kept;
 }
 
 void Node::leave() {

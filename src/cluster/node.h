@@ -4,7 +4,9 @@
 #include <atomic>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "cluster/member.h"
@@ -44,13 +46,14 @@ class Node {
   void leave();
 
   // Whether this process must have the partition's index: it was given to it, or whoever was given
-  // it has not loaded it yet.
+  // it has not loaded it yet, or others may not know yet who that is.
   [[nodiscard]] bool holds(std::size_t partition) const { return has(holds_, partition); }
   // Whether it's the one that does what only one should.
   [[nodiscard]] bool leads() const { return clock_.now() < leads_until_.load(); }
   [[nodiscard]] const Roles& roles() const { return options_.roles; }
 
  private:
+  void keep_index(Partitions wanted);
   [[nodiscard]] Partitions placed_here(const std::vector<Member>& members, Partitions ready) const;
 
   Members& members_;
@@ -64,6 +67,7 @@ class Node {
   std::atomic<bool> has_left_ = false;
   std::atomic<Partitions> holds_ = 0;
   std::atomic<Instant> leads_until_{};
+  std::vector<std::optional<Instant>> wanted_at_;  // Each partition's index, last.
   std::string known_;  // The members, as they were told to the log last.
 };
 

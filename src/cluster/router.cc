@@ -4,18 +4,23 @@
 #include <utility>
 
 namespace samtale {
+namespace {
+
+constexpr std::size_t kAttempts = 4;
+
+}  // namespace
 
 void Router::set_members(std::vector<Member> members) {
   const std::lock_guard lock(members_mutex_);
   members_ = std::move(members);
 }
 
-Router::Choice Router::choose(std::size_t partition, const std::string& tried) {
+Router::Choice Router::choose(std::size_t partition, const std::vector<std::string>& tried) {
   const std::lock_guard lock(members_mutex_);
   std::vector<const std::string*> able;
   for (const auto& member : members_) {
-    if (has(member.ready, partition) && !member.url.empty() && member.url != tried)
-      able.push_back(&member.url);
+    if (member.url.empty() || !has(member.ready, partition)) continue;
+    if (std::ranges::find(tried, member.url) == tried.end()) able.push_back(&member.url);
   }
   if (able.empty()) {
     stats_.refused += tried.empty() ? 1 : 0;
@@ -28,21 +33,21 @@ Router::Choice Router::choose(std::size_t partition, const std::string& tried) {
   ++under_way_[url];
   ++stats_.sent;
   stats_.sent_again += tried.empty() ? 0 : 1;
-  return {.url = url, .is_last = !tried.empty() || able.size() == 1};
+  return {.url = url, .is_last = able.size() == 1};
 }
 
 Result<HttpAnswer> Router::send(std::size_t partition, HttpCall call) {
   const auto path = std::exchange(call.url, {});
-  std::string tried;
+  const auto timeout = call.timeout;
+  std::vector<std::string> tried;
   Result<HttpAnswer> last = fail(ErrorCode::unavailable,
                                  "no node that is there has the index of this company; one is "
                                  "loading it, or there is none of role searcher");
-  const auto timeout = call.timeout;
-  for (bool is_last = false; !is_last;) {
+  while (tried.size() < kAttempts) {
     const auto choice = choose(partition, tried);
     if (choice.url.empty()) return last;
-    is_last = choice.is_last;
-    tried = choice.url;
+    tried.push_back(choice.url);
+    const bool is_last = choice.is_last || tried.size() == kAttempts;
     call.url = choice.url + path;
     call.timeout = is_last ? timeout : std::min(timeout, patience_);
     last = http_client_.call(call);

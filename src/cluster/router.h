@@ -34,19 +34,19 @@ class Router {
   void set_members(std::vector<Member> members);
 
   // `call.url` is the path, `call.timeout` of one attempt. Where a node cannot be reached, is
-  // starting, stopping or full (503), or is late, another one is asked, once: the request must
-  // change nothing. Errors: unavailable if no
-  // node that is there has the partition's index; else those of the last one asked.
+  // starting, stopping or full (503), or is late, another one is asked, four at the most: the
+  // request must change nothing. Errors: unavailable if no node that is there has the partition's
+  // index; else those of the last one asked.
   [[nodiscard]] Result<HttpAnswer> send(std::size_t partition, HttpCall call);
 
   [[nodiscard]] RouterStats stats() const;
 
  private:
   struct Choice {
-    std::string url;  // Empty: nobody has it, or only `tried` has.
+    std::string url;  // Empty: nobody has it but `tried`.
     bool is_last = true;
   };
-  [[nodiscard]] Choice choose(std::size_t partition, const std::string& tried);
+  [[nodiscard]] Choice choose(std::size_t partition, const std::vector<std::string>& tried);
 
   HttpClient& http_client_;
   Random& random_;

@@ -156,6 +156,7 @@ bool PostgresQueue::is_time_to_refresh() {
 
 Result<std::vector<Job>> PostgresQueue::take(std::string_view kind, std::size_t limit,
                                              Duration lease) {
+  SAMTALE_TRY_VOID(pay());
   if (is_time_to_refresh()) SAMTALE_TRY_VOID(refresh());
   // A partition whose companies turn out to have nothing due is passed over; each then sleeps, so
   // this ends.
@@ -205,6 +206,7 @@ Result<std::vector<Job>> PostgresQueue::take_from(Partition partition, std::stri
   }
   if (done) done = transaction.commit();
   if (!done) {
+    if (transaction.outcome_is_unknown()) owe(taken.jobs);
     const std::lock_guard lock(schedule_mutex_);
     for (const auto company : asked) schedule_.wake(kind, company, now);
     return std::unexpected(std::move(done).error());
@@ -310,12 +312,16 @@ void PostgresQueue::count_failure(std::string_view kind, CompanyId company) {
 Result<> PostgresQueue::finish(std::span<const Job> jobs) {
   if (jobs.empty()) return {};
   const Job* lost = nullptr;
-  SAMTALE_TRY_VOID(
+  auto done =
       in_transaction(database_, {}, Durability::process, [&](Transaction& transaction) -> Result<> {
         PostgresQueueTransaction changes(*this, jobs.front().partition, transaction);
         SAMTALE_TRY(lost, changes.finish_ours(jobs));
         return changes.flush();
-      }));
+      });
+  if (!done) {
+    owe(jobs);
+    return done;
+  }
   if (lost != nullptr) return lease_lost(*lost);
   return {};
 }
@@ -346,6 +352,48 @@ Result<> PostgresQueue::change(CompanyId company, Durability durability,
 }
 
 Result<> PostgresQueue::retry_after(const Job& job, Duration delay, std::string_view) {
+  if (is_in_debt()) {  // It would wait for PostgreSQL as the others have.
+    owe({&job, 1});
+    return {};
+  }
+  return or_owe(job, put_back(job, delay));
+}
+
+bool PostgresQueue::is_in_debt() const {
+  const std::lock_guard lock(schedule_mutex_);
+  return !owed_.empty();
+}
+
+// A worker goes on with the rest of its batch, of which it must settle every job.
+Result<> PostgresQueue::or_owe(const Job& job, Result<> settled) {
+  if (settled || settled.error().code != ErrorCode::unavailable) return settled;
+  owe({&job, 1});
+  return {};
+}
+
+void PostgresQueue::owe(std::span<const Job> jobs) {
+  const std::lock_guard lock(schedule_mutex_);
+  owed_.insert(owed_.end(), jobs.begin(), jobs.end());
+}
+
+Result<> PostgresQueue::pay() {
+  std::vector<Job> owed;
+  {
+    const std::lock_guard lock(schedule_mutex_);
+    owed.swap(owed_);
+  }
+  while (!owed.empty()) {
+    auto done = put_back(owed.back(), {});
+    if (!done && done.error().code == ErrorCode::unavailable) {
+      owe(owed);
+      return done;
+    }
+    owed.pop_back();  // Also where it was settled after all: a conflict.
+  }
+  return {};
+}
+
+Result<> PostgresQueue::put_back(const Job& job, Duration delay) {
   SAMTALE_TRY_VOID(
       change(job.company, Durability::process, [&](PostgresQueueTransaction& changes) -> Result<> {
         SAMTALE_TRY(const bool is_superseded, changes.is_waiting(job.company, job.kind, job.key));
@@ -365,14 +413,18 @@ Result<> PostgresQueue::retry_after(const Job& job, Duration delay, std::string_
 }
 
 Result<> PostgresQueue::give_up(const Job& job, std::string_view cause) {
-  SAMTALE_TRY_VOID(in_transaction(database_, {.company = job.company}, Durability::process,
-                                  [&](Transaction& transaction) -> Result<> {
-                                    PostgresQueueTransaction changes(*this, job.partition,
-                                                                     transaction);
-                                    SAMTALE_TRY(const bool buried, changes.bury(job, cause));
-                                    if (!buried) return lease_lost(job);
-                                    return {};
-                                  }));
+  if (is_in_debt()) {
+    owe({&job, 1});
+    return {};
+  }
+  auto done = in_transaction(database_, {.company = job.company}, Durability::process,
+                             [&](Transaction& transaction) -> Result<> {
+                               PostgresQueueTransaction changes(*this, job.partition, transaction);
+                               SAMTALE_TRY(const bool buried, changes.bury(job, cause));
+                               if (!buried) return lease_lost(job);
+                               return {};
+                             });
+  if (!done) return or_owe(job, std::move(done));
   count_failure(job.kind, job.company);
   return {};
 }

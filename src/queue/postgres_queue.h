@@ -94,6 +94,8 @@ class PostgresQueueTransaction {
 // Several processes may share it: a job is leased by one (its row is locked while it is), each
 // keeps a schedule of its own, so the order between companies is fair within a process. What a dead
 // one had leased is handed out when it is back (PostgresQueueOptions::node), or the lease ends.
+// retry_after() and give_up() succeed while PostgreSQL is away: the job is then due again at once
+// when it is back, whatever they said.
 // Taking and settling survive a crash of the process, but not always one of the server: a job may
 // then run once more. Enqueueing survives both.
 // Memory: the schedule (FairSchedule).
@@ -151,6 +153,13 @@ class PostgresQueue final : public Queue {
   Result<> change(CompanyId company, postgres::Durability durability,
                   const std::function<Result<>(PostgresQueueTransaction&)>& work);
   void count_failure(std::string_view kind, CompanyId company);
+  // Jobs that PostgreSQL may have leased to us, while nobody here knows of them any more or could
+  // settle them: they are put back once it can be asked.
+  void owe(std::span<const Job> jobs);
+  [[nodiscard]] bool is_in_debt() const;
+  Result<> or_owe(const Job& job, Result<> settled);
+  Result<> pay();
+  Result<> put_back(const Job& job, Duration delay);
 
   postgres::Database& database_;
   const std::size_t partitions_;
@@ -161,6 +170,7 @@ class PostgresQueue final : public Queue {
   std::set<std::string, std::less<>> kinds_;
   std::map<std::pair<std::string, CompanyId>, std::uint64_t> failures_;
   std::optional<Instant> refreshed_at_;
+  std::vector<Job> owed_;
 };
 
 }  // namespace samtale

@@ -209,7 +209,7 @@ TEST_F(PostgresQueueTest, goes_on_after_the_server_was_restarted) {
   EXPECT_TRUE(one_.queue().finish(jobs));
 }
 
-TEST_F(PostgresQueueTest, may_run_a_job_again_whose_taking_was_cut_short) {
+TEST_F(PostgresQueueTest, gives_a_job_again_soon_whose_taking_or_settling_was_cut_short) {
   postgres::CutProxy proxy(PostgresProcess::shared().socket_path());
   SystemClock clock;
   const std::array migrations = {postgres_queue_schema_1(), postgres::Migration{}};
@@ -223,12 +223,16 @@ TEST_F(PostgresQueueTest, may_run_a_job_again_whose_taking_was_cut_short) {
   proxy.cut_next(postgres::Cut::after_commit);
 
   EXPECT_EQ(queue->take("embed", 1, kLease).error().code, ErrorCode::unavailable);
-  sim_clock.advance(kLease);
+  sim_clock.advance(std::chrono::seconds(1));  // After a failure it lets the partition rest.
   const auto again = queue->take("embed", 1, kLease);
 
   ASSERT_TRUE(again) << again.error().message;
   ASSERT_EQ(again->size(), 1u);
   EXPECT_EQ((*again)[0].attempt, 2);
+
+  proxy.cut_next(postgres::Cut::before_commit);
+  EXPECT_TRUE(queue->retry_after((*again)[0], kLease, "a cause"));
+  EXPECT_EQ(queue->take("embed", 1, kLease)->size(), 1u);
 }
 
 }  // namespace

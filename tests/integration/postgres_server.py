@@ -52,7 +52,7 @@ class Postgres:
             self.process = subprocess.Popen(
                 [BIN + "/postgres", "-D", self.folder + "/data", "-k", self.folder,
                  "-p", str(self.port), "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off",
-                 "-c", "shared_buffers=64MB", "-c", "max_connections=100"],
+                 "-c", "shared_buffers=64MB", "-c", "max_connections=300"],
                 stdout=log, stderr=log, cwd="/", **self.as_user)
         wait_for("the start of PostgreSQL", lambda: subprocess.run(
             [BIN + "/pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)]).returncode == 0)

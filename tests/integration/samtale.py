@@ -36,7 +36,8 @@ class Ended(AssertionError):
 class Server:
     """One data folder and, while it runs, one process."""
 
-    def __init__(self, *flags):
+    def __init__(self, *flags, port=0):
+        self.asked_port = port  # 0: the system chooses, anew at each start.
         self.folder = tempfile.mkdtemp(prefix="samtale-test-")
         self.data = os.path.join(self.folder, "data")
         self.flags = flags
@@ -58,7 +59,7 @@ class Server:
             os.remove(ready)
         with open(os.path.join(self.folder, "log"), "ab") as log:
             self.process = subprocess.Popen(
-                [*prefix, BIN, "serve", "--data", self.data, "--port", "0", "--ready-file", ready,
+                [*prefix, BIN, "serve", "--data", self.data, "--port", str(self.asked_port), "--ready-file", ready,
                  "--set", "limits.events_per_second=1000000", *self.flags],
                 stderr=log, stdout=log, env=ENVIRONMENT)
         wait_for("the server's start",

@@ -1,0 +1,246 @@
+"""Servers of different roles on one PostgreSQL, behind HAProxy: the main job, and what happens when
+each of them is killed, hangs, comes and goes.
+
+A ledger outside remembers what was answered with 2xx. SAMTALE_CLUSTER_ROUNDS says how often
+everything is killed in turn (default 1; a release runs 20, some ten minutes)."""
+import http.client
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+import unittest
+
+from postgres_server import Postgres, free_port
+from samtale import Company, Server, conversation, sign, wait_for
+
+ROUNDS = int(os.environ.get("SAMTALE_CLUSTER_ROUNDS", "1"))
+ROLES = {"gateway1": "gateway", "gateway2": "gateway", "indexer1": "indexer",
+         "indexer2": "indexer", "searcher1": "searcher", "searcher2": "searcher",
+         "keeper1": "analyst,keeper", "keeper2": "analyst,keeper"}
+
+
+class HAProxy:
+    """Sends each request to one of the gateways that say they are ready."""
+
+    def __init__(self, gateways):
+        self.gateways = gateways
+
+    def __enter__(self):
+        self.folder = tempfile.mkdtemp(prefix="samtale-haproxy-")
+        self.port = free_port()
+        servers = "\n".join(f"  server {name} 127.0.0.1:{server.asked_port} check inter 200ms"
+                            for name, server in self.gateways.items())
+        with open(self.folder + "/cfg", "w") as file:
+            file.write(f"""defaults
+  mode http
+  timeout connect 2s
+  timeout client 60s
+  timeout server 60s
+frontend all
+  bind 127.0.0.1:{self.port}
+  default_backend gateways
+backend gateways
+  balance leastconn
+  option httpchk GET /readyz
+  option redispatch 1
+  retries 2
+{servers}
+""")
+        program = shutil.which("haproxy", path=os.environ["PATH"] + ":/usr/sbin")
+        with open(self.folder + "/log", "wb") as log:
+            self.process = subprocess.Popen([program, "-db", "-f", self.folder + "/cfg"],
+                                            stdout=log, stderr=log)
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+        shutil.rmtree(self.folder)
+
+
+class ClusterTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.postgres = cls.enterClassContext(Postgres())
+        cls.nodes = {}
+        for name, roles in ROLES.items():
+            # A gateway keeps its port over restarts: the proxy knows it by that.
+            port = free_port() if "gateway" in roles else 0
+            cls.nodes[name] = Server("--role", roles, *cls.flags(), port=port)
+            cls.enterClassContext(cls.nodes[name])
+        cls.proxy = cls.enterClassContext(
+            HAProxy({name: cls.nodes[name] for name in ("gateway1", "gateway2")}))
+        cls.gateway = cls.nodes["gateway1"]
+        wait_for("the index's searchers", lambda: cls.ready_copies() == [2, 2, 2, 2])
+
+    @classmethod
+    def flags(cls):
+        return (*cls.postgres.settings(), "--set", "limits.failures_max=100000")
+
+    @classmethod
+    def members(cls):
+        return cls.gateway.cli("cluster", "status")["nodes"]
+
+    @classmethod
+    def ready_copies(cls):
+        members = cls.members()
+        return [sum(i in one["partitions"] for one in members) for i in range(4)]
+
+    def company(self, name):
+        """Made at one gateway, and used through the proxy."""
+        made = self.gateway.company(name)
+        made.server = self.proxy
+        return made
+
+    def test_what_the_proxy_is_sent_is_found_by_words_and_by_meaning(self):
+        acme, globex = self.company("main-acme"), self.company("main-globex")
+        acme.send(conversation("c1", "My parcel with the lamp never arrived", "I will look")
+                  | {"status": "ended"})
+
+        self.assertEqual(acme.find("lamp")[0]["external_id"], "c1")
+        wait_for("its vector", lambda: acme.search("parcels never arriving", "vector"))
+        wait_for("its analyses", lambda: acme.call(
+            "GET", "/v1/conversations/" + acme.search("lamp")[0]["id"])[1].get("analyses"))
+        self.assertEqual(globex.search("lamp", "keyword"), [])
+        status = acme.call("GET", "/v1/status")[1]
+        self.assertEqual(status["index"]["conversations"], 1, "as a searcher says")
+        page = acme.search("lamp", limit=1)
+        self.assertEqual(len(page), 1)
+
+    def test_one_keeper_leads_and_another_takes_over(self):
+        def leader():
+            leads = [one["node"] for one in self.members() if one["leads"]]
+            return leads[0] if len(leads) == 1 else None
+
+        first = wait_for("a leader", leader)
+        names = {self.node_id(name): name for name in ROLES}
+        self.assertIn(names[first], ("keeper1", "keeper2"))
+        self.nodes[names[first]].kill()
+        try:
+            wait_for("another leader", lambda: leader() not in (None, first))
+        finally:
+            self.nodes[names[first]].start()
+
+    def node_id(self, name):
+        with open(os.path.join(self.nodes[name].data, "node.id")) as file:
+            return file.read()
+
+    def test_searches_go_on_while_a_searcher_is_killed_or_hangs(self):
+        acme = self.company("killed")
+        acme.send(conversation("c1", "the kettle leaks"))
+        acme.find("kettle")
+        searcher = self.nodes["searcher1"]
+        for end, begin in ((searcher.kill, searcher.start),
+                           (lambda: searcher.process.send_signal(signal.SIGSTOP),
+                            lambda: searcher.process.send_signal(signal.SIGCONT))):
+            end()
+            try:
+                for _ in range(30):
+                    started = time.monotonic()
+                    self.assertEqual(len(acme.search("kettle")), 1)
+                    self.assertLess(time.monotonic() - started, 5)
+            finally:
+                begin()
+            wait_for("both again", lambda: self.ready_copies() == [2, 2, 2, 2])
+
+    def test_a_third_searcher_takes_its_part_and_gives_it_back(self):
+        companies = [self.company(f"moved-{i}") for i in range(8)]
+        for i, company in enumerate(companies):
+            company.send(conversation("c", f"moving day {i}"))
+            company.find("moving")
+        stop, failures = threading.Event(), []
+
+        def search():
+            while not stop.is_set():
+                for company in companies:
+                    status, answer, _ = company.call("POST", "/v1/search",
+                                                     {"query": "moving", "mode": "keyword"})
+                    if status != 200 or len(answer["hits"]) != 1:
+                        failures.append((status, answer))
+
+        thread = threading.Thread(target=search)
+        thread.start()
+        try:
+            with Server("--role", "searcher", *self.flags()) as third:
+                with open(os.path.join(third.data, "node.id")) as file:
+                    name = file.read()
+                wait_for("its part", lambda: any(
+                    one["node"] == name and one["partitions"] for one in self.members()))
+                wait_for("the others to let go", lambda: self.ready_copies() == [2, 2, 2, 2])
+                self.assertEqual(third.stop(), 0)
+            wait_for("the others to have it again",
+                     lambda: self.ready_copies() == [2, 2, 2, 2] and len(self.members()) == 8)
+        finally:
+            stop.set()
+            thread.join()
+        self.assertEqual(failures, [], "no search failed meanwhile")
+
+    def test_a_copied_data_folder_is_refused(self):
+        copy = Server("--role", "indexer", *self.flags())
+        try:
+            os.makedirs(copy.data, mode=0o700)
+            shutil.copy(os.path.join(self.nodes["indexer1"].data, "node.id"), copy.data)
+            with self.assertRaisesRegex(AssertionError, "runs elsewhere"):
+                copy.start()
+        finally:
+            copy.__exit__()
+
+    def test_nothing_is_lost_or_doubled_while_everything_is_killed_in_turn(self):
+        acme, canary = self.company("ledger"), self.company("canary")
+        acme.server = self.gateway  # The command line's.
+        endpoint = acme.endpoint()
+        acme.server = self.proxy
+        canary.send(conversation("secret", "canaryword7"))
+        answered, stop = set(), threading.Event()
+
+        def send(first):
+            i = first
+            while not stop.is_set():
+                name = f"l{i}"
+                body = json.dumps(conversation(name, f"ledger{name} words", "ok")).encode()
+                try:
+                    status, _, _ = acme.call("POST", "/v1/webhooks/" + endpoint["id"], body,
+                                             sign(endpoint["secret"], "msg_" + name, body))
+                except (OSError, http.client.HTTPException, ValueError):
+                    continue  # Not answered, or by the proxy: sent again, as a provider does.
+                if status in (200, 202):
+                    answered.add(name)
+                    i += 4
+                time.sleep(0.01)  # What is measured is not speed.
+
+        senders = [threading.Thread(target=send, args=(i,)) for i in range(4)]
+        for sender in senders:
+            sender.start()
+        try:
+            for _ in range(ROUNDS):
+                for victim in (*ROLES, "postgres"):
+                    had = len(answered)
+                    server = self.postgres if victim == "postgres" else self.nodes[victim]
+                    server.kill()
+                    wait_for("answers without " + victim, lambda: len(answered) > had + 20)
+                    server.start()
+        finally:
+            stop.set()
+            for sender in senders:
+                sender.join()
+
+        wait_for("all to be stored", lambda: acme.call("GET", "/v1/status")[1].get(
+            "conversations") == len(answered))
+        wait_for("all vectors", lambda: acme.call("GET", "/v1/status")[1].get(
+            "chunks_without_vector") == 0)
+        self.assertEqual(acme.call("GET", "/v1/status")[1]["events"], len(answered))
+        for name in sorted(answered)[::max(1, len(answered) // 50)]:
+            self.assertEqual([one["external_id"] for one in acme.find(f"ledger{name}")], [name])
+        self.assertEqual(acme.search("canaryword7", "keyword"), [])
+        letters = acme.call("GET", "/v1/dead-letters?limit=200")[1]["dead_letters"]
+        self.assertEqual({one["cause"] for one in letters}
+                         - {"worker died or timed out 5 times"}, set())
+        print(f"{ROUNDS} rounds, {len(answered)} events answered, 0 lost, 0 doubled")
+
+
+if __name__ == "__main__":
+    unittest.main()
