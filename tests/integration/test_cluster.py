@@ -8,87 +8,22 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import tempfile
 import threading
 import time
 import unittest
 
-from postgres_server import Postgres, free_port
-from samtale import Company, Server, conversation, sign, wait_for
+from cluster import ROLES, Cluster
+from samtale import Server, conversation, sign, wait_for
 
 ROUNDS = int(os.environ.get("SAMTALE_CLUSTER_ROUNDS", "1"))
-ROLES = {"gateway1": "gateway", "gateway2": "gateway", "indexer1": "indexer",
-         "indexer2": "indexer", "searcher1": "searcher", "searcher2": "searcher",
-         "keeper1": "analyst,keeper", "keeper2": "analyst,keeper"}
-
-
-class HAProxy:
-    """Sends each request to one of the gateways that say they are ready."""
-
-    def __init__(self, gateways):
-        self.gateways = gateways
-
-    def __enter__(self):
-        self.folder = tempfile.mkdtemp(prefix="samtale-haproxy-")
-        self.port = free_port()
-        servers = "\n".join(f"  server {name} 127.0.0.1:{server.asked_port} check inter 200ms"
-                            for name, server in self.gateways.items())
-        with open(self.folder + "/cfg", "w") as file:
-            file.write(f"""defaults
-  mode http
-  timeout connect 2s
-  timeout client 60s
-  timeout server 60s
-frontend all
-  bind 127.0.0.1:{self.port}
-  default_backend gateways
-backend gateways
-  balance leastconn
-  option httpchk GET /readyz
-  option redispatch 1
-  retries 2
-{servers}
-""")
-        program = shutil.which("haproxy", path=os.environ["PATH"] + ":/usr/sbin")
-        with open(self.folder + "/log", "wb") as log:
-            self.process = subprocess.Popen([program, "-db", "-f", self.folder + "/cfg"],
-                                            stdout=log, stderr=log)
-        return self
-
-    def __exit__(self, *_):
-        self.process.kill()
-        self.process.wait()
-        shutil.rmtree(self.folder)
 
 
 class ClusterTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.postgres = cls.enterClassContext(Postgres())
-        cls.nodes = {}
-        for name, roles in ROLES.items():
-            # A gateway keeps its port over restarts: the proxy knows it by that.
-            port = free_port() if "gateway" in roles else 0
-            cls.nodes[name] = Server("--role", roles, *cls.flags(), port=port)
-            cls.enterClassContext(cls.nodes[name])
-        cls.proxy = cls.enterClassContext(
-            HAProxy({name: cls.nodes[name] for name in ("gateway1", "gateway2")}))
-        cls.gateway = cls.nodes["gateway1"]
-        wait_for("the index's searchers", lambda: cls.ready_copies() == [2, 2, 2, 2])
-
-    @classmethod
-    def flags(cls):
-        return (*cls.postgres.settings(), "--set", "limits.failures_max=100000")
-
-    @classmethod
-    def members(cls):
-        return cls.gateway.cli("cluster", "status")["nodes"]
-
-    @classmethod
-    def ready_copies(cls):
-        members = cls.members()
-        return [sum(i in one["partitions"] for one in members) for i in range(4)]
+        cls.cluster = cls.enterClassContext(Cluster("--set", "limits.failures_max=100000"))
+        cls.nodes, cls.proxy, cls.gateway = (cls.cluster.nodes, cls.cluster.proxy,
+                                             cls.cluster.gateway)
 
     def company(self, name):
         """Made at one gateway, and used through the proxy."""
@@ -113,21 +48,17 @@ class ClusterTest(unittest.TestCase):
 
     def test_one_keeper_leads_and_another_takes_over(self):
         def leader():
-            leads = [one["node"] for one in self.members() if one["leads"]]
+            leads = [one["node"] for one in self.cluster.members() if one["leads"]]
             return leads[0] if len(leads) == 1 else None
 
         first = wait_for("a leader", leader)
-        names = {self.node_id(name): name for name in ROLES}
+        names = {self.cluster.node_id(name): name for name in ROLES}
         self.assertIn(names[first], ("keeper1", "keeper2"))
         self.nodes[names[first]].kill()
         try:
             wait_for("another leader", lambda: leader() not in (None, first))
         finally:
             self.nodes[names[first]].start()
-
-    def node_id(self, name):
-        with open(os.path.join(self.nodes[name].data, "node.id")) as file:
-            return file.read()
 
     def test_searches_go_on_while_a_searcher_is_killed_or_hangs(self):
         acme = self.company("killed")
@@ -145,7 +76,7 @@ class ClusterTest(unittest.TestCase):
                     self.assertLess(time.monotonic() - started, 5)
             finally:
                 begin()
-            wait_for("both again", lambda: self.ready_copies() == [2, 2, 2, 2])
+            wait_for("both again", lambda: self.cluster.ready_copies() == [2, 2, 2, 2])
 
     def test_a_third_searcher_takes_its_part_and_gives_it_back(self):
         companies = [self.company(f"moved-{i}") for i in range(8)]
@@ -165,22 +96,22 @@ class ClusterTest(unittest.TestCase):
         thread = threading.Thread(target=search)
         thread.start()
         try:
-            with Server("--role", "searcher", *self.flags()) as third:
+            with Server("--role", "searcher", *self.cluster.flags()) as third:
                 with open(os.path.join(third.data, "node.id")) as file:
                     name = file.read()
                 wait_for("its part", lambda: any(
-                    one["node"] == name and one["partitions"] for one in self.members()))
-                wait_for("the others to let go", lambda: self.ready_copies() == [2, 2, 2, 2])
+                    one["node"] == name and one["partitions"] for one in self.cluster.members()))
+                wait_for("the others to let go", lambda: self.cluster.ready_copies() == [2, 2, 2, 2])
                 self.assertEqual(third.stop(), 0)
             wait_for("the others to have it again",
-                     lambda: self.ready_copies() == [2, 2, 2, 2] and len(self.members()) == 8)
+                     lambda: self.cluster.ready_copies() == [2, 2, 2, 2] and len(self.cluster.members()) == 8)
         finally:
             stop.set()
             thread.join()
         self.assertEqual(failures, [], "no search failed meanwhile")
 
     def test_a_copied_data_folder_is_refused(self):
-        copy = Server("--role", "indexer", *self.flags())
+        copy = Server("--role", "indexer", *self.cluster.flags())
         try:
             os.makedirs(copy.data, mode=0o700)
             shutil.copy(os.path.join(self.nodes["indexer1"].data, "node.id"), copy.data)
@@ -219,7 +150,7 @@ class ClusterTest(unittest.TestCase):
             for _ in range(ROUNDS):
                 for victim in (*ROLES, "postgres"):
                     had = len(answered)
-                    server = self.postgres if victim == "postgres" else self.nodes[victim]
+                    server = self.cluster.postgres if victim == "postgres" else self.nodes[victim]
                     server.kill()
                     wait_for("answers without " + victim, lambda: len(answered) > had + 20)
                     server.start()
