@@ -80,6 +80,10 @@ class TimedFiles final : public Files {
   }
   Result<> remove(const std::string& path) override { return files_->remove(path); }
   Result<> sync_folder(const std::string& path) override { return files_->sync_folder(path); }
+  Result<std::unique_ptr<Scratch>> map_scratch(const std::string& folder, std::size_t size,
+                                               bool at_random) override {
+    return files_->map_scratch(folder, size, at_random);
+  }
 
   std::vector<double> sync_ms;
 

@@ -13,14 +13,20 @@
 #include <faiss/impl/IDSelector.h>
 #include <hnswlib/hnswlib.h>
 #include <omp.h>
+#include <stdlib.h>
 
 #include <array>
+#include <filesystem>
 #include <map>
 #include <optional>
 #include <string_view>
 
 #include "index/company_index.h"
+#include "index/segment_folder.h"
 #include "json/json.h"
+#include "sys/clock.h"
+#include "sys/files.h"
+#include "sys/log.h"
 #include "vector_contender.h"
 #include "vector_data.h"
 
@@ -41,7 +47,8 @@ Searches by meaning, beside hnswlib and FAISS on the same vectors in the same ru
 --runs recall       queries a second at a recall, time and memory of the making
        exact        searches that miss nothing, against reading their codes once
        filter       a part of the vectors allowed: 50, 10, 1 and .1 percent of them
---peers             those beside it; FAISS as Debian has it takes three times as long to make
+--peers             those beside it; FAISS as Debian has it takes three times as long to make;
+                    memory: Samtale with no file, all of it in memory
 --rounds            of which medians are told
 --json              one JSON object instead of a table
 )";
@@ -52,11 +59,14 @@ constexpr std::size_t kEffortMax = 1'300;
 class Ours final : public Library {
  public:
   // 0: exact. One conversation a vector; its time is its row.
-  Ours(const VectorData& data, double target)
+  Ours(const VectorData& data, double target, bool has_disk = true)
       : data_(data),
         is_exact_(target == 0),
-        index_(make_company_index(data.dimension, {.graph_from = is_exact_ ? 0 : std::size_t{1'000},
-                                                   .recall_target = target})) {
+        disk_(data),
+        index_(make_company_index(
+            data.dimension,
+            {.graph_from = is_exact_ ? 0 : std::size_t{1'000}, .recall_target = target},
+            {.folder = has_disk ? disk_.folder.get() : nullptr, .company = CompanyId{1}})) {
     for (std::size_t i = 0; i < data.size(); ++i) {
       const IndexChunk chunks[] = {{0, "", data.vector(i)}};
       const auto id = make_conversation_id(CompanyId{1}, "bench", std::to_string(i));
@@ -89,8 +99,28 @@ class Ours final : public Library {
   }
 
  private:
+  // A data folder, as a server has one.
+  struct Disk {
+    explicit Disk(const VectorData& data) {
+      std::string made = std::filesystem::temp_directory_path() / "vector_bench-XXXXXX";
+      if (::mkdtemp(made.data()) == nullptr) refuse("no folder " + made);
+      path = made;
+      auto opened = SegmentFolder::open(*files, path, "bench", data.dimension, clock, *log);
+      if (!opened) refuse(opened.error().message);
+      folder = *std::move(opened);
+    }
+    ~Disk() { std::filesystem::remove_all(path); }
+
+    std::string path;
+    std::unique_ptr<Files> files = make_system_files();
+    SystemClock clock;
+    std::unique_ptr<Log> log = make_stderr_log({.level = LogLevel::warn});
+    std::unique_ptr<SegmentFolder> folder;
+  };
+
   const VectorData& data_;
   const bool is_exact_;
+  const Disk disk_;
   std::unique_ptr<CompanyIndex> index_;
 };
 
@@ -206,7 +236,8 @@ json::Object told(const Contender& contender, const VectorData& data) {
                          {"made_in_cpu_s", rounded(built.cpu_s, 10)},
                          {"vectors_per_cpu_s", std::round(rows / built.cpu_s)},
                          {"memory_mib", std::round(built.grown_mib)},
-                         {"bytes_a_vector", std::round(built.grown_mib * (1 << 20) / rows)}};
+                         {"bytes_a_vector", std::round(built.grown_mib * (1 << 20) / rows)},
+                         {"mapped_bytes", std::round(built.mapped_mib * (1 << 20) / rows)}};
   if (built.bytes > 0) object.emplace_back("bytes_as_it_says", std::round(built.bytes));
   return object;
 }
@@ -228,7 +259,7 @@ class Bench {
 
  private:
   void make_contenders();
-  json::Array beside_peers(const Contender& ours, double target);
+  json::Array beside_peers(std::size_t target);
   json::Object cell(int filter, const std::string& name, double share);
 
   const VectorData& data_;
@@ -236,7 +267,8 @@ class Bench {
   const std::string peer_names_;
   Truths truths_;
   std::vector<std::pair<std::string, double>> filters_;
-  std::vector<std::unique_ptr<Contender>> ours_;  // One a target.
+  std::vector<std::unique_ptr<Contender>> ours_;       // One a target.
+  std::vector<std::unique_ptr<Contender>> in_memory_;  // The same, if they are asked for.
   std::vector<std::unique_ptr<Contender>> peers_;
   json::Array made_;
 };
@@ -259,18 +291,29 @@ void Bench::make_contenders() {
     std::snprintf(name, sizeof name, "samtale for %.2f", target);
     add(ours_, name,
         [target](const VectorData& data) { return std::make_unique<Ours>(data, target); });
+    if (!peer_names_.contains("memory")) continue;
+    add(in_memory_, std::string(name) + " in memory",
+        [target](const VectorData& data) { return std::make_unique<Ours>(data, target, false); });
   }
 }
 
-json::Array Bench::beside_peers(const Contender& ours, double target) {
+json::Array Bench::beside_peers(std::size_t target) {
+  const auto& ours = *ours_[target];
   // Twice: it widens its view by what it has measured.
   for (int i = 0; i < 2; ++i) static_cast<void>(ours.run({.prepare = 1}));
   const auto recall = ours.run({}).recall;
+  std::vector<const Contender*> peers;
   std::vector<Measured> mine;
   std::map<const Contender*, std::vector<Measured>> theirs;
   std::map<const Contender*, std::size_t> efforts;
   for (const auto& peer : peers_) {
+    peers.push_back(peer.get());
     if (const auto effort = effort_for(*peer, recall)) efforts[peer.get()] = *effort;
+  }
+  if (!in_memory_.empty()) {
+    peers.push_back(in_memory_[target].get());
+    for (int i = 0; i < 2; ++i) static_cast<void>(peers.back()->run({.prepare = 1}));
+    efforts[peers.back()] = 0;
   }
   for (int i = 0; i < rounds_; ++i) {
     mine.push_back(ours.run({}));
@@ -279,15 +322,15 @@ json::Array Bench::beside_peers(const Contender& ours, double target) {
     }
   }
   auto line = told(median_of(mine));
-  line.insert(line.begin(), {{"library", ours.name()}, {"target", target}});
+  line.insert(line.begin(), {{"library", ours.name()}, {"target", kTargets[target]}});
   json::Array lines = {json::Value(line)};
-  for (const auto& peer : peers_) {
+  for (const auto* peer : peers) {
     json::Object other = {{"library", peer->name()}};
-    if (!efforts.contains(peer.get())) {
+    if (!efforts.contains(peer)) {
       other.emplace_back("ef", "never finds as much");
     } else {
-      const auto& rounds = theirs[peer.get()];
-      other.emplace_back("ef", efforts[peer.get()]);
+      const auto& rounds = theirs[peer];
+      other.emplace_back("ef", efforts[peer]);
       for (auto& member : told(median_of(rounds))) other.push_back(std::move(member));
       std::vector<double> ratios;
       for (std::size_t i = 0; i < rounds.size(); ++i) {
@@ -304,7 +347,7 @@ json::Array Bench::recall() {
   make_contenders();
   json::Array lines;
   for (std::size_t i = 0; i < ours_.size(); ++i) {
-    for (auto& line : beside_peers(*ours_[i], kTargets[i])) lines.push_back(std::move(line));
+    for (auto& line : beside_peers(i)) lines.push_back(std::move(line));
   }
   return lines;
 }

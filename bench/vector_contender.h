@@ -5,7 +5,6 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -15,6 +14,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -57,9 +57,9 @@ struct Measured {
 
 struct Built {
   double cpu_s = 0;
-  double grown_mib = 0;  // The process' memory, by building.
-  double peak_mib = 0;   // And at its largest.
-  double bytes = 0;      // As the library says.
+  double grown_mib = 0;   // The process' memory, by building: that which is nowhere else,
+  double mapped_mib = 0;  // and pages of files.
+  double bytes = 0;       // As the library says.
 };
 
 inline double cpu_seconds() {
@@ -74,14 +74,14 @@ inline double wall_us() {
   return static_cast<double>(time.tv_sec) * 1e6 + static_cast<double>(time.tv_nsec) * 1e-3;
 }
 
-// Read-only pages of the base are the parent's, and not counted.
-inline double private_mib() {
-  std::ifstream file("/proc/self/smaps_rollup");
-  double kib = 0;
+// What of the process lies in memory: of its own ("RssAnon:"), and of files ("RssFile:"), which the
+// system can take back.
+inline double resident_mib(std::string_view kind) {
+  std::ifstream file("/proc/self/status");
   for (std::string line; std::getline(file, line);) {
-    if (line.starts_with("Private_Dirty:")) kib = std::strtod(line.c_str() + 14, nullptr);
+    if (line.starts_with(kind)) return std::strtod(line.c_str() + kind.size(), nullptr) / 1024;
   }
-  return kib / 1024;
+  return 0;
 }
 
 inline void pin_to_core(int core) {
@@ -150,14 +150,14 @@ class Contender {
   static void serve(int asks, int answers, const VectorData& data, const Truths& truths,
                     const MakeLibrary& make) {
     pin_to_core(0);
-    const auto before = private_mib();
+    const auto before = resident_mib("RssAnon:");
+    const auto mapped_before = resident_mib("RssFile:");
     const auto begin = cpu_seconds();
     const auto library = make(data);
-    Built built{.cpu_s = cpu_seconds() - begin, .grown_mib = private_mib() - before};
-    rusage used{};
-    ::getrusage(RUSAGE_SELF, &used);
-    built.peak_mib = static_cast<double>(used.ru_maxrss) / 1024;
-    built.bytes = library->bytes();
+    const Built built{.cpu_s = cpu_seconds() - begin,
+                      .grown_mib = resident_mib("RssAnon:") - before,
+                      .mapped_mib = resident_mib("RssFile:") - mapped_before,
+                      .bytes = library->bytes()};
     if (::write(answers, &built, sizeof built) != sizeof built) return;
     for (Round round; ::read(asks, &round, sizeof round) == sizeof round;) {
       const auto measured = measure(*library, truths, round);

@@ -189,7 +189,7 @@ class GraphBuilder {
   const CodeRows& rows_;
   const GraphOptions options_;
   const std::size_t room_;
-  std::vector<std::uint32_t> edges_;  // room_ a node.
+  HugeVector<std::uint32_t> edges_;  // room_ a node.
   std::vector<std::uint32_t> edge_counts_;
   std::vector<std::uint32_t> entries_;
   Graph::Scratch scratch_;

@@ -80,6 +80,9 @@ struct IndexOptions {
   // The share of the nearest that a search by the graph finds. How wide it looks for that is
   // measured on the queries of the company, with 95 % confidence.
   double recall_target = 0.95;
+  // With so many bytes of floats these lie in mapped files of about that size in the place's
+  // folder, if there is one: whatever system it is, a few thousand vectors stay in memory.
+  std::size_t float_file_bytes = std::size_t{16} << 20;
 };
 
 struct IndexSize {
@@ -89,15 +92,17 @@ struct IndexSize {
   std::size_t graph_vectors = 0;  // Of them, in a graph.
   double recall = 1;              // Of searches by the graph, as measured last.
   std::size_t bytes = 0;          // Held in memory, near enough to budget by.
+  std::size_t mapped_bytes = 0;   // Of floats in files, whose pages the system may take back.
 };
 
 // Threads: any method from any thread; searches run side by side, changes one at a time.
-// Memory:  all of it in memory; rebuilt from the store at start.
+// Memory:  all of it in memory but the floats of many vectors; rebuilt from the store at start.
 class CompanyIndex : public WordStatistics {
  public:
   // Replaces everything known of the conversation. Chunks not named any more are gone from every
   // answer when this returns. invalid_argument for a vector of another dimension, with NaN or
-  // infinity, or not of unit length (1e-3): nothing has changed then.
+  // infinity, or not of unit length (1e-3); unavailable if the disk has no room for floats; nothing
+  // has changed then.
   virtual Result<> put(ConversationId conversation, Attributes attributes,
                        std::span<const IndexChunk> chunks) = 0;
   // Whether it was there.
@@ -129,13 +134,13 @@ class CompanyIndex : public WordStatistics {
   // Makes a graph or measures one, if either is due; false if not. Takes up to 0.5 ms of one core a
   // vector, while searches and changes go on. From one thread at a time. What was
   // gone from the index before the call is in no file of its graph when this returns.
-  // Errors: unavailable if `stop` was requested before the end.
+  // Errors: unavailable if `stop` was requested before the end, or the disk has no room for floats.
   virtual Result<bool> maintain(const std::stop_token& stop) = 0;
 };
 
-// Where an index finds its graph again.
+// Where an index finds its graph again, and has room for floats.
 struct SegmentPlace {
-  SegmentFolder* folder = nullptr;  // Null: nowhere, each graph is made.
+  SegmentFolder* folder = nullptr;  // Null: nowhere: each graph is made, floats lie in memory.
   CompanyId company{};
 };
 

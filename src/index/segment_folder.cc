@@ -210,6 +210,14 @@ void SegmentFolder::sweep(const std::function<bool(CompanyId)>& has_index) {
   }
 }
 
+Result<std::unique_ptr<Scratch>> SegmentFolder::map_scratch(std::size_t bytes, bool at_random) {
+  SAMTALE_TRY_VOID(files_.make_folder(path_));
+  auto scratch = files_.map_scratch(path_, bytes, at_random);
+  if (scratch) return scratch;
+  return fail(scratch.error().code, scratch.error().message + ": vectors need " +
+                                        std::to_string(bytes) + " bytes there; free some");
+}
+
 SegmentFolder::Stats SegmentFolder::stats() const {
   const std::lock_guard lock(names_mutex_);
   return stats_;

@@ -1,5 +1,6 @@
 // SegmentFolder: the files that graphs are kept in from one run to the next, so that none is made
-// again. One a company, of one embedding model.
+// again, one a company, of one embedding model; and the room beside them for what memory need not
+// hold.
 #pragma once
 
 #include <cstddef>
@@ -36,7 +37,7 @@ class SegmentFolder {
     std::uint64_t failed = 0;  // Could not be written or removed.
   };
 
-  // What is passed in must outlive it. The folder is made when a file is written.
+  // What is passed in must outlive it. The folder is made when the first file is.
   // Errors: what Files says.
   [[nodiscard]] static Result<std::unique_ptr<SegmentFolder>> open(Files& files, std::string path,
                                                                    std::string model,
@@ -56,6 +57,10 @@ class SegmentFolder {
   // Removes what belongs to nobody: files of companies without an index, of other models, and
   // what is half written.
   void sweep(const std::function<bool(CompanyId)>& has_index);
+
+  // So many zeros in a file without a name (Files::map_scratch).
+  // Errors: what Files says, and what to do.
+  [[nodiscard]] Result<std::unique_ptr<Scratch>> map_scratch(std::size_t bytes, bool at_random);
 
   [[nodiscard]] Stats stats() const;
 

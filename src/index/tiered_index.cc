@@ -8,8 +8,10 @@
 #include <unordered_set>
 #include <utility>
 
+#include "base/huge_pages.h"
 #include "index/company_index.h"
 #include "index/fair_shared_mutex.h"
+#include "index/grow.h"
 #include "index/segment_folder.h"
 #include "index/top_hits.h"
 #include "index/vector_tiers.h"
@@ -68,7 +70,7 @@ std::size_t attribute_bytes(const Attributes& attributes) {
 class TieredIndex final : public CompanyIndex {
  public:
   TieredIndex(std::size_t dimension, const IndexOptions& options, const SegmentPlace& place)
-      : dimension_(dimension), place_(place), vectors_(dimension, options) {}
+      : dimension_(dimension), place_(place), vectors_(dimension, options, place.folder) {}
 
   Result<> put(ConversationId conversation, Attributes attributes,
                std::span<const IndexChunk> chunks) override;
@@ -109,8 +111,8 @@ class TieredIndex final : public CompanyIndex {
   // Whether the conversation is there with these chunks' texts, in this order.
   bool has_texts(ConversationId conversation, std::span<const IndexChunk> chunks,
                  std::span<const std::uint64_t> hashes) const;
-  void put_same_texts(ConversationId conversation, Attributes attributes,
-                      std::span<const IndexChunk> chunks);
+  Result<> put_same_texts(ConversationId conversation, Attributes attributes,
+                          std::span<const IndexChunk> chunks);
   bool remove_locked(ConversationId conversation);
   void remove_vector(VectorTiers::Place place);
   void compact_if_due();
@@ -129,9 +131,9 @@ class TieredIndex final : public CompanyIndex {
   std::size_t quiet_looks_ = 0;             // For which it has been the same.
   mutable FairSharedMutex index_mutex_;     // Guards all below.
   std::unordered_map<ConversationId, std::uint32_t> slot_of_;
-  std::vector<Slot> slots_;
+  HugeVector<Slot> slots_;
   std::vector<std::uint32_t> free_slots_;
-  std::vector<Row> rows_;  // A conversation's lie together, in its order of chunks.
+  HugeVector<Row> rows_;  // A conversation's lie together, in its order of chunks.
   std::size_t removed_rows_ = 0;
   std::size_t attribute_bytes_ = 0;
   std::uint64_t sequence_ = 0;           // Of the last change; they are counted from 1.
@@ -161,6 +163,7 @@ Result<> TieredIndex::check(std::span<const IndexChunk> chunks) const {
 
 std::uint32_t TieredIndex::take_slot() {
   if (free_slots_.empty()) {
+    grow(slots_, slots_.size() + 1);
     slots_.emplace_back();
     return static_cast<std::uint32_t>(slots_.size() - 1);
   }
@@ -182,18 +185,27 @@ bool TieredIndex::has_texts(ConversationId conversation, std::span<const IndexCh
   return true;
 }
 
-void TieredIndex::put_same_texts(ConversationId conversation, Attributes attributes,
-                                 std::span<const IndexChunk> chunks) {
+Result<> TieredIndex::put_same_texts(ConversationId conversation, Attributes attributes,
+                                     std::span<const IndexChunk> chunks) {
   auto& slot = slots_[slot_of_.at(conversation)];
+  const auto is_same = [&](std::size_t i) {
+    const auto place = rows_[slot.rows_begin + i].vector;
+    return place == kNone ? chunks[i].vector.empty() : vectors_.holds(place, chunks[i].vector);
+  };
+  std::vector<std::size_t> changed;
+  for (std::size_t i = 0; i < chunks.size(); ++i) {
+    if (!is_same(i)) changed.push_back(i);
+  }
+  SAMTALE_TRY_VOID(vectors_.make_room(changed.size()));
   attribute_bytes_ += attribute_bytes(attributes) - attribute_bytes(slot.attributes);
   slot.attributes = std::move(attributes);
-  for (std::size_t i = 0; i < chunks.size(); ++i) {
+  for (const auto i : changed) {
     const auto r = static_cast<std::uint32_t>(slot.rows_begin + i);
-    const bool has_vector = rows_[r].vector != kNone;
-    if (has_vector && vectors_.holds(rows_[r].vector, chunks[i].vector)) continue;
-    if (has_vector) remove_vector(rows_[r].vector);
+    if (rows_[r].vector != kNone) remove_vector(rows_[r].vector);
     rows_[r].vector = chunks[i].vector.empty() ? kNone : vectors_.add(r, chunks[i].vector);
   }
+  note_change(conversation);
+  return {};
 }
 
 Result<> TieredIndex::put(ConversationId conversation, Attributes attributes,
@@ -208,9 +220,7 @@ Result<> TieredIndex::put(ConversationId conversation, Attributes attributes,
     // Vectors come after the words: then the words are there.
     const auto lock = index_mutex_.write();
     if (has_texts(conversation, chunks, hashes)) {
-      put_same_texts(conversation, std::move(attributes), chunks);
-      note_change(conversation);
-      return {};
+      return put_same_texts(conversation, std::move(attributes), chunks);
     }
   }
   std::vector<std::vector<std::string>> terms;  // Cut without the lock: it is most of the work.
@@ -223,6 +233,7 @@ Result<> TieredIndex::put(ConversationId conversation, Attributes attributes,
                 "index has no room for another " + std::to_string(chunks.size()) + " chunks of " +
                     std::to_string(kRowsMax) + ": remove conversations");
   }
+  SAMTALE_TRY_VOID(vectors_.make_room(chunks.size()));
   remove_locked(conversation);
   const auto slot = take_slot();
   slot_of_.emplace(conversation, slot);
@@ -232,6 +243,7 @@ Result<> TieredIndex::put(ConversationId conversation, Attributes attributes,
                   .rows_begin = static_cast<std::uint32_t>(rows_.size()),
                   .rows = static_cast<std::uint32_t>(chunks.size()),
                   .is_used = true};
+  grow(rows_, rows_.size() + chunks.size());
   for (std::size_t i = 0; i < chunks.size(); ++i) {
     Row row{.slot = slot, .ordinal = chunks[i].ordinal, .text_hash = hashes[i]};
     if (!chunks[i].vector.empty()) {
@@ -285,7 +297,7 @@ void TieredIndex::compact_if_due() {
   const auto live = rows_.size() - removed_rows_;
   if (removed_rows_ < kRemovedRowsMin || removed_rows_ < live / 2) return;
   std::vector<std::uint32_t> new_rows(rows_.size(), WordIndex::kRemoved);
-  std::vector<Row> kept;
+  HugeVector<Row> kept;
   kept.reserve(live);
   for (std::size_t r = 0; r < rows_.size(); ++r) {
     const auto& row = rows_[r];
@@ -305,7 +317,7 @@ void TieredIndex::compact_if_due() {
 }
 
 void TieredIndex::forget_unused_slots() {
-  std::vector<Slot> kept;
+  HugeVector<Slot> kept;
   kept.reserve(slot_of_.size());
   std::vector<std::uint32_t> new_slots(slots_.size());
   for (std::size_t s = 0; s < slots_.size(); ++s) {
@@ -418,7 +430,7 @@ Result<bool> TieredIndex::maintain(const std::stop_token& stop) {
   if (work) {
     SAMTALE_TRY_VOID(VectorTiers::run_work(*work, stop));
     const auto lock = index_mutex_.write();
-    const auto ended = vectors_.end_work(*work);
+    SAMTALE_TRY(const auto ended, vectors_.end_work(*work));
     for (const auto& moved : ended.moved) rows_[moved.owner].vector = moved.place;
     from_segment = ended.from_segment;
     if (from_segment == nodes && nodes > 0 && ended.removed == 0) filed_ = vectors_.graph_version();
@@ -493,7 +505,8 @@ IndexSize TieredIndex::size() const {
                    slot_of_.bucket_count() * sizeof(void*) + slots_.capacity() * sizeof(Slot) +
                    free_slots_.capacity() * sizeof(std::uint32_t) + rows_.capacity() * sizeof(Row) +
                    changed_.capacity() * sizeof(ConversationId) + attribute_bytes_ +
-                   vectors_.bytes() + words_.bytes()};
+                   vectors_.bytes() + words_.bytes(),
+          .mapped_bytes = vectors_.mapped_bytes()};
 }
 
 }  // namespace

@@ -1,9 +1,12 @@
 #include <gtest/gtest.h>
 #include <malloc.h>
+#include <stdlib.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <cstdint>
+#include <filesystem>
 #include <random>
 #include <set>
 #include <string>
@@ -11,6 +14,10 @@
 #include <vector>
 
 #include "index/company_index_conformance.h"
+#include "index/segment_folder.h"
+#include "sim/memory_log.h"
+#include "sim/sim_clock.h"
+#include "sys/files.h"
 
 namespace samtale {
 namespace {
@@ -28,11 +35,38 @@ struct MakeRestlessIndex {
   }
 };
 
+// Its floats go from memory to files, and from file to file. All of them on one disk, the real one.
+struct MakeMappedIndex {
+  struct Disk {
+    Disk() {
+      std::string made = testing::TempDir() + "/index-XXXXXX";
+      path = ::mkdtemp(made.data());
+    }
+    ~Disk() { std::filesystem::remove_all(path); }
+
+    std::string path;
+    SimClock clock;
+    MemoryLog log;
+    std::unique_ptr<Files> files = make_system_files();
+  };
+
+  std::unique_ptr<CompanyIndex> operator()(std::size_t dimension) const {
+    static Disk disk;
+    static const auto folder = SegmentFolder::open(*disk.files, disk.path + "/index", "a-model",
+                                                   dimension, disk.clock, disk.log)
+                                   .value();
+    static std::int64_t companies = 0;
+    return make_company_index(dimension, {.graph_from = 20, .float_file_bytes = 1'024},
+                              {folder.get(), CompanyId{++companies}});
+  }
+};
+
 }  // namespace
 
 namespace index_conformance {
 INSTANTIATE_TYPED_TEST_SUITE_P(TieredIndex, CompanyIndexConformance, MakeTieredIndex);
 INSTANTIATE_TYPED_TEST_SUITE_P(RestlessIndex, CompanyIndexConformance, MakeRestlessIndex);
+INSTANTIATE_TYPED_TEST_SUITE_P(MappedIndex, CompanyIndexConformance, MakeMappedIndex);
 }  // namespace index_conformance
 
 namespace {

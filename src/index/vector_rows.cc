@@ -6,6 +6,8 @@
 #include <string>
 
 #include "base/check.h"
+#include "index/grow.h"
+#include "index/segment_folder.h"
 #include "simd/codes.h"
 #include "simd/distance.h"
 
@@ -59,75 +61,107 @@ QueryCode encode_query(std::span<const float> query) {
   return made;
 }
 
-VectorRows::VectorRows(std::size_t dimension) : dimension_(dimension) {
+VectorRows::VectorRows(std::size_t dimension, const FloatPlace& floats)
+    : dimension_(dimension), floats_(dimension, floats) {
   SAMTALE_CHECK(dimension <= kDimensionMax, "configuration allows no more dimensions");
 }
 
 VectorRows::Place VectorRows::add(Owner owner, std::span<const float> vector) {
   SAMTALE_CHECK(vector.size() == dimension_, "vectors are checked before they are added");
-  floats_.insert(floats_.end(), vector.begin(), vector.end());
-  owners_.push_back(owner);
-  codes_.resize(floats_.size());
-  const auto fitted = encode(vector, codes_.data() + codes_.size() - dimension_);
-  scales_.push_back(fitted.scale);
-  errors_.push_back(static_cast<float>(fitted.error * kUp));
-  return static_cast<Place>(owners_.size() - 1);
+  const auto begin = codes_.memory.size();
+  grow(codes_.memory, begin + dimension_);
+  codes_.memory.resize(begin + dimension_);
+  const auto fitted = encode(vector, codes_.memory.data() + begin);
+  return add(owner, vector, fitted.scale, static_cast<float>(fitted.error * kUp));
 }
 
 VectorRows::Place VectorRows::add(Owner owner, const VectorRows& other, Place place) {
-  const auto* const floats = other.floats_.data() + place * dimension_;
   const auto* const codes = other.codes_.data() + place * dimension_;
-  floats_.insert(floats_.end(), floats, floats + dimension_);
-  codes_.insert(codes_.end(), codes, codes + dimension_);
-  scales_.push_back(other.scales_[place]);
-  errors_.push_back(other.errors_[place]);
-  owners_.push_back(owner);
-  return static_cast<Place>(owners_.size() - 1);
+  grow(codes_.memory, codes_.memory.size() + dimension_);
+  codes_.memory.insert(codes_.memory.end(), codes, codes + dimension_);
+  return add(owner, other.vector(place), other.scales_[place], other.errors_[place]);
 }
 
-void VectorRows::reserve(std::size_t vectors) {
-  floats_.reserve(vectors * dimension_);
-  codes_.reserve(vectors * dimension_);
+VectorRows::Place VectorRows::add(Owner owner, std::span<const float> vector, float scale,
+                                  float error) {
+  const auto place = owners_.size();
+  floats_.add(vector);
+  grow(scales_, place + 1);
+  scales_.push_back(scale);
+  grow(errors_, place + 1);
+  errors_.push_back(error);
+  grow(owners_, place + 1);
+  owners_.push_back(owner);
+  return static_cast<Place>(place);
+}
+
+Result<> VectorRows::reserve(std::size_t vectors) {
+  SAMTALE_TRY_VOID(floats_.reserve(vectors));
+  codes_.memory.reserve(vectors * dimension_);
   scales_.reserve(vectors);
   errors_.reserve(vectors);
   owners_.reserve(vectors);
+  return {};
+}
+
+std::optional<VectorRows::Codes> VectorRows::codes_for(bool walks_read_them) const {
+  auto* const folder = walks_read_them ? nullptr : floats_.folder();
+  if ((folder != nullptr) == (codes_.file != nullptr)) return std::nullopt;
+  const std::span codes(codes_.data(), size() * dimension_);
+  Codes moved;
+  if (folder == nullptr) {
+    moved.memory.assign(codes.begin(), codes.end());
+    return moved;
+  }
+  auto file = folder->map_scratch(codes.size(), false);
+  if (!file) return std::nullopt;
+  moved.file = *std::move(file);
+  std::ranges::copy(std::as_bytes(codes), moved.file->bytes().begin());
+  return moved;
+}
+
+void VectorRows::clear(Place place) {
+  floats_.clear(place);
+  if (!codes_.file) return;
+  const auto bytes = codes_.file->bytes().subspan(place * dimension_, dimension_);
+  std::ranges::fill(bytes, std::byte{});
 }
 
 void VectorRows::remove(Place place) {
   const auto last = owners_.size() - 1;
   if (place != last) {
-    std::copy_n(floats_.data() + last * dimension_, dimension_,
-                floats_.data() + place * dimension_);
-    std::copy_n(codes_.data() + last * dimension_, dimension_, codes_.data() + place * dimension_);
+    floats_.set(place, floats_[last]);
+    auto* const codes = codes_.memory.data();
+    std::copy_n(codes + last * dimension_, dimension_, codes + place * dimension_);
     owners_[place] = owners_[last];
     scales_[place] = scales_[last];
     errors_[place] = errors_[last];
   }
-  floats_.resize(last * dimension_);
-  codes_.resize(last * dimension_);
+  floats_.remove_last();
+  codes_.memory.resize(last * dimension_);
   scales_.pop_back();
   errors_.pop_back();
   owners_.pop_back();
 }
 
-std::vector<float> VectorRows::vector(Place place) const {
-  const auto* const begin = floats_.data() + place * dimension_;
-  return {begin, begin + dimension_};
-}
-
 void VectorRows::dot(std::span<const float> query, Place first, std::size_t count,
                      float* scores) const {
-  distance_kernels().dot_rows(query.data(), floats_.data() + first * dimension_, count, dimension_,
-                              scores);
+  for (std::size_t done = 0; done < count;) {
+    const auto begin = first + done;
+    const auto some = std::min(count - done, floats_.together(begin));
+    distance_kernels().dot_rows(query.data(), floats_[begin].data(), some, dimension_,
+                                scores + done);
+    done += some;
+  }
 }
 
 float VectorRows::dot(std::span<const float> query, Place place) const {
-  return distance_kernels().dot(query.data(), floats_.data() + place * dimension_, dimension_);
+  return distance_kernels().dot(query.data(), floats_[place].data(), dimension_);
 }
 
 void VectorRows::fetch(Place place) const {
   constexpr std::size_t kLine = 64 / sizeof(float);
-  const auto* const row = floats_.data() + place * dimension_;
+  const auto* const row = floats_[place].data();
   for (std::size_t i = 0; i < dimension_; i += kLine) __builtin_prefetch(row + i);
 }
 
@@ -156,15 +190,16 @@ void VectorRows::bounds(const QueryCode& query, std::span<const Place> places,
 }
 
 void VectorRows::shrink() {
-  if (codes_.capacity() > codes_.size() * 2) codes_.shrink_to_fit();
+  auto& codes = codes_.memory;
+  if (codes.capacity() > codes.size() * 2) codes.shrink_to_fit();
   if (scales_.capacity() > scales_.size() * 2) scales_.shrink_to_fit();
   if (errors_.capacity() > errors_.size() * 2) errors_.shrink_to_fit();
-  if (floats_.capacity() > floats_.size() * 2) floats_.shrink_to_fit();
+  floats_.shrink();
   if (owners_.capacity() > owners_.size() * 2) owners_.shrink_to_fit();
 }
 
 std::size_t VectorRows::bytes() const {
-  return floats_.capacity() * sizeof(float) + codes_.capacity() +
+  return floats_.bytes() + codes_.memory.capacity() +
          (scales_.capacity() + errors_.capacity()) * sizeof(float) +
          owners_.capacity() * sizeof(Owner);
 }

@@ -1,14 +1,18 @@
-// VectorRows: the vectors of an index, one after the other in one block. Private to index/.
+// VectorRows: the vectors of an index, one after the other. Private to index/.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "base/huge_pages.h"
 #include "base/result.h"
 #include "graph/graph.h"
+#include "index/float_rows.h"
 
 namespace samtale {
 
@@ -39,24 +43,31 @@ class VectorRows {
   static constexpr double kLengthMax = 1.002;
 
   // dimension: at most 2^17.
-  explicit VectorRows(std::size_t dimension);
+  explicit VectorRows(std::size_t dimension, const FloatPlace& floats = {});
 
   // Where a vector lies, and whose it is.
   using Place = std::uint32_t;
   using Owner = std::uint32_t;
 
+  // Room on the disk for so many in all, as far as they lie there: add() must find it.
+  // Errors: unavailable if the disk is full; nothing has changed.
+  [[nodiscard]] Result<> make_room(std::size_t vectors) { return floats_.make_room(vectors); }
+  // And no more memory than these take.
+  [[nodiscard]] Result<> reserve(std::size_t vectors);
   // Of at most kLengthMax.
   Place add(Owner owner, std::span<const float> vector);
   // One of another's.
   Place add(Owner owner, const VectorRows& other, Place place);
-  void reserve(std::size_t vectors);
   // Another vector lies at `place` afterwards, unless it was the last.
   void remove(Place place);
+  // Nothing of it is in a file any more; codes in memory stay, for a walk may lead over them.
+  void clear(Place place);
   [[nodiscard]] std::size_t size() const { return owners_.size(); }
   [[nodiscard]] Owner owner(Place place) const { return owners_[place]; }
   void set_owner(Place place, Owner owner) { owners_[place] = owner; }
 
-  [[nodiscard]] std::vector<float> vector(Place place) const;
+  // Lent until the next change.
+  [[nodiscard]] std::span<const float> vector(Place place) const { return floats_[place]; }
 
   // Scores of `count` vectors from `first` on.
   void dot(std::span<const float> query, Place first, std::size_t count, float* scores) const;
@@ -72,21 +83,41 @@ class VectorRows {
               std::vector<std::int32_t>& sums, std::vector<float>& bounds) const;
 
   [[nodiscard]] CodeRows codes() const {
-    return {.codes = codes_, .scales = scales_, .dimension = dimension_};
+    return {
+        .codes = {codes_.data(), size() * dimension_}, .scales = scales_, .dimension = dimension_};
   }
+  // One after the other.
+  struct Codes {
+    HugeVector<std::int8_t> memory;
+    std::unique_ptr<Scratch> file;  // Null: they lie in memory.
+
+    [[nodiscard]] const std::int8_t* data() const {
+      return file ? reinterpret_cast<const std::int8_t*>(file->bytes().data()) : memory.data();
+    }
+  };
+  // A copy that lies where it ought to: in a file beside those of the floats unless walks read it.
+  // Empty if the codes do already, or the disk is full.
+  [[nodiscard]] std::optional<Codes> codes_for(bool walks_read_them) const;
+  // Codes in a file stay those of the same vectors: none is added or removed.
+  void put(Codes codes) { codes_ = std::move(codes); }
 
   void shrink();
-  [[nodiscard]] std::size_t bytes() const;
+  [[nodiscard]] std::size_t bytes() const;  // In memory.
+  [[nodiscard]] std::size_t mapped_bytes() const {
+    return floats_.mapped_bytes() + (codes_.file ? codes_.file->bytes().size() : 0);
+  }
 
  private:
+  // The code is there already.
+  Place add(Owner owner, std::span<const float> vector, float scale, float error);
   [[nodiscard]] float bound(const QueryCode& query, Place place, std::int32_t sum) const {
     const auto product = scales_[place] * static_cast<float>(sum);
     return query.scale * product + (query.length * errors_[place] + query.slack);
   }
 
   std::size_t dimension_;
-  HugeVector<float> floats_;
-  HugeVector<std::int8_t> codes_;
+  FloatRows floats_;
+  Codes codes_;
   std::vector<float> scales_;
   std::vector<float> errors_;  // Rounded up.
   std::vector<Owner> owners_;

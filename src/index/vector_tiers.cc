@@ -18,9 +18,16 @@ constexpr std::size_t kAhead = 2;
 
 }  // namespace
 
-VectorTiers::VectorTiers(std::size_t dimension, const IndexOptions& options)
-    : dimension_(dimension), options_(options) {
-  tiers_[tail_] = std::make_shared<Tier>(dimension);
+VectorTiers::VectorTiers(std::size_t dimension, const IndexOptions& options, SegmentFolder* folder)
+    : dimension_(dimension),
+      options_(options),
+      floats_{.folder = folder, .file_bytes = options.float_file_bytes} {
+  tiers_[tail_] = std::make_shared<Tier>(dimension, floats_);
+}
+
+Result<> VectorTiers::make_room(std::size_t more) {
+  auto& rows = tiers_[tail_]->rows;
+  return rows.make_room(rows.size() + more);
 }
 
 VectorTiers::Place VectorTiers::add(Owner owner, std::span<const float> vector) {
@@ -43,6 +50,7 @@ std::optional<VectorTiers::Moved> VectorTiers::remove(Place place) {
   if (number != tail_) {
     tier.rows.set_owner(place & kPlaceMask, kNobody);
     ++tier.removed;
+    uncleared_.push_back(place);
     if (number == graph_) ++graph_version_;
     return std::nullopt;
   }
@@ -201,9 +209,16 @@ std::size_t VectorTiers::bytes() const {
     if (tier)
       sum += tier->rows.bytes() + tier->compact.bytes() + (tier->graph ? tier->graph->bytes() : 0);
   }
+  sum += uncleared_.capacity() * sizeof(Place);
   const std::lock_guard lock(search_mutex_);
   for (const auto& scratch : scratches_) sum += scratch->seen.capacity() * sizeof(std::uint64_t);
   return sum + queries_.size() * dimension_ * sizeof(float);
+}
+
+std::size_t VectorTiers::mapped_bytes() const {
+  std::size_t sum = 0;
+  for (const auto& tier : tiers_) sum += tier ? tier->rows.mapped_bytes() : 0;
+  return sum;
 }
 
 }  // namespace samtale

@@ -25,7 +25,8 @@ namespace samtale {
 // New vectors go to the tail, which is scanned. When it is large against the rest it is frozen, and
 // one thread in the background puts it and the graph's vectors into a new graph, while searches go
 // on over the old graph, the frozen tail and the new one. What is removed meanwhile is gone from
-// every answer at once, and from memory with the next graph.
+// every answer at once; its floats, which may lie on the disk, when work begins or ends the next
+// time, and its codes from memory with the next graph.
 //
 // Threads: none of its own; the index locks. Only run_work() works without its lock.
 class VectorTiers {
@@ -51,8 +52,12 @@ class VectorTiers {
     Place place;
   };
 
-  VectorTiers(std::size_t dimension, const IndexOptions& options);
+  // folder: for floats; null: none.
+  VectorTiers(std::size_t dimension, const IndexOptions& options, SegmentFolder* folder);
 
+  // Room on the disk for so many more: add() must find it.
+  // Errors: unavailable if the disk is full; nothing has changed.
+  [[nodiscard]] Result<> make_room(std::size_t more);
   Place add(Owner owner, std::span<const float> vector);
   [[nodiscard]] bool holds(Place place, std::span<const float> vector) const;
   // The score that `nearest` gives it.
@@ -70,8 +75,9 @@ class VectorTiers {
 
   [[nodiscard]] std::size_t size() const;  // Those removed left out.
   [[nodiscard]] std::size_t graph_size() const;
-  [[nodiscard]] double recall() const;  // As measured last; 1 without a graph.
-  [[nodiscard]] std::size_t bytes() const;
+  [[nodiscard]] double recall() const;      // As measured last; 1 without a graph.
+  [[nodiscard]] std::size_t bytes() const;  // In memory.
+  [[nodiscard]] std::size_t mapped_bytes() const;
 
   struct Work;
   struct Ended {
@@ -84,9 +90,9 @@ class VectorTiers {
   // change, run_work without any lock, one at a time. Where a first graph is due, that of `segment`
   // is taken instead, if half of its vectors are there; the others go to the tail.
   [[nodiscard]] std::shared_ptr<Work> begin_work(std::optional<Segment> segment = {});
-  // Errors: unavailable if `stop` was requested; then it is due again.
+  // Errors: unavailable if `stop` was requested or the disk is full; then it is due again.
   [[nodiscard]] static Result<> run_work(Work& work, const std::stop_token& stop);
-  [[nodiscard]] Ended end_work(Work& work);
+  [[nodiscard]] Result<Ended> end_work(Work& work);
 
   // Another number for each graph, and each set of vectors in it.
   [[nodiscard]] std::uint64_t graph_version() const { return graph_version_; }
@@ -97,8 +103,11 @@ class VectorTiers {
 
  private:
   struct Tier {
-    explicit Tier(std::size_t dimension) : rows(dimension), compact(dimension) {}
+    Tier(std::size_t dimension, const FloatPlace& floats)
+        : rows(dimension, floats), compact(dimension) {}
     [[nodiscard]] std::size_t live() const { return rows.size() - removed; }
+    // From files (VectorRows::clear).
+    void clear_removed();
 
     VectorRows rows;
     std::size_t removed = 0;  // Those of nobody. The tail has none.
@@ -128,16 +137,20 @@ class VectorTiers {
   void remember(std::span<const float> unit) const;
   [[nodiscard]] TierNumber free_tier() const;
   [[nodiscard]] bool merge_is_due() const;
+  static Result<> calibrate_made(Work& work, const std::stop_token& stop);
   static Result<> calibrate(const Tier& tier, Work& work, const std::stop_token& stop);
 
   const std::size_t dimension_;
   const IndexOptions options_;
+  const FloatPlace floats_;
   // By number; their roles change without their vectors' places.
   std::array<std::shared_ptr<Tier>, kNoTier> tiers_;
   TierNumber tail_ = 0;
   TierNumber frozen_ = kNoTier;
   TierNumber graph_ = kNoTier;
   std::uint64_t graph_version_ = 0;
+  // Removed from others than the tail; their floats are still there, because work may read them.
+  std::vector<Place> uncleared_;
 
   mutable std::mutex search_mutex_;  // Guards the rest: searches share the index's lock.
   mutable std::vector<std::unique_ptr<Graph::Scratch>> scratches_;

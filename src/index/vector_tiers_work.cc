@@ -84,10 +84,12 @@ struct VectorTiers::Work {
 
   std::size_t dimension = 0;
   IndexOptions options;
+  FloatPlace floats;
   std::vector<Query> queries;
   double recall_target = 1;  // For these queries.
   // The result, for a tier that is being searched.
   WalkSettings walk;
+  std::optional<VectorRows::Codes> codes;  // Where they belong by it; empty: where they are.
 };
 
 struct VectorTiers::Snapshot {
@@ -116,10 +118,14 @@ bool VectorTiers::merge_is_due() const {
 }
 
 std::shared_ptr<VectorTiers::Work> VectorTiers::begin_work(std::optional<Segment> segment) {
+  for (const auto place : std::exchange(uncleared_, {})) {
+    tiers_[place >> kTierShift]->rows.clear(place & kPlaceMask);
+  }
   const bool merges = merge_is_due();
   auto work = std::make_shared<Work>();
   work->dimension = dimension_;
   work->options = options_;
+  work->floats = floats_;
   work->recall_target = options_.recall_target;
   if (graph_ == kNoTier) work->segment = std::move(segment);
   {
@@ -135,7 +141,7 @@ std::shared_ptr<VectorTiers::Work> VectorTiers::begin_work(std::optional<Segment
   }
   if (frozen_ == kNoTier) {
     const auto fresh = free_tier();
-    tiers_[fresh] = std::make_shared<Tier>(dimension_);
+    tiers_[fresh] = std::make_shared<Tier>(dimension_, floats_);
     frozen_ = std::exchange(tail_, fresh);
   }
   for (const auto number : {graph_, frozen_}) {
@@ -152,22 +158,33 @@ std::shared_ptr<VectorTiers::Work> VectorTiers::begin_work(std::optional<Segment
 
 Result<> VectorTiers::run_work(Work& work, const std::stop_token& stop) {
   if (work.graph) {
-    return calibrate(*work.graph, work, stop);
+    SAMTALE_TRY_VOID(calibrate(*work.graph, work, stop));
+    work.codes = work.graph->rows.codes_for(!work.walk.is_compact);
+    return {};
   }
-  work.made = std::make_shared<Tier>(work.dimension);
+  work.made = std::make_shared<Tier>(work.dimension, work.floats);
   auto& made = *work.made;
   if (work.segment) take_segment(work);
+  // Before the work that would be lost without it.
+  SAMTALE_TRY_VOID(made.rows.reserve(work.origins.size()));
   if (!made.graph && work.origins.size() >= work.options.graph_from) {
     SAMTALE_TRY_VOID(make_graph(work, stop));
   }
-  made.rows.reserve(work.origins.size());
   for (const auto origin : work.origins) {
     made.rows.add(kNobody, work.sources[origin >> kTierShift]->rows, origin & kPlaceMask);
   }
   if (!made.graph) return {};
   made.compact.reserve(work.origins.size());
   for (VectorRows::Place p = 0; p < work.origins.size(); ++p) made.compact.add(made.rows.vector(p));
-  if (work.walk.recall_target == work.options.recall_target) return {};
+  if (work.walk.recall_target != work.options.recall_target) {
+    SAMTALE_TRY_VOID(calibrate_made(work, stop));
+  }
+  if (auto codes = made.rows.codes_for(!work.walk.is_compact)) made.rows.put(*std::move(codes));
+  return {};
+}
+
+Result<> VectorTiers::calibrate_made(Work& work, const std::stop_token& stop) {
+  const auto& made = *work.made;
   if (work.queries.size() < kQueries) {
     // Its own vectors, spread over all of it, until there are real ones; they are easier to find
     // the neighbours of, so half as many may be missing.
@@ -175,7 +192,8 @@ Result<> VectorTiers::run_work(Work& work, const std::stop_token& stop) {
     work.queries.clear();
     for (std::size_t i = 0; i < kQueries; ++i) {
       const auto place = static_cast<VectorRows::Place>(i * made.rows.size() / kQueries);
-      work.queries.push_back({made.rows.vector(place), place});
+      const auto vector = made.rows.vector(place);
+      work.queries.push_back({{vector.begin(), vector.end()}, place});
     }
   }
   return calibrate(made, work, stop);
@@ -314,12 +332,17 @@ Result<> VectorTiers::calibrate(const Tier& tier, Work& work, const std::stop_to
   return {};
 }
 
-VectorTiers::Ended VectorTiers::end_work(Work& work) {
+Result<VectorTiers::Ended> VectorTiers::end_work(Work& work) {
   Ended ended;
   if (work.graph) {
     work.graph->walk = work.walk;
+    if (work.codes) {
+      work.graph->rows.put(*std::move(work.codes));
+      work.graph->clear_removed();
+    }
     return ended;
   }
+  SAMTALE_TRY_VOID(make_room(work.rest.size()));
   const auto number = free_tier();
   auto& made = *work.made;
   for (VectorRows::Place p = 0; p < work.origins.size(); ++p) {
@@ -341,7 +364,9 @@ VectorTiers::Ended VectorTiers::end_work(Work& work) {
     ended.moved.push_back({owner, static_cast<Place>(tail_) << kTierShift | place});
   }
   made.walk = work.walk;
+  made.clear_removed();
   ended.removed = made.removed;
+  uncleared_ = {};  // With what they lay in.
   if (graph_ != kNoTier) tiers_[graph_] = nullptr;
   tiers_[std::exchange(frozen_, kNoTier)] = nullptr;
   graph_ = number;
@@ -349,6 +374,12 @@ VectorTiers::Ended VectorTiers::end_work(Work& work) {
   ++graph_version_;
   ended.from_segment = work.from_segment;
   return ended;
+}
+
+void VectorTiers::Tier::clear_removed() {
+  for (VectorRows::Place p = 0; p < rows.size() && removed > 0; ++p) {
+    if (rows.owner(p) == kNobody) rows.clear(p);
+  }
 }
 
 std::shared_ptr<const VectorTiers::Snapshot> VectorTiers::snapshot() const {

@@ -144,6 +144,7 @@ IndexSize IndexSet::size() const {
     sum.graph_vectors += one.graph_vectors;
     sum.recall = std::min(sum.recall, one.recall);
     sum.bytes += one.bytes;
+    sum.mapped_bytes += one.mapped_bytes;
   }
   return sum;
 }

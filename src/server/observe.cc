@@ -147,6 +147,9 @@ void App::export_metrics() {
         [indexes] { return indexes->size().recall; });
   gauge("samtale_index_bytes", "Memory held by the indexes.",
         [indexes] { return indexes->size().bytes; });
+  gauge("samtale_index_mapped_bytes",
+        "Vectors in files, whose pages the system may take back from memory.",
+        [indexes] { return indexes->size().mapped_bytes; });
   const auto of_segments = [&](const char* name, const char* help, auto member) {
     gauge(name, help, [this, member] { return segments_->stats().*member; });
   };

@@ -92,6 +92,21 @@ class SimFile final : public File {
   std::uint64_t failures_seen_;
 };
 
+class SimScratch final : public Scratch {
+ public:
+  SimScratch(SimFiles& files, std::unique_ptr<std::byte[]> memory, std::size_t size)
+      : Scratch({memory.get(), size}), files_(files), memory_(std::move(memory)) {}
+  ~SimScratch() override {
+    const std::lock_guard lock(files_.disk_mutex_);
+    std::erase_if(files_.scratches_,
+                  [this](const auto& held) { return held.data() == bytes().data(); });
+  }
+
+ private:
+  SimFiles& files_;
+  const std::unique_ptr<std::byte[]> memory_;
+};
+
 std::optional<SimFault> SimFiles::Countdown::tick() {
   if (left == 0 || --left > 0) return std::nullopt;
   return fault;
@@ -151,6 +166,7 @@ void SimFiles::change_names(NameChange change) {
 
 std::uint64_t SimFiles::used() const {
   std::uint64_t bytes = 0;
+  for (const auto& scratch : scratches_) bytes += scratch.size();
   for (const auto& [path, inode] : names_) bytes += inode ? inode->current.size() : 0;
   return bytes;
 }
@@ -309,6 +325,19 @@ Result<> SimFiles::sync_folder(const std::string& path) {
   return {};
 }
 
+Result<std::unique_ptr<Scratch>> SimFiles::map_scratch(const std::string& folder, std::size_t size,
+                                                       bool /*at_random*/) {
+  const std::lock_guard lock(disk_mutex_);
+  SAMTALE_TRY_VOID(check_up("allocate", folder));
+  if (!has_folder(names_, folder)) return missing("open", folder);
+  if (used() + size > capacity_) {
+    return failed("allocate", folder, cause_of(SimFault::disk_full));
+  }
+  auto memory = std::make_unique<std::byte[]>(size);
+  scratches_.emplace_back(memory.get(), size);
+  return std::unique_ptr<Scratch>(std::make_unique<SimScratch>(*this, std::move(memory), size));
+}
+
 void SimFiles::kill() {
   const std::lock_guard lock(disk_mutex_);
   is_down_ = true;
@@ -392,6 +421,15 @@ std::string SimFiles::contents(const std::string& path) const {
   const std::lock_guard lock(disk_mutex_);
   const auto found = names_.find(path);
   return found != names_.end() && found->second ? found->second->current : std::string();
+}
+
+std::string SimFiles::scratch_contents() const {
+  const std::lock_guard lock(disk_mutex_);
+  std::string bytes;
+  for (const auto& scratch : scratches_) {
+    bytes.append(reinterpret_cast<const char*>(scratch.data()), scratch.size());
+  }
+  return bytes;
 }
 
 std::string SimFiles::durable(const std::string& path) const {

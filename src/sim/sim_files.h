@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -42,6 +43,10 @@ class SimFiles final : public Files {
   Result<> rename(const std::string& from, const std::string& to) override;
   Result<> remove(const std::string& path) override;
   Result<> sync_folder(const std::string& path) override;
+  // Counts against the capacity; the memory is an ordinary one.
+  [[nodiscard]] Result<std::unique_ptr<Scratch>> map_scratch(const std::string& folder,
+                                                             std::size_t size,
+                                                             bool at_random) override;
 
   void kill();   // The process dies: everything written survives.
   void crash();  // Power is lost.
@@ -64,6 +69,8 @@ class SimFiles final : public Files {
   [[nodiscard]] bool exists(const std::string& path) const;
   [[nodiscard]] std::vector<std::string> paths() const;
   [[nodiscard]] std::string contents(const std::string& path) const;  // Empty if missing.
+  // All that lies in scratch memory now.
+  [[nodiscard]] std::string scratch_contents() const;
   // What is certain to survive a loss of power now.
   [[nodiscard]] std::string durable(const std::string& path) const;
   // Puts `bytes` there, durably, whatever was there before: a damaged disk.
@@ -71,6 +78,7 @@ class SimFiles final : public Files {
 
  private:
   friend class SimFile;
+  friend class SimScratch;
 
   struct Change {
     bool is_truncate = false;
@@ -128,6 +136,7 @@ class SimFiles final : public Files {
   Countdown sync_fault_;
   std::function<void(const std::string&)> during_sync_;
   std::uint64_t capacity_ = std::numeric_limits<std::uint64_t>::max();
+  std::vector<std::span<std::byte>> scratches_;
 };
 
 }  // namespace samtale

@@ -127,6 +127,20 @@ TEST(SimFilesTest, refuses_writes_past_its_capacity_and_names_the_cause) {
   EXPECT_EQ(result.error().message, "write file: No space left on device");
 }
 
+TEST(SimFilesTest, counts_scratch_memory_while_it_is_held) {
+  SimRandom random(1);
+  SimFiles files(random);
+  files.set_capacity(1'000);
+
+  auto scratch = *files.map_scratch("/", 600, false);
+  const auto refused = files.map_scratch("/", 600, false);
+  scratch = nullptr;
+
+  EXPECT_EQ(refused.error().code, ErrorCode::unavailable);
+  EXPECT_EQ(refused.error().message, "allocate /: No space left on device");
+  EXPECT_TRUE(files.map_scratch("/", 600, false));
+}
+
 TEST(SimFilesTest, dies_at_the_change_asked_for) {
   SimRandom random(1);
   SimFiles files(random);

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,6 +34,28 @@ class File {
   [[nodiscard]] virtual Result<std::uint64_t> size() const = 0;
 };
 
+// Memory that lies in a file without a name: the system may write its pages there and take them
+// back when it is short. For what is large, seldom read and made anew at every start. The file goes
+// with this object, and with the process however that ends.
+//
+// Threads: as any memory.
+// Errors:  room on the disk is taken at once, so a full disk fails no write to it. A disk that
+//          cannot be read ends the process (SIGBUS).
+class Scratch {
+ public:
+  virtual ~Scratch() = default;
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+
+  [[nodiscard]] std::span<std::byte> bytes() const { return bytes_; }
+
+ protected:
+  explicit Scratch(std::span<std::byte> bytes) : bytes_(bytes) {}
+
+ private:
+  const std::span<std::byte> bytes_;
+};
+
 // Threads: any method from any thread.
 class Files {
  public:
@@ -49,6 +72,11 @@ class Files {
   virtual Result<> remove(const std::string& path) = 0;  // Fine if it is not there.
   // Makes creations, renames and removals in the folder survive a loss of power.
   virtual Result<> sync_folder(const std::string& path) = 0;
+  // So many zeros, on the disk that has `folder`. Those read `at_random` come back from there a
+  // page at a time. Errors: unavailable (the disk is full, say).
+  [[nodiscard]] virtual Result<std::unique_ptr<Scratch>> map_scratch(const std::string& folder,
+                                                                     std::size_t size,
+                                                                     bool at_random) = 0;
 };
 
 // The real disk.

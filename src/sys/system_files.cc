@@ -1,10 +1,12 @@
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 
 #include "sys/files.h"
@@ -71,6 +73,12 @@ class SystemFile final : public File {
   const std::string path_;
 };
 
+class SystemScratch final : public Scratch {
+ public:
+  explicit SystemScratch(std::span<std::byte> bytes) : Scratch(bytes) {}
+  ~SystemScratch() override { ::munmap(bytes().data(), bytes().size()); }
+};
+
 class SystemFiles final : public Files {
  public:
   Result<std::unique_ptr<File>> open(const std::string& path, bool create) override {
@@ -115,6 +123,24 @@ class SystemFiles final : public Files {
     ::close(fd);
     if (synced != 0) return failed("fsync", path, error);
     return {};
+  }
+
+  Result<std::unique_ptr<Scratch>> map_scratch(const std::string& folder, std::size_t size,
+                                               bool at_random) override {
+    auto path = folder + "/scratch-XXXXXX";
+    const int fd = ::mkostemp(path.data(), O_CLOEXEC);
+    if (fd < 0) return failed("open", path, errno);
+    const SystemFile file(fd, path);
+    // The file lives on by its mapping.
+    if (::unlink(path.c_str()) != 0) return failed("remove", path, errno);
+    int error = EINTR;
+    while (error == EINTR) error = ::posix_fallocate(fd, 0, static_cast<off_t>(size));
+    if (error != 0) return failed("allocate", path, error);
+    void* const memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (memory == MAP_FAILED) return failed("map", path, errno);
+    if (at_random) ::madvise(memory, size, MADV_RANDOM);
+    return std::unique_ptr<Scratch>(
+        std::make_unique<SystemScratch>(std::span(static_cast<std::byte*>(memory), size)));
   }
 };
 

@@ -1,5 +1,8 @@
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 
@@ -53,6 +56,37 @@ TEST_F(SystemFilesTest, lists_names_in_order) {
   for (const char* name : {"b", "a", "c"}) ASSERT_TRUE(files->open(path(name), true));
 
   EXPECT_EQ(files->list(folder_).value(), (std::vector<std::string>{"a", "b", "c"}));
+}
+
+TEST_F(SystemFilesTest, maps_zeros_that_can_be_written_and_leave_no_name) {
+  constexpr std::size_t kSize = 3 << 20;
+  const auto one = *files->map_scratch(folder_, kSize, true);
+  const auto other = *files->map_scratch(folder_, kSize, true);
+
+  ASSERT_EQ(one->bytes().size(), kSize);
+  EXPECT_TRUE(
+      std::ranges::all_of(one->bytes(), [](std::byte byte) { return byte == std::byte{}; }));
+  std::ranges::fill(one->bytes(), std::byte{7});
+  EXPECT_EQ(one->bytes().back(), std::byte{7});
+  EXPECT_EQ(other->bytes().back(), std::byte{});
+  EXPECT_EQ(files->list(folder_).value(), std::vector<std::string>());
+}
+
+// A file may not be so large in this process: the system refuses it as it does on a full disk.
+TEST_F(SystemFilesTest, says_that_there_is_no_room_before_anything_is_written) {
+  ::signal(SIGXFSZ, SIG_IGN);
+  rlimit before{};
+  ::getrlimit(RLIMIT_FSIZE, &before);
+  const rlimit low{.rlim_cur = 1 << 20, .rlim_max = before.rlim_max};
+  ::setrlimit(RLIMIT_FSIZE, &low);
+
+  const auto mapped = files->map_scratch(folder_, 2 << 20, false);
+
+  ::setrlimit(RLIMIT_FSIZE, &before);
+  ASSERT_FALSE(mapped);
+  EXPECT_EQ(mapped.error().code, ErrorCode::unavailable);
+  EXPECT_TRUE(mapped.error().message.starts_with("allocate " + folder_)) << mapped.error().message;
+  EXPECT_EQ(files->list(folder_).value(), std::vector<std::string>());
 }
 
 TEST(SystemRandomTest, gives_other_bytes_each_time) {
