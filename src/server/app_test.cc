@@ -20,11 +20,6 @@ using testing::MatchesRegex;
 using testing::Not;
 using std::chrono_literals::operator""ms;
 
-std::string contents(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-}
-
 class AppTest : public testing::Test {
  protected:
   AppTest() {
@@ -95,16 +90,6 @@ TEST_F(AppTest, makes_its_data_folder_closed_to_others) {
 
   const auto mode = std::filesystem::status(config.data_dir).permissions();
   EXPECT_EQ(mode, std::filesystem::perms::owner_all);
-}
-
-TEST_F(AppTest, the_key_of_the_cursors_is_made_once) {
-  open();
-  const auto key = contents(config.data_dir + "/cursor.key");
-  app.reset();
-  open();
-
-  EXPECT_EQ(key.size(), 32U);
-  EXPECT_EQ(contents(config.data_dir + "/cursor.key"), key);
 }
 
 TEST_F(AppTest, a_folder_in_use_is_a_conflict) {

@@ -294,6 +294,7 @@ TEST_F(PostgresStoreTest, keeps_for_each_accept_log_how_far_it_has_taken_effect)
                                  {two.store().log(), LogPosition{3}}}));
   PostgresHarness<1> again(of_two);
   EXPECT_EQ(again.store().log(), two.store().log());
+  EXPECT_EQ(again.store().secret("cursors"), one.store().secret("cursors"));
   EXPECT_EQ(again.store().log_offset(kOnly).value(), LogPosition{4});
 }
 

@@ -18,7 +18,7 @@ constexpr std::size_t kEndpointIdBytes = 15;
 constexpr std::size_t kCompanyNameMax = 63;  // A DNS label, so that it may become a host name.
 constexpr std::size_t kLabelMax = 200;
 constexpr auto kFailureWindow = std::chrono::minutes(1);
-constexpr auto kBetweenLooks = std::chrono::milliseconds(200);
+constexpr auto kBetweenLooks = std::chrono::milliseconds(20);
 
 std::unexpected<Error> bad_credential() {
   return fail(ErrorCode::unauthenticated,
