@@ -79,10 +79,8 @@ struct NewEndpoint {
 };
 
 // Registry behind it, all of it in memory. What other processes change there is seen by refresh();
-// an unknown key or endpoint is looked for there before it is refused, fifty times a second at
-// most. Threads: any method from any thread. Who is told of a credential waits for no registry, but
-// where
-//          it is unknown.
+// an unknown key or endpoint is looked for there, at most fifty times a second.
+// Threads: any method from any thread. Who is known waits for no registry.
 // Errors:  those of Registry, and those named.
 class Tenants {
  public:
