@@ -59,6 +59,16 @@ struct ClusterConfig {
   std::size_t replicas = 2;  // Searchers that hold one partition's index.
 };
 
+// Tokens of an identity provider, beside API keys; none of the first three: they are refused.
+struct AuthConfig {
+  std::string jwks_url;
+  std::string jwks_file;
+  std::string jwt_secret_file;  // HS256.
+  std::string jwt_issuer;
+  std::string jwt_audience;
+  std::string jwt_company_claim = "company_id";
+};
+
 struct AcceptConfig {
   std::size_t segment_bytes = std::size_t{64} << 20;
   std::size_t group_records_max = 256;
@@ -174,6 +184,7 @@ struct Config {
   HttpConfig http;
   StoreConfig store;
   ClusterConfig cluster;
+  AuthConfig auth;
   AcceptConfig accept;
   QueueConfig queue;
   ChunkConfig chunk;

@@ -72,6 +72,13 @@ const Key kKeys[] = {
   {"cluster.url", AT(Text, cluster.url), "Where the others reach this server. Empty: made from address and port.", 0, 0, Meaning::url},
   {"cluster.replicas", AT(Size, cluster.replicas), "Searchers that hold the same index, so that one may go.", 1, 64},
 
+  {"auth.jwks_url", AT(Text, auth.jwks_url), "Where an identity provider has the public keys of its tokens (JWK Set), such as https://PROJECT.supabase.co/auth/v1/.well-known/jwks.json. Asked every ten minutes, and when a token names a new key. Who has a valid token may search and read. Empty: none.", 0, 0, Meaning::url},
+  {"auth.jwks_file", AT(Text, auth.jwks_file), "The same, in a file. Empty: none.", 0, 0, Meaning::file},
+  {"auth.jwt_secret_file", AT(Text, auth.jwt_secret_file), "File with the secret of tokens signed with HS256, 32 bytes or more. Empty: none.", 0, 0, Meaning::secret_file},
+  {"auth.jwt_issuer", AT(Text, auth.jwt_issuer), "What a token's \"iss\" must be. Empty: anything."},
+  {"auth.jwt_audience", AT(Text, auth.jwt_audience), "What a token's \"aud\" must be or have. Empty: anything."},
+  {"auth.jwt_company_claim", AT(Text, auth.jwt_company_claim), "Where a token has the company's name: company_id, or app_metadata.company for a member of a member."},
+
   {"accept.segment_bytes", AT(Size, accept.segment_bytes), "Size of one file of the accept log.", 1 * kMiB, 4 * kGiB, Meaning::bytes},
   {"accept.group_records_max", AT(Size, accept.group_records_max), "Events that share one flush to disk.", 1, 65536},
   {"accept.group_wait_ms_max", AT(Duration, accept.group_wait_max), "How long an event may wait for others to share its flush.", 0, 1000},

@@ -57,6 +57,8 @@ Result<> App::build() {
   if (node_) tenant.pass_key = store_->secret("passes between nodes");
   tenants_ = std::make_unique<Tenants>(*registry_, clock_, random_, std::move(tenant));
   SAMTALE_TRY_VOID(tenants_->load());
+  jwt_source_ = std::make_unique<JwtSource>(config_.auth, *http_client_, clock_, *tenants_);
+  SAMTALE_TRY_VOID(jwt_source_->open());
 
   SAMTALE_TRY(accept_log_, open_accept_log(*files_, data + "/accepted", accept_log_options(config_),
                                            clock_, log_));
@@ -246,6 +248,10 @@ Result<> App::start() {
         return 0;
       },
       upkeep);
+  if (!config_.auth.jwks_url.empty()) {
+    start_worker(
+        "jwks", [it = jwt_source_.get()] { return it->step(); }, upkeep);
+  }
   if (node_) {
     // No background thread: who is late is taken for dead.
     workers_.emplace_back([this, upkeep](const std::stop_token& stop) {

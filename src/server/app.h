@@ -35,6 +35,7 @@
 #include "search/near_cache.h"
 #include "search/query_vectors.h"
 #include "search/search.h"
+#include "server/jwt_source.h"
 #include "server/language_model.h"
 #include "server/stores.h"
 #include "sqlite/data_folder.h"
@@ -130,6 +131,7 @@ class App {
   Router router_{*http_client_, random_};
   std::unique_ptr<Node> node_;  // Null: nobody shares the store.
   std::unique_ptr<Tenants> tenants_;
+  std::unique_ptr<JwtSource> jwt_source_;
   std::unique_ptr<AcceptLog> accept_log_;
   std::unique_ptr<AnalyzerCatalog> catalog_;
   std::unique_ptr<LanguageModels> language_models_;  // Null: analyses are extractive.

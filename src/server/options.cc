@@ -78,13 +78,30 @@ ApiOptions api_options(const Config& config) {
   return options;
 }
 
+namespace {
+
+std::optional<JwtRules> jwt_rules(const AuthConfig& auth) {
+  if (auth.jwks_url.empty() && auth.jwks_file.empty() && auth.jwt_secret_file.empty()) {
+    return std::nullopt;
+  }
+  JwtRules rules;
+  rules.issuer = auth.jwt_issuer;
+  rules.audience = auth.jwt_audience;
+  rules.company_claim = auth.jwt_company_claim;
+  return rules;
+}
+
+}  // namespace
+
 TenantOptions tenant_options(const Config& config) {
   const auto& limits = config.limits;
   return {.events_per_second = limits.events_per_second,
           .burst_seconds = limits.burst_seconds,
           .failures_max = static_cast<int>(limits.failures_max),
           .keys_max = static_cast<int>(limits.keys_max),
-          .endpoints_max = static_cast<int>(limits.endpoints_max)};
+          .endpoints_max = static_cast<int>(limits.endpoints_max),
+          .pass_key = {},
+          .jwt = jwt_rules(config.auth)};
 }
 
 AcceptLogOptions accept_log_options(const Config& config) {

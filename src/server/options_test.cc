@@ -89,6 +89,9 @@ void add_storage(const Config& config, Texts& all) {
   all["tenant.failures_max"] = text(tenant.failures_max);
   all["tenant.keys_max"] = text(tenant.keys_max);
   all["tenant.endpoints_max"] = text(tenant.endpoints_max);
+  all["jwt.issuer"] = tenant.jwt ? tenant.jwt->issuer : "";
+  all["jwt.audience"] = tenant.jwt ? tenant.jwt->audience : "";
+  all["jwt.company_claim"] = tenant.jwt ? tenant.jwt->company_claim : "";
 }
 
 void add_search(const Config& config, Texts& all) {
@@ -195,6 +198,7 @@ struct Row {
   Texts beside = {};              // Other keys it needs to make sense.
 };
 
+const Texts kJwt = {{"auth.jwks_url", R"("https://one.test/jwks")"}};
 const Texts kPostgres = {{"store.kind", R"("postgres")"},
                          {"store.url", R"("postgresql://one.test/a")"}};
 const Texts kOpenAi = {{"embed.kind", R"("openai")"},
@@ -305,6 +309,9 @@ std::vector<Row> rows(const std::string& key_file) {
       {"analyze.tokens_per_month", "2", {"settings"}},
       {"analyze.usd_per_day", "2", {"settings"}},
       {"analyze.usd_per_month", "2", {"settings"}},
+      {"auth.jwt_issuer", R"("https://two.test")", {"jwt.issuer"}, kJwt},
+      {"auth.jwt_audience", R"("two")", {"jwt.audience"}, kJwt},
+      {"auth.jwt_company_claim", R"("two.company")", {"jwt.company_claim"}, kJwt},
       {"search.hybrid_weight", "0.25", {"search.vector_share"}},
       {"search.candidates", "20", {"search.candidates"}},
       {"search.graph_from", "7", {"index.graph_from"}},
@@ -335,6 +342,9 @@ std::vector<Row> rows(const std::string& key_file) {
 
 // These go to where they are used without an options struct, or have a test of their own.
 const std::set<std::string> kUsedAsTheyAre = {"store.kind",
+                                              "auth.jwks_url",
+                                              "auth.jwks_file",
+                                              "auth.jwt_secret_file",
                                               "cluster.roles",
                                               "cluster.url",
                                               "cluster.replicas",

@@ -141,6 +141,37 @@ std::string Tenants::pass_for(const Caller& caller) const {
   return std::string(kPassPrefix) + base32(pass);
 }
 
+void Tenants::set_jwt_keys(JwtKeys keys) {
+  auto shared = std::make_shared<const JwtKeys>(std::move(keys));
+  const std::lock_guard lock(jwt_mutex_);
+  jwt_keys_ = std::move(shared);
+}
+
+std::optional<Caller> Tenants::read_token(std::string_view token) const {
+  std::shared_ptr<const JwtKeys> keys;
+  {
+    const std::lock_guard lock(jwt_mutex_);
+    keys = jwt_keys_;
+  }
+  if (!keys) return std::nullopt;
+  const auto claims = read_jwt(token, *keys, *options_.jwt, clock_.wall_now());
+  if (!claims) {
+    if (claims.error().code == ErrorCode::not_found) wants_jwt_keys_ = true;
+    return std::nullopt;
+  }
+  const auto company = find_company(claims->company);
+  if (!company) return std::nullopt;
+  Caller caller;
+  caller.company_ = company->id;
+  caller.company_name_ = company->name;
+  caller.label_ = claims->subject.substr(0, kLabelMax);
+  caller.key_id_ = "jwt";
+  for (const auto scope : {Scope::search, Scope::read}) {
+    caller.scopes_ |= 1U << static_cast<unsigned>(scope);
+  }
+  return caller;
+}
+
 std::optional<Caller> Tenants::read_pass(std::string_view text) const {
   const auto pass = unbase32(text);
   if (options_.pass_key.empty() || !pass || pass->size() != kPassBytes + kSealBytes) {
@@ -167,6 +198,7 @@ std::optional<Caller> Tenants::read_pass(std::string_view text) const {
 
 std::optional<Caller> Tenants::find_caller(std::string_view key) const {
   if (key.starts_with(kPassPrefix)) return read_pass(key.substr(kPassPrefix.size()));
+  if (options_.jwt && is_jwt(key)) return read_token(key);
   if (!key.starts_with(kKeyPrefix)) return std::nullopt;
   const auto rest = key.substr(kKeyPrefix.size());
   const auto split = rest.find('_');

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -18,6 +19,7 @@
 #include "store/registry.h"
 #include "sys/clock.h"
 #include "sys/random.h"
+#include "tenants/jwt.h"
 
 namespace samtale {
 
@@ -59,6 +61,7 @@ struct TenantOptions {
   int keys_max = 100;                  // Active per company.
   int endpoints_max = 1'000;           // Active per company.
   std::string pass_key;                // Secret of all nodes; empty: there are no passes.
+  std::optional<JwtRules> jwt;         // Nothing: JWTs are refused.
 };
 
 struct NewKey {
@@ -96,6 +99,10 @@ class Tenants {
   // message for all causes. `address` (without port) is throttled when it fails too often:
   // resource_exhausted.
   [[nodiscard]] Result<Caller> authenticate(std::string_view key, const std::string& address);
+  // By which JWTs are judged from now on. Whoever has a valid one may search and read.
+  void set_jwt_keys(JwtKeys keys);
+  // A JWT named a key that is not among them; true once.
+  [[nodiscard]] bool wants_jwt_keys() { return wants_jwt_keys_.exchange(false); }
   // Says to another node, in place of the caller's key, who asks and what for: a credential of one
   // company, valid for a minute.
   [[nodiscard]] std::string pass_for(const Caller& caller) const;
@@ -141,6 +148,7 @@ class Tenants {
   Result<bool> load_if_newer();
   [[nodiscard]] bool look_again();  // For what is not known here. True: the registry had news.
   [[nodiscard]] std::optional<Caller> find_caller(std::string_view key) const;
+  [[nodiscard]] std::optional<Caller> read_token(std::string_view token) const;
   [[nodiscard]] std::optional<Caller> read_pass(std::string_view pass) const;
   [[nodiscard]] std::shared_ptr<const EndpointRecord> own_endpoint(CompanyId company,
                                                                    std::string_view id) const;
@@ -163,6 +171,10 @@ class Tenants {
   std::map<std::string, CompanyId, std::less<>> company_names_;
   std::map<std::string, KeyRecord, std::less<>> keys_;
   std::map<std::string, std::shared_ptr<const EndpointRecord>, std::less<>> endpoints_;
+
+  mutable std::mutex jwt_mutex_;
+  std::shared_ptr<const JwtKeys> jwt_keys_;  // Null: none yet. Guarded by jwt_mutex_.
+  mutable std::atomic<bool> wants_jwt_keys_ = false;
 
   std::mutex limits_mutex_;  // Guards the two below.
   std::unordered_map<std::int64_t, Bucket> buckets_;

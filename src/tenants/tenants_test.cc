@@ -4,6 +4,7 @@
 
 #include <filesystem>
 
+#include "base/bytes.h"
 #include "sim/sim_clock.h"
 #include "sim/sim_random.h"
 #include "store/sqlite_registry.h"
@@ -254,9 +255,41 @@ TEST_F(TenantsTest, a_pass_with_another_byte_is_none) {
     for (const char other : {'a', '2', 'b', '_'}) {
       auto changed = pass;
       changed[i] = other;
-      if (changed != pass) EXPECT_FALSE(node.authenticate(changed, "a")) << changed;
+      if (changed == pass) continue;
+      EXPECT_FALSE(node.authenticate(changed, "a")) << changed;
     }
   }
+}
+
+TEST_F(TenantsTest, takes_a_token_of_the_identity_provider_to_search_and_read) {
+  const std::string secret = "a secret of more than 32 characters";
+  Tenants node(*registry, clock, random, {.jwt = JwtRules{}});
+  ASSERT_TRUE(node.load());
+  const auto token = [&](const std::string& company) {
+    const auto encoded = [](std::string_view bytes) {
+      auto text = base64(bytes);
+      text.erase(text.find_last_not_of('=') + 1);
+      for (auto& c : text) c = c == '+' ? '-' : c == '/' ? '_' : c;
+      return text;
+    };
+    const auto ends = to_us(clock.wall_now()) / 1'000'000 + 60;
+    const auto text = encoded(R"({"alg":"HS256"})") + "." +
+                      encoded(R"({"company_id":")" + company + R"(","sub":"ann","exp":)" +
+                              std::to_string(ends) + "}");
+    return text + "." + encoded(hmac_sha256(secret, text));
+  };
+  EXPECT_FALSE(node.authenticate(token("acme"), "a")) << "there are no keys yet";
+  node.set_jwt_keys(JwtKeys::of_secret(secret).value());
+
+  const auto caller = node.authenticate(token("acme"), "a");
+
+  ASSERT_TRUE(caller);
+  EXPECT_EQ(caller->company(), acme);
+  EXPECT_EQ(caller->label(), "ann");
+  EXPECT_TRUE(caller->allows(Scope::search) && caller->allows(Scope::read));
+  EXPECT_FALSE(caller->allows(Scope::ingest) || caller->allows(Scope::admin));
+  EXPECT_FALSE(node.authenticate(token("nobody"), "a"));
+  EXPECT_FALSE(tenants->authenticate(token("acme"), "a")) << "this one takes no tokens";
 }
 
 }  // namespace

@@ -27,7 +27,10 @@ def unprivileged():
 
 
 class Postgres:
-    """What it has acknowledged survives kill(), but no loss of power: fsync is off, for speed."""
+    """What it has acknowledged survives kill(); a loss of power only if it syncs, which is slow."""
+
+    def __init__(self, fsync=False):
+        self.fsync = "on" if fsync else "off"
 
     def __enter__(self):
         self.folder = tempfile.mkdtemp(prefix="samtale-postgres-")
@@ -51,7 +54,7 @@ class Postgres:
         with open(self.folder + "/log", "ab") as log:
             self.process = subprocess.Popen(
                 [BIN + "/postgres", "-D", self.folder + "/data", "-k", self.folder,
-                 "-p", str(self.port), "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off",
+                 "-p", str(self.port), "-c", "listen_addresses=127.0.0.1", "-c", "fsync=" + self.fsync,
                  "-c", "shared_buffers=64MB", "-c", "max_connections=300"],
                 stdout=log, stderr=log, cwd="/", **self.as_user)
         wait_for("the start of PostgreSQL", lambda: subprocess.run(

@@ -1,0 +1,128 @@
+#!/usr/bin/env python3
+"""How much goes through servers that share a PostgreSQL, beside one server alone, in the same run.
+
+    bench/cluster.py [--conversations 3000] [--rounds 3] [--json]
+
+Runs build/release/bin/samtale: alone on SQLite (one), and on a PostgreSQL of its own that syncs to disk, as one server with
+all roles (postgres), and as gateway, indexer and searcher, one of each (cluster 1) and two of each (cluster 2). Each is
+sent --conversations of six turns as NDJSON by four clients. In turn, --rounds times; medians.
+
+accepted/s  from the first byte to the last 202
+through/s   from the first byte to all being found with their vectors
+search      one client, by words and meaning, at the gateway (cluster: one hop more), p50 and p99
+
+All of it on this one machine: what it shows is what the parts cost, not what more machines give."""
+import argparse
+import contextlib
+import http.client
+import json
+import os
+import random
+import statistics
+import sys
+import threading
+import time
+
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
+sys.path.insert(0, os.path.join(ROOT, "tests", "integration"))
+os.environ.setdefault("SAMTALE_BIN", os.path.join(ROOT, "build", "release", "bin", "samtale"))
+import samtale as harness
+from postgres_server import Postgres
+from samtale import Company, Server, conversation, wait_for
+
+harness.DEADLINE_S = 3600
+CLIENTS, TURNS, SEARCHES = 4, 6, 300
+WORDS = [a + b for a in ("par", "lam", "ket", "bil", "rou", "ord", "pho", "tic", "chai", "win")
+         for b in ("cel", "per", "tle", "ling", "ter", "der", "ne", "ket", "rs", "dow")]
+SETUPS = {"one": [("all", 1)], "postgres": [("all", 1)],
+          "cluster 1": [("gateway", 1), ("indexer", 1), ("searcher", 1)],
+          "cluster 2": [("gateway", 2), ("indexer", 2), ("searcher", 2)]}
+
+
+def made(count):
+    chance = random.Random(1)
+    return [conversation(f"c{i}", *(" ".join(chance.choices(WORDS, k=14)) for _ in range(TURNS)))
+            for i in range(count)]
+
+
+def send(company, server, lines):
+    peer = http.client.HTTPConnection("127.0.0.1", server.port, timeout=600)
+    peer.request("POST", "/v1/conversations", "\n".join(lines) + "\n",
+                 {"Authorization": "Bearer " + company.key, "Content-Type": "application/x-ndjson"})
+    answer = peer.getresponse()
+    text = answer.read().decode()
+    assert answer.status == 200, text[:500]
+    refused = [line for line in text.split("\n") if line and '"error"' in line]
+    assert not refused, refused[0]
+
+
+def measure(name, conversations):
+    with contextlib.ExitStack() as stack:
+        flags = []
+        if name != "one":
+            flags = stack.enter_context(Postgres(fsync=True)).settings()
+        servers = [stack.enter_context(Server(*(["--role", role] if role != "all" else []), *flags))
+                   for role, count in SETUPS[name] for _ in range(count)]
+        gateways = servers[:SETUPS[name][0][1]]
+        company = gateways[0].company("acme")
+        at = [Company.__new__(Company) for _ in gateways]
+        for one, gateway in zip(at, gateways):
+            one.__dict__.update(company.__dict__, server=gateway)
+            wait_for("a searcher", lambda one=one: one.call("POST", "/v1/search", {"query": "x"})[0] == 200)
+        lines = [json.dumps(one) for one in conversations]
+        begin = time.monotonic()
+        clients = [threading.Thread(target=send, args=(company, gateways[i % len(gateways)],
+                                                       lines[i::CLIENTS])) for i in range(CLIENTS)]
+        for client in clients:
+            client.start()
+        for client in clients:
+            client.join()
+        accepted = time.monotonic() - begin
+
+        def is_through():
+            status = company.call("GET", "/v1/status")[1]
+            time.sleep(0.05)
+            return (status.get("index", {}).get("conversations") == len(lines)
+                    and status["chunks_without_vector"] == 0
+                    and status["index"]["vectors"] == status["chunks"])
+
+        wait_for("all to be found", is_through)
+        through = time.monotonic() - begin
+        took, chance = [], random.Random(2)
+        peer = http.client.HTTPConnection("127.0.0.1", gateways[0].port, timeout=60)
+        for _ in range(SEARCHES):
+            query = {"query": " ".join(chance.choices(WORDS, k=4))}
+            before = time.monotonic()
+            assert company.call("POST", "/v1/search", query, connection=peer)[0] == 200
+            took.append((time.monotonic() - before) * 1e3)
+    quantiles = statistics.quantiles(took, n=100)
+    return {"accepted_per_s": len(lines) / accepted, "through_per_s": len(lines) / through,
+            "search_p50_ms": quantiles[49], "search_p99_ms": quantiles[98]}
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__,
+                                      formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--conversations", type=int, default=3000)
+    options.add_argument("--rounds", type=int, default=3)
+    options.add_argument("--json", action="store_true")
+    options = options.parse_args()
+    conversations = made(options.conversations)
+    rounds = {name: [] for name in SETUPS}
+    for number in range(options.rounds):
+        for name in SETUPS:
+            print(f"round {number + 1} of {options.rounds}: {name}", file=sys.stderr, flush=True)
+            rounds[name].append(measure(name, conversations))
+    medians = {name: {key: statistics.median(one[key] for one in some) for key in some[0]}
+               for name, some in rounds.items()}
+    if options.json:
+        return print(json.dumps({"conversations": options.conversations, "rounds": rounds,
+                                 "medians": medians}))
+    print(f"{'':12}{'accepted/s':>12}{'through/s':>12}{'to one':>8}{'p50 ms':>9}{'p99 ms':>9}")
+    for name, one in medians.items():
+        ratio = one["through_per_s"] / medians["one"]["through_per_s"]
+        print(f"{name:12}{one['accepted_per_s']:12.0f}{one['through_per_s']:12.0f}{ratio:8.2f}"
+              f"{one['search_p50_ms']:9.1f}{one['search_p99_ms']:9.1f}")
+
+
+main()
