@@ -81,16 +81,13 @@ Result<> AnalyzerCatalog::load_if_newer() {
 }
 
 Result<> AnalyzerCatalog::load_all() {
-  SAMTALE_TRY(const auto version, registry_.version());  // First: what follows is at least as new.
+  SAMTALE_TRY(const auto version, seen_.read());  // First: what follows is at least as new.
   SAMTALE_TRY(const auto records, registry_.analyzers());
   SAMTALE_TRY(const auto settings, registry_.lm_settings());
   std::map<CompanyId, Company> companies;
   for (const auto& record : records) {
     auto analyzer = read_record(record);
-    if (!analyzer) {
-      return std::unexpected(std::move(analyzer).error().during(
-          "analyzer " + record.name + " of company " + std::to_string(number(record.company))));
-    }
+    if (!analyzer) continue;  // Of a newer version of this program: as if it were not there.
     companies[record.company].versions.push_back({*std::move(analyzer), record.is_deleted});
   }
   for (const auto& record : settings) {

@@ -87,7 +87,7 @@ class AnalyzerCatalog final : public BudgetPolicy {
   const std::shared_ptr<const Analyzers> shipped_;
   // One change at a time, so that versions follow one another. Held while the registry is asked.
   std::mutex changes_mutex_;
-  SeenVersion seen_{registry_};  // Guarded by changes_mutex_.
+  SeenVersion seen_{registry_, RegistryPart::analyzers};  // Guarded by changes_mutex_.
   mutable std::mutex companies_mutex_;
   std::map<CompanyId, Company> companies_;  // Guarded by companies_mutex_.
 };

@@ -70,9 +70,14 @@ struct ApiParts {
   // Makes received events take effect again; how many.
   std::function<Result<std::size_t>(std::optional<WallTime> from, std::optional<WallTime> to)>
       replay;
-  // Lets another node answer, where the index of the caller's company is not here; nothing where it
-  // is. May be empty: all are here.
-  std::function<std::optional<Result<HttpAnswer>>(const Caller&, const http::Request&)> elsewhere;
+  // How many conversations the company has, as counted last, at once; nothing if it is not known
+  // yet. Empty: the store is asked.
+  std::function<std::optional<std::int64_t>(CompanyId)> conversations;
+  // Whether the index of the company is here: 0 if not, and another number each time it has come.
+  // Empty: all are here.
+  std::function<std::uint64_t(CompanyId)> index_generation;
+  // Lets another node answer, which has it.
+  std::function<Result<HttpAnswer>(const Caller&, const http::Request&)> elsewhere;
   // The nodes that share the store. Empty: this one alone has it.
   std::function<Result<std::vector<Member>>()> members;
   // Something of the company was deleted: whoever remembers its words forgets them. May be empty.

@@ -97,8 +97,14 @@ Result<> check_quota(const Context& context, CompanyId id, std::size_t items) {
   SAMTALE_TRY_VOID(context.parts.tenants.admit(id, static_cast<double>(items)));
   const auto company = context.parts.tenants.find_company(id);
   if (!company || company->conversations_max == 0) return {};
-  SAMTALE_TRY(const auto stats, context.parts.store.company_stats(id));
-  if (stats.conversations < company->conversations_max) return {};
+  std::optional<std::int64_t> count;
+  if (context.parts.conversations) {
+    count = context.parts.conversations(id);
+  } else {
+    SAMTALE_TRY(const auto stats, context.parts.store.company_stats(id));
+    count = stats.conversations;
+  }
+  if (!count || *count < company->conversations_max) return {};
   return fail(ErrorCode::resource_exhausted,
               "the quota of " + std::to_string(company->conversations_max) +
                   " conversations is used up; delete some or raise it");

@@ -62,12 +62,12 @@ json::Value to_json(const DeadLetter& letter) {
 }  // namespace
 
 void get_status(const Context& context, const Call& call, http::Reply reply) {
-  if (context.parts.elsewhere) {
-    // Without its index it is still to be told what the store has.
-    auto answered = context.parts.elsewhere(*call.caller, call.request);
-    if (answered && *answered) return reply(passed_on(**std::move(answered)));
-  }
   const auto company = call.caller->company();
+  if (context.parts.index_generation && context.parts.index_generation(company) == 0) {
+    // If nobody has its index, it is still to be told what the store has.
+    auto answered = context.parts.elsewhere(*call.caller, call.request);
+    if (answered && answered->status == 200) return reply(passed_on(*std::move(answered)));
+  }
   const auto stats = context.parts.store.company_stats(company);
   if (!stats) return refuse(context, call, stats.error(), std::move(reply));
   const auto queue = context.parts.queue.stats(company);

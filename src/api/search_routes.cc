@@ -133,19 +133,31 @@ json::Value to_json(const SearchHit& hit) {
   return object;
 }
 
+std::uint64_t index_generation(const Context& context, CompanyId company) {
+  return context.parts.index_generation ? context.parts.index_generation(company) : 1;
+}
+
+void search_elsewhere(const Context& context, const Call& call, http::Reply reply) {
+  auto answered = context.parts.elsewhere(*call.caller, call.request);
+  if (!answered) return refuse(context, call, answered.error(), std::move(reply));
+  reply(passed_on(*std::move(answered)));
+}
+
 }  // namespace
 
 void post_search(const Context& context, const Call& call, http::Reply reply) {
-  if (context.parts.elsewhere) {
-    auto answered = context.parts.elsewhere(*call.caller, call.request);
-    if (answered && !*answered) return refuse(context, call, answered->error(), std::move(reply));
-    if (answered) return reply(passed_on(**std::move(answered)));
-  }
+  const auto company = call.caller->company();
+  const auto generation = index_generation(context, company);
+  if (generation == 0) return search_elsewhere(context, call, std::move(reply));
   const auto body = read_json(call.request);
   if (!body) return reply(malformed(body.error(), call.request));
   const auto request = read_search(*body);
   if (!request) return reply(failure(request.error(), call.request));
-  const auto answer = context.parts.searcher.search(call.caller->company(), *request);
+  const auto answer = context.parts.searcher.search(company, *request);
+  // It went away or came anew meanwhile: part of it may be all that was searched.
+  if (index_generation(context, company) != generation) {
+    return search_elsewhere(context, call, std::move(reply));
+  }
   if (!answer) return refuse(context, call, answer.error(), std::move(reply));
   // Why may name the embedder's address: that is for the operator.
   if (!answer->degraded.empty()) {

@@ -114,6 +114,12 @@ const std::vector<Entry>& table() {
 
 namespace {
 
+// What is accepted waits for the accept log only, so that no database that is away holds it up.
+bool is_prompt(CallHandler handler) {
+  return handler == post_webhook || handler == post_conversations || handler == get_healthz ||
+         handler == get_readyz;
+}
+
 // What follows the scheme, whose name has no case (RFC 9110, section 11.1); empty for another one.
 std::string_view bearer_token(std::string_view header) {
   constexpr std::string_view kScheme = "bearer ";
@@ -195,6 +201,7 @@ std::vector<http::Route> make_api_routes(ApiParts parts, ApiOptions options) {
     route.handler = [context, &entry](const http::Request& request, http::Reply reply) {
       api::handle(*context, entry, request, std::move(reply));
     };
+    route.is_prompt = api::is_prompt(entry.handler);
     if (entry.handler == api::post_conversations) {
       route.stream = [context, &entry](const http::Request& head) {
         return api::begin_stream(*context, entry, head);

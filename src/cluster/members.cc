@@ -10,19 +10,16 @@ std::int64_t us(Duration length) { return length / std::chrono::microseconds(1);
 }  // namespace
 
 Result<> Members::beat(const Member& self, std::string_view place, Duration lease) {
-  SAMTALE_TRY(
-      const auto rows,
-      database_.read({},
-                     "INSERT INTO nodes AS old(node, place, url, roles, ready, since, until) "
-                     "VALUES($1, $2, $3, $4, $5, clock_timestamp(), "
-                     "clock_timestamp() + $6 * interval '1 microsecond') "
-                     "ON CONFLICT (node) DO UPDATE SET place = $2, url = $3, roles = $4, "
-                     "ready = $5, until = excluded.until, "
-                     "since = CASE WHEN old.until < clock_timestamp() "
-                     "THEN clock_timestamp() ELSE old.since END "
-                     "WHERE old.place = $2 OR old.until < clock_timestamp()",
-                     self.node, Bytes{place}, Bytes{self.url}, text(self.roles), self.ready,
-                     us(lease)));
+  SAMTALE_TRY(const auto rows,
+              database_.read({},
+                             "INSERT INTO nodes AS old(node, place, url, roles, ready, until) "
+                             "VALUES($1, $2, $3, $4, $5, "
+                             "clock_timestamp() + $6 * interval '1 microsecond') "
+                             "ON CONFLICT (node) DO UPDATE SET place = $2, url = $3, roles = $4, "
+                             "ready = $5, until = excluded.until "
+                             "WHERE old.place = $2 OR old.until < clock_timestamp()",
+                             self.node, Bytes{place}, Bytes{self.url}, text(self.roles), self.ready,
+                             us(lease)));
   if (rows.affected() != 0) return {};
   return fail(ErrorCode::conflict,
               "a node of this name (node.id in the data folder) runs elsewhere: one of the two "

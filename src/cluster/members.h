@@ -20,9 +20,8 @@ class Members {
   // `database` has the store's tables (PostgresStore::database()) and must outlive this.
   explicit Members(postgres::Database& database) : database_(database) {}
 
-  // Says that the node is there for `lease` from now. `place`: on which machine and in which folder
-  // it runs. conflict while a node of the same name is there that runs at another place: one of the
-  // two is a copy of the other's data folder.
+  // Says that the node is there for `lease` from now. `place`: what a copy of its data folder
+  // cannot have at the same time. conflict while a node of the same name is there at another place.
   Result<> beat(const Member& self, std::string_view place, Duration lease);
   // Says that it is gone.
   Result<> leave(std::string_view node);

@@ -45,6 +45,7 @@ void Node::announce(std::string url) {
 }
 
 Result<std::size_t> Node::step() {
+  const std::lock_guard stepping(step_mutex_);
   if (has_left_) return 0;
   const auto begin = clock_.now();
   Member self{.node = options_.name, .url = {}, .roles = options_.roles, .ready = ready_()};
@@ -53,7 +54,8 @@ Result<std::size_t> Node::step() {
     self.url = url_;
   }
   SAMTALE_TRY_VOID(members_.beat(self, options_.place, options_.lease));
-  SAMTALE_TRY(auto members, members_.alive());
+  SAMTALE_TRY(auto alive, members_.alive());
+  auto members = with_remembered(std::move(alive), begin);
   keep_index(placed_here(members, self.ready));
   if (options_.roles.has(Role::keeper)) {
     SAMTALE_TRY(const bool leads, members_.lead(options_.name, options_.lease));
@@ -90,6 +92,21 @@ Partitions Node::placed_here(const std::vector<Member>& members, Partitions read
   return mine | (ready & awaited);
 }
 
+std::vector<Member> Node::with_remembered(std::vector<Member> alive, Instant now) {
+  if (stepped_at_ && now - *stepped_at_ > options_.lease) patient_until_ = now + options_.lease;
+  stepped_at_ = now;
+  if (patient_until_ && now < *patient_until_) {
+    for (const auto& member : remembered_) {
+      if (std::ranges::find(alive, member.node, &Member::node) == alive.end()) {
+        alive.push_back(member);
+      }
+    }
+    std::ranges::sort(alive, {}, &Member::node);
+  }
+  remembered_ = alive;
+  return alive;
+}
+
 void Node::keep_index(Partitions wanted) {
   const auto now = clock_.now();
   Partitions kept = wanted;
@@ -102,6 +119,7 @@ void Node::keep_index(Partitions wanted) {
 
 void Node::leave() {
   has_left_ = true;
+  const std::lock_guard stepping(step_mutex_);
   leads_until_ = Instant{};
   if (auto left = members_.leave(options_.name); !left) log_.warn("cluster.leave", left.error());
 }

@@ -27,7 +27,8 @@ struct NodeOptions {
 };
 
 // Says by step() that the node is there, and learns who else is. What it has learnt last stays true
-// for it while the database is away, but for the lead, which ends with its lease.
+// for it while the database is away, and for a lease longer, so that the others can say again that
+// they are there; but for the lead, which ends with its lease.
 // Threads: step() and join() from one; the others from any.
 class Node {
  public:
@@ -40,7 +41,8 @@ class Node {
   Result<> join(Clock& clock);
   // Where others reach it, once it answers there.
   void announce(std::string url);
-  // A worker's step, to be made a few times within a lease; always returns 0.
+  // A worker's step, to be made a few times within a lease; always returns 0. conflict: another
+  // node has taken its name; this one must end.
   Result<std::size_t> step();
   // Nothing is sent here any more. An error does no harm: the lease ends by itself.
   void leave();
@@ -53,6 +55,8 @@ class Node {
   [[nodiscard]] const Roles& roles() const { return options_.roles; }
 
  private:
+  // Those of before an absence of the database count until they had time to come back.
+  [[nodiscard]] std::vector<Member> with_remembered(std::vector<Member> alive, Instant now);
   void keep_index(Partitions wanted);
   [[nodiscard]] Partitions placed_here(const std::vector<Member>& members, Partitions ready) const;
 
@@ -62,11 +66,15 @@ class Node {
   Log& log_;
   const NodeOptions options_;
   const std::function<Partitions()> ready_;
+  std::mutex step_mutex_;  // So that no step says that it is there after it has left.
   std::mutex url_mutex_;
   std::string url_;  // Guarded by url_mutex_.
   std::atomic<bool> has_left_ = false;
   std::atomic<Partitions> holds_ = 0;
   std::atomic<Instant> leads_until_{};
+  std::optional<Instant> stepped_at_;  // That succeeded, last.
+  std::optional<Instant> patient_until_;
+  std::vector<Member> remembered_;
   std::vector<std::optional<Instant>> wanted_at_;  // Each partition's index, last.
   std::string known_;  // The members, as they were told to the log last.
 };

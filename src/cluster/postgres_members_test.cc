@@ -136,6 +136,32 @@ TEST_F(PostgresMembersTest, an_index_is_kept_until_those_it_went_to_have_it) {
   EXPECT_LT(std::popcount(held(a.node)), 4);
 }
 
+TEST_F(PostgresMembersTest, after_an_absence_of_the_database_nobody_takes_what_was_others) {
+  Process a(*this, "a", "searcher");
+  Process b(*this, "b", "searcher");
+  Process c(*this, "c", "searcher");
+  Process d(*this, "d", "searcher");
+  for (int round = 0; round < 3; ++round) {
+    for (auto* process : {&a, &b, &c, &d}) {
+      ASSERT_TRUE(process->node.step());
+      process->ready = held(process->node);
+    }
+    clock.advance(4s);
+  }
+  const auto before = held(a.node);
+  ASSERT_LT(std::popcount(before), 4);
+
+  // As if all leases had ended: nobody could say anything for a minute.
+  clock.advance(60s);
+  for (const auto* name : {"a", "b", "c", "d"}) ASSERT_TRUE(members.leave(name));
+  ASSERT_TRUE(a.node.step());
+  EXPECT_EQ(held(a.node), before);
+
+  clock.advance(11s);
+  ASSERT_TRUE(a.node.step());
+  EXPECT_EQ(held(a.node), 0b1111U) << "they did not come back";
+}
+
 TEST_F(PostgresMembersTest, a_node_without_the_role_holds_nothing) {
   Process a(*this, "a", "indexer,keeper");
   ASSERT_TRUE(a.node.step());

@@ -191,6 +191,12 @@ class Reader {
   }
 
   void check_cluster(const Config& config) {
+    const auto& address = config.http.address;
+    if (config.store.kind == "postgres" && config.cluster.url.empty() &&
+        (address == "0.0.0.0" || address == "::")) {
+      mistake("cluster.url", "must be set where http.address is " + address +
+                                 ": the servers that share the store reach this one there");
+    }
     if (config.store.kind == "sqlite" && config.cluster.roles != "all") {
       mistake("cluster.roles", "one server alone does all; several need store.kind = \"postgres\"");
     }

@@ -1,5 +1,6 @@
 #include "http/handler_pool.h"
 
+#include <algorithm>
 #include <exception>
 #include <system_error>
 #include <utility>
@@ -45,6 +46,7 @@ void run_job(Job job, const Clock& clock, Log& log) {
 }
 
 Result<> HandlerPool::start(std::size_t threads) {
+  slow_max_ = std::max<std::size_t>(threads, 2) - 1;
   try {
     for (std::size_t i = 0; i < threads; ++i) {
       threads_.emplace_back([this] { work(); });
@@ -64,7 +66,7 @@ void HandlerPool::stop() {
   }
   changed_.notify_all();
   threads_.clear();
-  std::deque<Job> dropped;
+  std::list<Job> dropped;
   const std::lock_guard lock(jobs_mutex_);
   dropped.swap(jobs_);
 }
@@ -83,7 +85,7 @@ void HandlerPool::push(std::vector<Job>& jobs) {
       }
     }
     jobs.swap(left);
-    wakes = idle_ > 0 && !is_waking_ && !jobs_.empty();
+    wakes = idle_ > 0 && !is_waking_ && next_job() != jobs_.end();
     is_waking_ = is_waking_ || wakes;
   }
   if (wakes) changed_.notify_one();
@@ -94,23 +96,32 @@ std::size_t HandlerPool::size() const {
   return jobs_.size();
 }
 
+std::list<Job>::iterator HandlerPool::next_job() {
+  if (slow_ < slow_max_) return jobs_.begin();
+  return std::ranges::find_if(jobs_, [](const Job& job) { return job.route->is_prompt; });
+}
+
 void HandlerPool::work() {
   std::unique_lock lock(jobs_mutex_);
   while (true) {
-    while (jobs_.empty() && !is_stopping_) {
+    while (next_job() == jobs_.end() && !is_stopping_) {
       ++idle_;
       changed_.wait(lock);
       --idle_;
       is_waking_ = false;
     }
     if (is_stopping_) return;
-    Job job = std::move(jobs_.front());
-    jobs_.pop_front();
-    const bool wakes = !jobs_.empty() && idle_ > 0 && !std::exchange(is_waking_, true);
+    const auto next = next_job();
+    Job job = std::move(*next);
+    jobs_.erase(next);
+    const bool is_slow = !job.route->is_prompt;
+    slow_ += is_slow ? 1 : 0;
+    const bool wakes = next_job() != jobs_.end() && idle_ > 0 && !std::exchange(is_waking_, true);
     lock.unlock();
     if (wakes) changed_.notify_one();
     run_job(std::move(job), clock_, log_);
     lock.lock();
+    slow_ -= is_slow ? 1 : 0;
   }
 }
 

@@ -3,7 +3,7 @@
 
 #include <condition_variable>
 #include <cstddef>
-#include <deque>
+#include <list>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -56,15 +56,19 @@ class HandlerPool {
 
  private:
   void work();
+  // The first that may run now; the end if there is none. Under jobs_mutex_.
+  [[nodiscard]] std::list<Job>::iterator next_job();
 
   const std::size_t queue_max_;
   const Clock& clock_;
   Log& log_;
   mutable std::mutex jobs_mutex_;
   std::condition_variable changed_;
-  std::deque<Job> jobs_;    // Guarded by jobs_mutex_, as all below but threads_.
-  std::size_t idle_ = 0;    // Threads that wait.
-  bool is_waking_ = false;  // One of them was notified and has not run yet.
+  std::list<Job> jobs_;       // Guarded by jobs_mutex_, as all below but threads_.
+  std::size_t idle_ = 0;      // Threads that wait.
+  std::size_t slow_ = 0;      // Of the running jobs, those that may wait for long …
+  std::size_t slow_max_ = 1;  // … at the most.
+  bool is_waking_ = false;    // One of them was notified and has not run yet.
   bool is_stopping_ = false;
   std::vector<std::jthread> threads_;
 };

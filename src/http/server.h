@@ -80,6 +80,9 @@ struct Route {
   // If set and the request's content type is application/x-ndjson, used instead of `handler`.
   std::function<StreamDecision(const Request& head)> stream;
   std::size_t body_bytes_max = 0;  // 0: the server's limit.
+  // Its handler waits for nothing that may be away. The others may hold all handler threads but
+  // one.
+  bool is_prompt = false;
 };
 
 struct TlsOptions {

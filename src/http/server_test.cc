@@ -6,6 +6,7 @@
 #include <latch>
 #include <random>
 #include <regex>
+#include <semaphore>
 #include <thread>
 
 #include "http/testing/running_server.h"
@@ -265,6 +266,39 @@ TEST(ServerTest, refuses_with_503_and_retry_after_when_the_queue_is_full) {
   }
   EXPECT_EQ(refused, 3);
   EXPECT_TRUE(working.read_answer().starts_with("HTTP/1.1 200"));
+}
+
+TEST(ServerTest, what_waits_for_long_leaves_a_thread_to_what_does_not) {
+  std::latch released(1);
+  std::counting_semaphore<> waiting(0);
+  std::vector<Route> routes = {
+      {.method = "GET",
+       .pattern = "/slow",
+       .handler =
+           [&](const Request&, Reply reply) {
+             waiting.release();
+             released.wait();
+             reply({.status = 200, .body = "slow"});
+           }},
+      {.method = "GET",
+       .pattern = "/prompt",
+       .handler = [](const Request&, Reply reply) { reply({.status = 202, .body = "p"}); },
+       .is_prompt = true}};
+  RunningServer running(std::move(routes), {.handler_threads = 3});
+  std::vector<RawClient> clients;
+  for (int i = 0; i < 5; ++i) {
+    clients.push_back(running.connect());
+    clients.back().send("GET /slow HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  }
+  for (int i = 0; i < 2; ++i) waiting.acquire();
+
+  const auto prompt =
+      running.last_exchange("GET /prompt HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+
+  EXPECT_TRUE(prompt.starts_with("HTTP/1.1 202")) << prompt;
+  EXPECT_FALSE(waiting.try_acquire()) << "the third thread took no slow one";
+  released.count_down();
+  for (auto& client : clients) EXPECT_TRUE(client.read_to_end().ends_with("slow"));
 }
 
 TEST(ServerTest, answers_503_at_the_deadline_and_drops_the_late_reply) {

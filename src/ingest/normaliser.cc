@@ -52,7 +52,9 @@ Normaliser::Normaliser(AcceptLog& accepted, Store& store, Partition partition, L
 Result<std::size_t> Normaliser::step() {
   if (!next_) {
     SAMTALE_TRY(next_, store_.log_offset(partition_));
+    saved_ = *next_;
     reached_ = number(*next_);
+    passed_unsaved_ = 0;
   }
   SAMTALE_TRY(const auto entries, accepted_.read(*next_, options_.batch_bytes));
   if (entries.empty()) return 0;
@@ -78,10 +80,15 @@ Result<std::size_t> Normaliser::step() {
 
   passed_unsaved_ += passed;
   if (!own.empty() || passed_unsaved_ >= kSaveEvery) {
-    SAMTALE_TRY_VOID(store_.write(partition_, [&](StoreWriter& writer) -> Result<> {
+    auto written = store_.write(partition_, [&](StoreWriter& writer) -> Result<> {
       for (const auto& event : own) SAMTALE_TRY_VOID(apply(writer, event, false));
-      return writer.set_log_offset(next);
-    }));
+      return writer.set_log_offset(saved_, next);
+    });
+    if (!written) {
+      next_.reset();  // What is saved is asked for again: it may have changed.
+      return std::unexpected(std::move(written).error());
+    }
+    saved_ = next;
     passed_unsaved_ = 0;
   }
   next_ = next;

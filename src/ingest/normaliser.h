@@ -67,6 +67,7 @@ class Normaliser {
   Log& log_;
   const NormaliserOptions options_;
   std::optional<LogPosition> next_;  // Empty until read from the store.
+  LogPosition saved_{};              // In the store.
   std::atomic<std::uint64_t> reached_ = kNotBegun;
   std::size_t passed_unsaved_ = 0;  // Events of other partitions since the last save.
 };

@@ -59,7 +59,7 @@ Result<> Subscriptions::load_if_newer() {
 }
 
 Result<> Subscriptions::load_all() {
-  SAMTALE_TRY(const auto version, registry_.version());  // First: what follows is at least as new.
+  SAMTALE_TRY(const auto version, seen_.read());  // First: what follows is at least as new.
   SAMTALE_TRY(auto records, registry_.subscriptions());
   const std::unique_lock lock(records_mutex_);
   seen_.loaded(version);

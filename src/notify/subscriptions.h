@@ -95,7 +95,7 @@ class Subscriptions {
 
   // One change at a time. Held while the registry is asked; taken before records_mutex_.
   std::mutex changes_mutex_;
-  SeenVersion seen_{registry_};  // Guarded by changes_mutex_.
+  SeenVersion seen_{registry_, RegistryPart::subscriptions};  // Guarded by changes_mutex_.
   mutable std::shared_mutex records_mutex_;
   std::map<CompanyId, std::map<std::string, Record, std::less<>>> records_;  // Guarded.
 };

@@ -101,7 +101,6 @@ Result<std::unique_ptr<PostgresQueue>> PostgresQueue::open(postgres::Database& d
                                                            const Clock& clock,
                                                            const PostgresQueueOptions& options) {
   std::unique_ptr<PostgresQueue> queue(new PostgresQueue(database, partitions, clock, options));
-  SAMTALE_TRY_VOID(queue->end_leases());
   queue->refreshed_at_ = clock.now();
   SAMTALE_TRY_VOID(queue->refresh());
   return queue;

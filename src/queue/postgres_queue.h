@@ -29,8 +29,8 @@ struct PostgresQueueOptions {
   std::int64_t jobs_per_company_max = 1'000'000;
   int expiries_max = 5;  // A job whose lease ran out so often, unsettled, becomes a dead letter.
   // Names this process among those that share the queue, and keeps its name over a restart: what it
-  // had leased is due at once when it opens the queue again. Empty: it waits for the lease's end.
-  // Two processes of one name would take each other's jobs.
+  // had leased, end_leases() makes due when it is started again. Empty: it waits for the lease's
+  // end. Two processes of one name would take each other's jobs.
   std::string node{};
   // How often it is asked which companies have jobs that other processes put there.
   Duration refresh_every = std::chrono::seconds(1);
@@ -123,6 +123,9 @@ class PostgresQueue final : public Queue {
   void set_weight(CompanyId company, double weight) override;
   void charge(std::string_view kind, CompanyId company, double jobs) override;
 
+  // Makes due at once what a process of this node's name had leased, an expiry the richer. For when
+  // it is certain that there is no other.
+  Result<> end_leases();
   // A transaction of its own: for jobs that come with no data.
   Result<> enqueue(const NewJob& job);
 
@@ -135,7 +138,6 @@ class PostgresQueue final : public Queue {
                 const PostgresQueueOptions& options);
 
   [[nodiscard]] std::int64_t now_us() const { return to_us(clock_.wall_now()); }
-  Result<> end_leases();
   Result<> refresh();
   [[nodiscard]] bool is_time_to_refresh();
   [[nodiscard]] Result<std::vector<Job>> take_from(Partition partition, std::string_view kind,

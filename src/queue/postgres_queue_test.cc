@@ -135,6 +135,8 @@ TEST_F(PostgresQueueTest, ends_the_leases_of_a_node_that_is_started_again_and_no
   Harness second(schema_, "second");
   EXPECT_TRUE(take(second).empty());
   Harness first_again(schema_, "first");
+  EXPECT_TRUE(take(first_again).empty()) << "not before it is certain that there is no other";
+  ASSERT_TRUE(first_again.queue().end_leases());
   const auto after = take(first_again);
 
   ASSERT_EQ(after.size(), 2u);

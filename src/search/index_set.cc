@@ -162,7 +162,7 @@ std::size_t IndexSet::companies() const {
 IndexFollower::IndexFollower(Store& store, Partition partition, IndexSet& indexes)
     : store_(store), partition_(partition), indexes_(indexes) {}
 
-Result<> IndexFollower::load() {
+Result<> IndexFollower::load(const GoOn& go_on) {
   drop();  // What was deleted meanwhile, nothing will tell.
   is_empty_ = false;
   // Read before the scan: what changes during it is applied once more, which does no harm.
@@ -170,6 +170,10 @@ Result<> IndexFollower::load() {
   constexpr std::size_t kPage = 500;
   std::optional<std::pair<CompanyId, ConversationId>> after;
   while (true) {
+    if (!go_on()) {
+      drop();
+      return {};
+    }
     SAMTALE_TRY(const auto page, store_.scan(partition_, after, kPage));
     if (page.empty()) break;
     for (const auto& [company, conversation] : page) {
@@ -177,21 +181,21 @@ Result<> IndexFollower::load() {
     }
     after = page.back();
   }
-  is_loaded_ = true;
+  generation_ = ++loads_;
   return {};
 }
 
 void IndexFollower::drop() {
   if (is_empty_) return;
-  is_loaded_ = false;
+  generation_ = 0;
   indexes_.forget([this](CompanyId company) { return store_.partition_of(company) == partition_; });
   is_empty_ = true;
 }
 
-Result<std::size_t> IndexFollower::step(std::size_t limit) {
+Result<std::size_t> IndexFollower::step(const GoOn& go_on, std::size_t limit) {
   const auto changes = store_.changes(partition_, applied_, limit);
-  if (!is_loaded_ || (!changes && changes.error().code == ErrorCode::not_found)) {
-    SAMTALE_TRY_VOID(load());
+  if (!is_loaded() || (!changes && changes.error().code == ErrorCode::not_found)) {
+    SAMTALE_TRY_VOID(load(go_on));
     return 1;
   }
   if (!changes) return std::unexpected(changes.error());

@@ -74,15 +74,22 @@ class IndexFollower {
   // What is passed in must outlive it.
   IndexFollower(Store& store, Partition partition, IndexSet& indexes);
 
+  // Asked from page to page of a load, which ends where it says no: nothing is then loaded.
+  using GoOn = std::function<bool()>;
+
   // Reads everything the store has; then step() follows.
-  Result<> load();
+  Result<> load(const GoOn& go_on = [] { return true; });
   // Forgets it all.
   void drop();
   // Applies up to `limit` changes; returns how many conversations were refreshed, 0 when it has
   // caught up. Loads anew where the store has forgotten changes that were not applied.
-  Result<std::size_t> step(std::size_t limit = 1000);
-  // The index has what the store has, but for the last changes. From any thread.
-  [[nodiscard]] bool is_loaded() const { return is_loaded_; }
+  Result<std::size_t> step(
+      const GoOn& go_on = [] { return true; }, std::size_t limit = 1000);
+  // The index has what the store has, but for the last changes. From any thread, as the next.
+  [[nodiscard]] bool is_loaded() const { return generation() != 0; }
+  // Another one after each load; 0: it is not loaded. A search had the whole index if this is the
+  // same before and after it, and not 0.
+  [[nodiscard]] std::uint64_t generation() const { return generation_; }
 
  private:
   Store& store_;
@@ -91,7 +98,8 @@ class IndexFollower {
   std::uint64_t applied_ = 0;
   std::uint64_t trimmed_ = 0;
   bool is_empty_ = true;
-  std::atomic<bool> is_loaded_ = false;
+  std::uint64_t loads_ = 0;
+  std::atomic<std::uint64_t> generation_ = 0;
 };
 
 }  // namespace samtale

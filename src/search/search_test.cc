@@ -322,7 +322,10 @@ TEST_F(SearchTest, a_follower_whose_changes_were_forgotten_begins_anew) {
   IndexFollower slow(*store, Partition{0}, other);
   ASSERT_TRUE(slow.load());
 
-  ASSERT_TRUE(erase_conversation(*store, kAcme, chair));
+  ASSERT_TRUE(store->write(Partition{0}, [&](StoreWriter& writer) -> Result<> {
+    SAMTALE_TRY_VOID(writer.erase_conversation(kAcme, chair));
+    return {};
+  }));
   add(kAcme, "desk", "the desk arrived");
   ASSERT_TRUE(store->trim_changes(Partition{0}, store->last_change(Partition{0}).value()));
 
@@ -330,6 +333,23 @@ TEST_F(SearchTest, a_follower_whose_changes_were_forgotten_begins_anew) {
   }
   EXPECT_EQ(other.size(kAcme).conversations, 2U);
   EXPECT_TRUE(slow.is_loaded());
+}
+
+TEST_F(SearchTest, a_load_that_is_told_to_end_leaves_nothing) {
+  add(kAcme, "lamp", "the lamp arrived broken");
+  IndexSet fresh(embedder.model_id(), embedder.dimension());
+  IndexFollower late(*store, Partition{0}, fresh);
+  int pages = 0;
+
+  ASSERT_TRUE(late.load([&] { return pages++ == 0; }));
+
+  EXPECT_FALSE(late.is_loaded());
+  EXPECT_EQ(fresh.companies(), 0U);
+  ASSERT_TRUE(late.load());
+  const auto first = late.generation();
+  EXPECT_NE(first, 0U);
+  ASSERT_TRUE(late.load());
+  EXPECT_NE(late.generation(), first);
 }
 
 TEST_F(SearchTest, leaves_vectors_of_another_model_out) {

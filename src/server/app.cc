@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <csignal>
+
 #include <algorithm>
 #include <utility>
 
@@ -19,11 +21,6 @@ Result<DataFolder> open_folder(const std::string& path, Files& files) {
   if (folder || folder.error().code != ErrorCode::not_found) return folder;
   SAMTALE_TRY_VOID(files.make_folder(path));
   return DataFolder::open(path);
-}
-
-std::string host_name() {
-  char name[256] = {};
-  return ::gethostname(name, sizeof name - 1) == 0 ? name : "";
 }
 
 }  // namespace
@@ -53,6 +50,7 @@ Result<> App::build() {
   store_ = stores_.store.get();
   registry_ = stores_.registry.get();
   SAMTALE_TRY_VOID(build_node());
+  if (node_) conversation_counts_ = std::make_unique<ConversationCounts>(*store_);
   auto tenant = tenant_options(config_);
   if (node_) tenant.pass_key = store_->secret("passes between nodes");
   tenants_ = std::make_unique<Tenants>(*registry_, clock_, random_, std::move(tenant));
@@ -108,7 +106,7 @@ Result<> App::build_node() {
   };
   node_ = std::make_unique<Node>(*stores_.members, router_, clock_, log_,
                                  NodeOptions{.name = stores_.node,
-                                             .place = host_name() + ":" + folder_.path(),
+                                             .place = stores_.place,
                                              .roles = roles_,
                                              .partitions = store_->partitions(),
                                              .replicas = config_.cluster.replicas},
@@ -175,9 +173,14 @@ void App::make_routes() {
                        if (language_models_) language_models_->scheduler().forget(company);
                      }};
   if (node_) {
+    parts.index_generation = [this](CompanyId company) -> std::uint64_t {
+      const auto partition = static_cast<std::size_t>(store_->partition_of(company));
+      return partition < followers_.size() ? followers_[partition]->generation() : 0;
+    };
     parts.elsewhere = [this](const Caller& caller, const http::Request& request) {
       return ask_elsewhere(caller, request);
     };
+    parts.conversations = [this](CompanyId company) { return conversation_counts_->of(company); };
     parts.members = [this] { return stores_.members->alive(); };
   }
   auto options = api_options(config_);
@@ -192,10 +195,8 @@ std::string App::not_ready() const {
     return "the accept log takes no more events after a failed write; see the server's log, then "
            "restart";
   }
+  // Once: later, others answer for what has to be loaded anew, and events are accepted anyway.
   if (!is_loaded_) return "loading the index";
-  for (std::size_t i = 0; i < followers_.size(); ++i) {
-    if (holds(i) && !followers_[i]->is_loaded()) return "loading the index";
-  }
   return {};
 }
 
@@ -238,13 +239,18 @@ Result<> App::start() {
   erase_worker_ = std::make_unique<EraseWorker>(queue, *store_, *accept_log_, random_, slow);
   start_worker(
       "erase", [it = erase_worker_.get()] { return it->step(); }, slow);
+  if (conversation_counts_) {
+    start_worker(
+        "counts", [it = conversation_counts_.get()] { return it->step(); }, slow);
+  }
   auto upkeep = slow;
   upkeep.idle_pause = std::chrono::seconds(1);
   start_worker(
       "upkeep",
       [this]() -> Result<std::size_t> {
-        SAMTALE_TRY_VOID(refresh_records());
+        const auto refreshed = refresh_records();
         SAMTALE_TRY_VOID(housekeep());
+        if (!refreshed) return std::unexpected(refreshed.error());
         return 0;
       },
       upkeep);
@@ -252,30 +258,33 @@ Result<> App::start() {
     start_worker(
         "jwks", [it = jwt_source_.get()] { return it->step(); }, upkeep);
   }
-  if (node_) {
-    // No background thread: who is late is taken for dead.
-    workers_.emplace_back([this, upkeep](const std::stop_token& stop) {
-      run_worker(
-          "cluster", [this] { return node_->step(); }, upkeep, clock_, log_, stop);
-    });
-  }
   if (does(Role::searcher)) {
     workers_.emplace_back([this, upkeep](const std::stop_token& stop) {
       become_maintenance_thread();
-      const auto maintain = [this, &stop] { return indexes_->maintain(stop); };
+      const auto maintain = [this, &stop]() -> Result<std::size_t> {
+        // Files of what is not loaded would be taken for files of nobody.
+        for (std::size_t i = 0; i < followers_.size(); ++i) {
+          if (holds(i) && !followers_[i]->is_loaded()) return 0;
+        }
+        return indexes_->maintain(stop);
+      };
       run_worker("graph", maintain, upkeep, clock_, log_, stop);
     });
   }
-  if (leads()) {
-    workers_.emplace_back([this] {
-      become_background_thread();
-      const auto asked = enqueue_missing_embeddings(*store_, embedder_.embedder->model_id());
-      if (!asked) return log_.warn("embed.backfill_failed", asked.error());
-      if (*asked > 0) {
-        log_.info("embed.backfill", {{"conversations", std::to_string(*asked)},
-                                     {"model", embedder_.embedder->model_id()}});
+  if (does(Role::keeper)) {
+    // Each time it comes to lead: who led before may have been of another model.
+    const auto ask = [this, has_asked = false]() mutable -> Result<std::size_t> {
+      if (!std::exchange(has_asked, leads()) && has_asked) {
+        SAMTALE_TRY(const auto asked,
+                    enqueue_missing_embeddings(*store_, embedder_.embedder->model_id()));
+        if (asked > 0) {
+          log_.info("embed.backfill", {{"conversations", std::to_string(asked)},
+                                       {"model", embedder_.embedder->model_id()}});
+        }
       }
-    });
+      return 0;
+    };
+    start_worker("embed_backfill", ask, upkeep);
   }
   is_loaded_ = true;
   return {};
@@ -287,12 +296,13 @@ Result<> App::load_index() {
   for (std::uint32_t i = 0; i < store_->partitions(); ++i) {
     followers_.push_back(std::make_unique<IndexFollower>(*store_, Partition{i}, *indexes_));
   }
-  if (node_) SAMTALE_TRY_VOID(node_->join(clock_));
+  if (node_) SAMTALE_TRY_VOID(join());
   std::vector<std::jthread> loaders;
   std::vector<Result<>> loaded(followers_.size());
   for (std::size_t i = 0; i < followers_.size(); ++i) {
     if (!holds(i)) continue;
-    loaders.emplace_back([&loaded, i, this] { loaded[i] = followers_[i]->load(); });
+    loaders.emplace_back(
+        [&loaded, i, this] { loaded[i] = followers_[i]->load([&] { return holds(i); }); });
   }
   loaders.clear();
   for (auto& result : loaded) SAMTALE_TRY_VOID(std::move(result));
@@ -305,31 +315,51 @@ Result<> App::load_index() {
   return {};
 }
 
+// From here on others count on this node, also while it loads.
+Result<> App::join() {
+  SAMTALE_TRY_VOID(node_->join(clock_));
+  SAMTALE_TRY_VOID(stores_.end_leases());
+  // No background thread: who is late is taken for dead.
+  workers_.emplace_back([this](const std::stop_token& stop) {
+    WorkerOptions options;
+    options.idle_pause = std::chrono::seconds(1);
+    const auto step = [this]() -> Result<std::size_t> {
+      auto stepped = node_->step();
+      if (!stepped && stepped.error().code == ErrorCode::conflict && !is_stopping_) {
+        // What both would accept, one of them would skip.
+        log_.error("cluster.refused", {{"error", stepped.error().message}});
+        ::kill(::getpid(), SIGTERM);
+      }
+      return stepped;
+    };
+    run_worker("cluster", step, options, clock_, log_, stop);
+  });
+  return {};
+}
+
 Result<std::size_t> App::follow(std::size_t partition) {
   auto& follower = *followers_[partition];
-  if (holds(partition)) return follower.step();
+  if (holds(partition)) {
+    return follower.step([&] { return holds(partition) && !is_stopping_; });
+  }
   follower.drop();
   return 0;
 }
 
-std::optional<Result<HttpAnswer>> App::ask_elsewhere(const Caller& caller,
-                                                     const http::Request& request) {
-  const auto partition = static_cast<std::size_t>(store_->partition_of(caller.company()));
-  if (partition < followers_.size() && followers_[partition]->is_loaded()) {
-    return std::nullopt;
-  }
+Result<HttpAnswer> App::ask_elsewhere(const Caller& caller, const http::Request& request) {
   if (caller.is_sent_on()) {
     return fail(ErrorCode::unavailable, "the index of this company is not on this node");
   }
   HttpCall call;
   call.method = request.method;
-  call.url = request.target;
+  call.url = request.path;
   call.headers = {{"Authorization", "Bearer " + tenants_->pass_for(caller)},
                   {"Content-Type", "application/json"},
                   {"X-Request-Id", request.id}};
   call.body = request.body;
-  call.timeout = config_.http.request_timeout / 3;  // Two are asked, at the most.
-  return router_.send(partition, std::move(call));
+  call.timeout = config_.http.request_timeout / 3;  // Others, before it, get a second each.
+  return router_.send(static_cast<std::size_t>(store_->partition_of(caller.company())),
+                      std::move(call));
 }
 
 Result<> App::start_indexing(const WorkerOptions& options) {
@@ -446,12 +476,16 @@ void App::announce(const std::string& url) {
   if (node_) node_->announce(config_.cluster.url.empty() ? url : config_.cluster.url);
 }
 
-void App::stop() {
+void App::end_readiness() {
   is_stopping_ = true;
+  if (node_ && is_loaded_.exchange(false)) node_->leave();
+}
+
+void App::stop() {
+  end_readiness();
   for (auto& worker : workers_) worker.request_stop();
   if (deliver_worker_) deliver_worker_->stop();  // Receivers may take their time.
   workers_.clear();
-  if (node_ && is_loaded_) node_->leave();
   deliver_worker_ = {};  // Puts back what it holds.
   embedder_watch_ = {};
   // Last, so that everything that was accepted meanwhile is committed and answered.

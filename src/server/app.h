@@ -35,6 +35,7 @@
 #include "search/near_cache.h"
 #include "search/query_vectors.h"
 #include "search/search.h"
+#include "server/conversation_counts.h"
 #include "server/jwt_source.h"
 #include "server/language_model.h"
 #include "server/stores.h"
@@ -78,7 +79,7 @@ class App {
   // Once the API answers at this URL.
   void announce(const std::string& url);
   // Refuses readiness, so that whoever balances load sends no more; goes on answering.
-  void end_readiness() { is_stopping_ = true; }
+  void end_readiness();
   // Refuses readiness, ends the workers between two pieces of work, commits what was accepted.
   void stop();
 
@@ -102,8 +103,9 @@ class App {
   }
   [[nodiscard]] bool leads() const { return !node_ || node_->leads(); }
   // As ApiParts::elsewhere.
-  [[nodiscard]] std::optional<Result<HttpAnswer>> ask_elsewhere(const Caller& caller,
-                                                                const http::Request& request);
+  [[nodiscard]] Result<HttpAnswer> ask_elsewhere(const Caller& caller,
+                                                 const http::Request& request);
+  Result<> join();
   Result<> load_index();
   Result<std::size_t> follow(std::size_t partition);
   Result<> start_indexing(const WorkerOptions& options);
@@ -132,6 +134,7 @@ class App {
   std::unique_ptr<Node> node_;  // Null: nobody shares the store.
   std::unique_ptr<Tenants> tenants_;
   std::unique_ptr<JwtSource> jwt_source_;
+  std::unique_ptr<ConversationCounts> conversation_counts_;  // Null: the store is at hand.
   std::unique_ptr<AcceptLog> accept_log_;
   std::unique_ptr<AnalyzerCatalog> catalog_;
   std::unique_ptr<LanguageModels> language_models_;  // Null: analyses are extractive.

@@ -1,10 +1,17 @@
 #include "server/stores.h"
 
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
 #include <utility>
 
 #include "base/bytes.h"
 #include "server/options.h"
 #include "store/postgres_registry.h"
+#include "store/postgres_schema.h"
 #include "store/postgres_store.h"
 #include "store/sqlite_registry.h"
 #include "store/sqlite_store.h"
@@ -32,6 +39,19 @@ Result<std::string> read_or_make_node_id(Files& files, Random& random, const std
   return id;
 }
 
+// A copy of the folder has another: on this machine another inode or device, and another machine, a
+// clone of this one too, was started at another time.
+Result<std::string> place_of(const std::string& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0) {
+    return fail(ErrorCode::unavailable, path + ": " + std::strerror(errno));
+  }
+  std::ifstream file("/proc/sys/kernel/random/boot_id");
+  std::string boot;
+  std::getline(file, boot);
+  return boot + ":" + std::to_string(status.st_dev) + ":" + std::to_string(status.st_ino);
+}
+
 }  // namespace
 
 Result<Stores> open_stores(const Config& config, const std::string& folder, Files& files,
@@ -44,7 +64,16 @@ Result<Stores> open_stores(const Config& config, const std::string& folder, File
     stores.node = options.log;
     SAMTALE_TRY(auto store, PostgresStore::open(options, clock, random));
     stores.registry = std::make_unique<PostgresRegistry>(store->database());
-    stores.members = std::make_unique<Members>(store->database());
+    auto for_members = options.database;
+    for_members.pool.connections_max = 1;
+    for_members.pool.statement_timeout =
+        std::min<Duration>(for_members.pool.statement_timeout, std::chrono::seconds(5));
+    SAMTALE_TRY(stores.members_database,
+                postgres::Database::open(for_members, clock,
+                                         postgres_store_schema(options.hash_partitions)));
+    stores.members = std::make_unique<Members>(*stores.members_database);
+    SAMTALE_TRY(stores.place, place_of(folder + "/node.id"));
+    stores.end_leases = [it = store.get()] { return it->end_leases(); };
     stores.store = std::move(store);
     return stores;
   }

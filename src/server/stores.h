@@ -1,6 +1,7 @@
 // What the configuration keeps everything in.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -19,8 +20,15 @@ namespace samtale {
 struct Stores {
   std::unique_ptr<Store> store;
   std::unique_ptr<Registry> registry;
-  std::unique_ptr<Members> members;  // Null: nobody shares the store.
-  std::string node;                  // Our name among them.
+  // Where others share the store; else null and empty.
+  std::unique_ptr<postgres::Database>
+      members_database;  // Nobody else's work delays its one connection.
+  std::unique_ptr<Members> members;
+  std::string node;   // Our name among them.
+  std::string place;  // As Members::beat wants it.
+  // What this node had leased before it was started again is due at once. Only once it has joined:
+  // nobody else has its name.
+  std::function<Result<>()> end_leases;
 };
 
 // `folder`: the data folder, locked. `clock` and `random` must outlive what is made. Errors: those

@@ -90,7 +90,7 @@ Result<> PostgresRegistry::put_key(const KeyRecord& record) {
             "INSERT INTO keys(company, id, secret_hash, label, rights, created_us, expires_us, "
             "revoked_us) VALUES($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO UPDATE SET "
             "secret_hash = $3, label = $4, rights = $5, created_us = $6, expires_us = $7, "
-            "revoked_us = $8",
+            "revoked_us = coalesce(keys.revoked_us, $8)",
             record.company, record.id, Bytes{record.secret_hash}, Bytes{record.label},
             rights_of(record), to_us(record.created_at), optional_us(record.expires_at),
             optional_us(record.revoked_at));
@@ -124,7 +124,8 @@ Result<> PostgresRegistry::put_endpoint(const EndpointRecord& record) {
         SAMTALE_TRY_VOID(transaction.later(
             "INSERT INTO endpoints(company, id, preset, source, idle_timeout_us, created_us, "
             "revoked_us) VALUES($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO UPDATE SET "
-            "preset = $3, source = $4, idle_timeout_us = $5, created_us = $6, revoked_us = $7",
+            "preset = $3, source = $4, idle_timeout_us = $5, created_us = $6, "
+            "revoked_us = coalesce(endpoints.revoked_us, $7)",
             record.company, record.id, Bytes{record.preset}, Bytes{record.source},
             record.idle_timeout / std::chrono::microseconds(1), to_us(record.created_at),
             optional_us(record.revoked_at)));
@@ -198,7 +199,8 @@ Result<> PostgresRegistry::put_subscription(const SubscriptionRecord& record) {
             "INSERT INTO subscriptions(company, id, url, events, created_us, revoked_us, "
             "paused_why, failing_since_us) VALUES($1, $2, $3, $4, $5, $6, $7, $8) "
             "ON CONFLICT (company, id) DO UPDATE SET url = $3, events = $4, created_us = $5, "
-            "revoked_us = $6, paused_why = $7, failing_since_us = $8",
+            "revoked_us = coalesce(subscriptions.revoked_us, $6), paused_why = $7, "
+            "failing_since_us = $8",
             record.company, record.id, Bytes{record.url}, Bytes{write_labels(record.events)},
             to_us(record.created_at), optional_us(record.revoked_at), Bytes{record.paused_why},
             optional_us(record.failing_since)));
@@ -259,8 +261,9 @@ Result<std::vector<LmSettingsRecord>> PostgresRegistry::lm_settings() const {
   return settings;
 }
 
-Result<std::uint64_t> PostgresRegistry::version() const {
-  SAMTALE_TRY(const auto rows, database_.read(kAll, "SELECT version FROM registry_version"));
+Result<std::uint64_t> PostgresRegistry::version(RegistryPart part) const {
+  SAMTALE_TRY(const auto rows,
+              database_.read(kAll, "SELECT version FROM registry_versions WHERE part = $1", part));
   return static_cast<std::uint64_t>(rows.empty() ? 0 : rows.integer(0, 0));
 }
 

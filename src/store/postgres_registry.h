@@ -8,7 +8,8 @@
 
 namespace samtale {
 
-// Nothing is kept in memory: a list is what all processes have put there so far.
+// Nothing is kept in memory: a list is what all processes have put there so far. What has been
+// revoked stays so, whatever a process puts there that had not heard of it.
 // Threads: any method from any thread.
 // Errors:  those of postgres::Connection; permission_denied for a record whose id is another
 //          company's.
@@ -31,7 +32,7 @@ class PostgresRegistry final : public Registry {
   [[nodiscard]] Result<std::vector<SubscriptionRecord>> subscriptions() const override;
   Result<> put_lm_settings(const LmSettingsRecord& record) override;
   [[nodiscard]] Result<std::vector<LmSettingsRecord>> lm_settings() const override;
-  [[nodiscard]] Result<std::uint64_t> version() const override;
+  [[nodiscard]] Result<std::uint64_t> version(RegistryPart part) const override;
 
  private:
   postgres::Database& database_;

@@ -46,5 +46,23 @@ TEST(PostgresRegistryTest, lets_no_company_take_over_anothers_key) {
   EXPECT_EQ(registry.keys()->at(0).secret_hash, "one");
 }
 
+TEST(PostgresRegistryTest, lets_nobody_undo_a_revocation) {
+  PostgresHarness<1> harness;
+  PostgresRegistry registry(harness.store().database());
+  KeyRecord key{.id = "k", .company = CompanyId{1}, .secret_hash = "s", .label = "l"};
+  EndpointRecord endpoint{.id = "e", .company = CompanyId{1}};
+  SubscriptionRecord subscription{.id = "u", .company = CompanyId{1}};
+  for (const auto at : {std::optional(from_us(7)), std::optional<WallTime>()}) {
+    key.revoked_at = endpoint.revoked_at = subscription.revoked_at = at;
+    ASSERT_TRUE(registry.put_key(key));
+    ASSERT_TRUE(registry.put_endpoint(endpoint));
+    ASSERT_TRUE(registry.put_subscription(subscription));
+  }
+
+  EXPECT_EQ(registry.keys()->at(0).revoked_at, from_us(7));
+  EXPECT_EQ(registry.endpoints()->at(0).revoked_at, from_us(7));
+  EXPECT_EQ(registry.subscriptions()->at(0).revoked_at, from_us(7));
+}
+
 }  // namespace
 }  // namespace samtale

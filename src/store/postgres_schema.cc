@@ -2,6 +2,7 @@
 
 #include "postgres/company_table.h"
 #include "queue/postgres_queue.h"
+#include "store/registry.h"
 
 namespace samtale {
 namespace {
@@ -115,7 +116,7 @@ postgres::Migration store_schema_1(std::size_t hash_partitions) {
       "token bytea NOT NULL, PRIMARY KEY(partition, slot))",
       // Times of the database's clock; see cluster/members.h.
       "CREATE TABLE nodes(node text COLLATE \"C\" PRIMARY KEY, place bytea NOT NULL, "
-      "url bytea NOT NULL, roles text NOT NULL, ready bigint NOT NULL, since timestamptz NOT NULL, "
+      "url bytea NOT NULL, roles text NOT NULL, ready bigint NOT NULL, "
       "until timestamptz NOT NULL)",
       "CREATE TABLE leases(name text COLLATE \"C\" PRIMARY KEY, node text NOT NULL, "
       "until timestamptz NOT NULL)",
@@ -161,53 +162,59 @@ postgres::Migration registry_schema_1() {
   // Counted by the database, so that no change is missed; once a transaction, and in it: who reads
   // the number sees what it counts.
   statements.emplace_back(
-      "CREATE TABLE registry_version(one boolean PRIMARY KEY CHECK (one), "
-      "version bigint NOT NULL, by_transaction xid8 NOT NULL)");
+      "CREATE TABLE registry_versions(part bigint PRIMARY KEY, version bigint NOT NULL, "
+      "by_transaction xid8 NOT NULL)");
   statements.emplace_back(
-      "INSERT INTO registry_version(one, version, by_transaction) VALUES(true, 0, '0')");
+      "INSERT INTO registry_versions SELECT part, 0, '0' FROM generate_series(0, 2) AS part");
   statements.emplace_back(
-      "CREATE FUNCTION count_registry_change() RETURNS trigger LANGUAGE plpgsql AS "
-      "'BEGIN UPDATE registry_version SET version = version + 1, "
-      "by_transaction = pg_current_xact_id() WHERE by_transaction <> pg_current_xact_id(); "
+      "CREATE FUNCTION count_registry_change() RETURNS trigger LANGUAGE plpgsql "
+      "SET search_path FROM CURRENT AS "
+      "'BEGIN UPDATE registry_versions SET version = version + 1, "
+      "by_transaction = pg_current_xact_id() "
+      "WHERE part = TG_ARGV[0]::bigint AND by_transaction <> pg_current_xact_id(); "
       "RETURN NULL; END'");
-  const auto count_changes_of = [&](const std::string& table) {
+  const auto count_changes_of = [&](const std::string& table, RegistryPart part) {
     statements.push_back(
-        "CREATE TRIGGER count_change AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON " + table +
-        " EXECUTE FUNCTION count_registry_change()");
+        "CREATE TRIGGER count_change AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE "
+        "ON " +
+        table + " EXECUTE FUNCTION count_registry_change('" +
+        std::to_string(static_cast<int>(part)) + "')");
   };
-  count_changes_of("companies");
-  const auto add_registry = [&](const char* name, const char* columns, const char* key) {
+  count_changes_of("companies", RegistryPart::tenants);
+  const auto add_registry = [&](const char* name, RegistryPart part, const char* columns,
+                                const char* key) {
     add(migration, {.name = name, .columns = columns, .key = key, .across = Across::registry});
-    count_changes_of(name);
+    count_changes_of(name, part);
   };
   // A key and an endpoint are found by their id alone.
-  add_registry("keys",
+  add_registry("keys", RegistryPart::tenants,
                "id text COLLATE \"C\" NOT NULL UNIQUE, secret_hash bytea NOT NULL, "
                "label bytea NOT NULL, rights bigint NOT NULL, created_us bigint NOT NULL, "
                "expires_us bigint, revoked_us bigint",
                "id");
-  add_registry("endpoints",
+  add_registry("endpoints", RegistryPart::tenants,
                "id text COLLATE \"C\" NOT NULL UNIQUE, preset bytea NOT NULL, "
                "source bytea NOT NULL, idle_timeout_us bigint NOT NULL, "
                "created_us bigint NOT NULL, revoked_us bigint",
                "id");
-  add_registry("analyzers",
+  add_registry("analyzers", RegistryPart::analyzers,
                "name text COLLATE \"C\" NOT NULL, version bigint NOT NULL, "
                "created_us bigint NOT NULL, is_deleted boolean NOT NULL, "
                "definition bytea NOT NULL",
                "name, version");
-  add_registry("subscriptions",
+  add_registry("subscriptions", RegistryPart::subscriptions,
                "id text COLLATE \"C\" NOT NULL, url bytea NOT NULL, events bytea NOT NULL, "
                "created_us bigint NOT NULL, revoked_us bigint, paused_why bytea NOT NULL, "
                "failing_since_us bigint",
                "id");
-  for (const auto* secrets : {"endpoint_secrets", "subscription_secrets"}) {
-    add_registry(secrets,
+  for (const auto& [secrets, part] : {std::pair("endpoint_secrets", RegistryPart::tenants),
+                                      {"subscription_secrets", RegistryPart::subscriptions}}) {
+    add_registry(secrets, part,
                  "owner text COLLATE \"C\" NOT NULL, place bigint NOT NULL, "
                  "secret bytea NOT NULL, expires_us bigint",
                  "owner, place");
   }
-  add_registry("lm_settings", "settings bytea NOT NULL", "");
+  add_registry("lm_settings", RegistryPart::analyzers, "settings bytea NOT NULL", "");
   return migration;
 }
 

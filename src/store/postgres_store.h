@@ -40,6 +40,8 @@ class PostgresStore final : public Store {
   [[nodiscard]] static Result<std::unique_ptr<PostgresStore>> open(
       const PostgresStoreOptions& options, Clock& clock, Random& random);
 
+  // What this node's process had leased before it was started again is due at once.
+  Result<> end_leases() { return queue_->end_leases(); }
   // With the registry's tables (PostgresRegistry). Lives as long as the store.
   [[nodiscard]] postgres::Database& database() { return *database_; }
 

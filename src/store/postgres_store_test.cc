@@ -203,7 +203,7 @@ TEST_F(PostgresStoreTest, keeps_everything_over_a_crash_of_the_server) {
   PostgresHarness<1> harness(options());
   ASSERT_TRUE(put(harness.store(), "a"));
   ASSERT_TRUE(harness.store().write(
-      kOnly, [](StoreWriter& writer) { return writer.set_log_offset(LogPosition{7}); }));
+      kOnly, [](StoreWriter& writer) { return writer.set_log_offset({}, LogPosition{7}); }));
 
   PostgresProcess::shared().crash();
 
@@ -276,7 +276,7 @@ TEST_F(PostgresStoreTest, keeps_for_each_accept_log_how_far_it_has_taken_effect)
                             .conversation = conversation("a").conversation.id};
     ASSERT_TRUE(store.write(kOnly, [&](StoreWriter& writer) -> Result<> {
       SAMTALE_TRY_VOID(writer.put_event(kOne, event, {}));
-      return writer.set_log_offset(LogPosition{position + 1});
+      return writer.set_log_offset({}, LogPosition{position + 1});
     }));
   };
 

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "store/codec.h"
+#include "store/feed.h"
 #include "store/postgres_rows.h"
 
 namespace samtale {
@@ -177,7 +178,12 @@ Result<> PostgresWriter::add_dead_letter(const NewJob& job, std::string_view cau
   return queue_.add_dead_letter(job, cause);
 }
 
-Result<> PostgresWriter::set_log_offset(LogPosition next) {
+Result<> PostgresWriter::set_log_offset(LogPosition before, LogPosition next) {
+  SAMTALE_TRY(const auto rows,
+              transaction_.query("SELECT next FROM log_offsets WHERE partition = $1 AND log = $2",
+                                 partition_, log_));
+  const auto kept = static_cast<LogPosition>(rows.empty() ? 0 : rows.integer(0, 0));
+  SAMTALE_TRY_VOID(check_log_offset(kept, before));
   log_offset_ = next;
   return {};
 }

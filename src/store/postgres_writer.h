@@ -67,7 +67,7 @@ class PostgresWriter final : public StoreWriter {
   Result<> enqueue(const NewJob& job) override;
   Result<> finish(std::span<const Job> jobs) override;
   Result<> add_dead_letter(const NewJob& job, std::string_view cause) override;
-  Result<> set_log_offset(LogPosition next) override;
+  Result<> set_log_offset(LogPosition before, LogPosition next) override;
 
   // Writes what was gathered on the way, and `token`, by which the write can be known. Last, before
   // the commit.

@@ -81,6 +81,13 @@ struct LmSettingsRecord {
   std::string settings;
 };
 
+// What is read together, and its changes counted together.
+enum class RegistryPart : std::uint8_t {
+  tenants,    // Companies, keys, endpoints.
+  analyzers,  // And settings of language models.
+  subscriptions,
+};
+
 // Threads: any method from any thread.
 // Errors:  unavailable, corrupt; those named.
 class Registry {
@@ -109,19 +116,21 @@ class Registry {
   virtual Result<> put_lm_settings(const LmSettingsRecord& record) = 0;  // Or replaces.
   [[nodiscard]] virtual Result<std::vector<LmSettingsRecord>> lm_settings() const = 0;
 
-  // Grows by one with each change, whoever made it; what is read afterwards is at least as new.
-  [[nodiscard]] virtual Result<std::uint64_t> version() const = 0;
+  // Grows by one with each change of the part, whoever made it; what is read afterwards is at least
+  // as new.
+  [[nodiscard]] virtual Result<std::uint64_t> version(RegistryPart part) const = 0;
 };
 
-// Up to which change somebody has a copy of the registry.
+// Up to which change somebody has a copy of a part of the registry.
 // Threads: one at a time.
 class SeenVersion {
  public:
-  explicit SeenVersion(const Registry& registry) : registry_(registry) {}
+  SeenVersion(const Registry& registry, RegistryPart part) : registry_(registry), part_(part) {}
 
+  [[nodiscard]] Result<std::uint64_t> read() const { return registry_.version(part_); }
   // True: others have made changes. Errors: those of the registry.
   [[nodiscard]] Result<bool> has_news() const {
-    SAMTALE_TRY(const auto version, registry_.version());
+    SAMTALE_TRY(const auto version, read());
     return version != seen_;
   }
   // `version` was read before the copy was made.
@@ -129,12 +138,13 @@ class SeenVersion {
   // After a change of one's own that the copy has too: if nobody else's came before it, nothing
   // need be read again.
   void made_change() {
-    const auto version = registry_.version();
+    const auto version = read();
     if (version && *version == seen_ + 1) seen_ = *version;
   }
 
  private:
   const Registry& registry_;
+  const RegistryPart part_;
   std::uint64_t seen_ = 0;
 };
 

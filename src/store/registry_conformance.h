@@ -73,20 +73,27 @@ TYPED_TEST_P(RegistryConformance, keeps_companies_keys_and_endpoints_over_a_rest
   EXPECT_EQ(endpoints[0].idle_timeout, std::chrono::seconds(5));
 }
 
-TYPED_TEST_P(RegistryConformance, counts_its_changes_one_by_one) {
+TYPED_TEST_P(RegistryConformance, counts_the_changes_of_each_part_one_by_one) {
   const auto registry = this->open();
-  const auto version = [&] { return registry->version().value(); };
-  const auto before = version();
+  const auto version = [&](RegistryPart part) { return registry->version(part).value(); };
+  const auto before = version(RegistryPart::tenants);
+  const auto others = version(RegistryPart::analyzers);
   const auto id = registry->add_company(this->company("acme")).value();
-  EXPECT_EQ(version(), before + 1);
+  EXPECT_EQ(version(RegistryPart::tenants), before + 1);
 
   ASSERT_FALSE(registry->add_company(this->company("acme")));
-  EXPECT_LE(version(), before + 2) << "what changes nothing may count or not";
-  const auto counted = version();
+  EXPECT_LE(version(RegistryPart::tenants), before + 2) << "what changes nothing may count or not";
+  const auto counted = version(RegistryPart::tenants);
   ASSERT_TRUE(registry->put_endpoint(
       {.id = "e", .company = id, .secrets = {{.secret = "a", .expires_at = {}}, {.secret = "b"}}}));
+  EXPECT_EQ(version(RegistryPart::tenants), counted + 1) << "one change, whatever it touches";
+  EXPECT_EQ(version(RegistryPart::analyzers), others);
 
-  EXPECT_EQ(version(), counted + 1) << "one change, however many rows it touches";
+  const auto subscriptions = version(RegistryPart::subscriptions);
+  ASSERT_TRUE(registry->put_subscription({.id = "s", .company = id, .url = "u"}));
+  ASSERT_TRUE(registry->put_lm_settings({.company = id, .settings = "{}"}));
+  EXPECT_EQ(version(RegistryPart::subscriptions), subscriptions + 1);
+  EXPECT_EQ(version(RegistryPart::analyzers), others + 1);
 }
 
 TYPED_TEST_P(RegistryConformance, gives_a_name_once) {
@@ -235,7 +242,7 @@ TYPED_TEST_P(RegistryConformance, lets_no_company_replace_anothers_records) {
   EXPECT_EQ(settings[0].settings, "one");
 }
 
-REGISTER_TYPED_TEST_SUITE_P(RegistryConformance, counts_its_changes_one_by_one,
+REGISTER_TYPED_TEST_SUITE_P(RegistryConformance, counts_the_changes_of_each_part_one_by_one,
                             keeps_companies_keys_and_endpoints_over_a_restart, gives_a_name_once,
                             refuses_names_that_could_be_mistaken, updates_only_a_company_there_is,
                             keeps_every_version_of_an_analyzer_over_a_restart,

@@ -109,7 +109,7 @@ Result<CompanyId> SqliteRegistry::add_company(const CompanyRecord& record) {
   added.id = static_cast<CompanyId>(connection.last_insert_id());
   SAMTALE_TRY_VOID(transaction.commit());
   const std::lock_guard lock(records_mutex_);
-  ++version_;
+  ++versions_[static_cast<std::size_t>(RegistryPart::tenants)];
   companies_[added.id] = added;
   return added.id;
 }
@@ -126,7 +126,7 @@ Result<> SqliteRegistry::update_company(const CompanyRecord& record) {
   }
   SAMTALE_TRY_VOID(transaction.commit());
   const std::lock_guard lock(records_mutex_);
-  ++version_;
+  ++versions_[static_cast<std::size_t>(RegistryPart::tenants)];
   auto& kept = companies_[record.id];
   kept.weight = record.weight;
   kept.events_per_second_max = record.events_per_second_max;
@@ -148,7 +148,7 @@ Result<> SqliteRegistry::put_key(const KeyRecord& record) {
       to_us(record.created_at), optional_us(record.expires_at), optional_us(record.revoked_at)));
   SAMTALE_TRY_VOID(transaction.commit());
   const std::lock_guard lock(records_mutex_);
-  ++version_;
+  ++versions_[static_cast<std::size_t>(RegistryPart::tenants)];
   keys_[record.id] = record;
   return {};
 }
@@ -176,7 +176,7 @@ Result<> SqliteRegistry::put_endpoint(const EndpointRecord& record) {
   }
   SAMTALE_TRY_VOID(transaction.commit());
   const std::lock_guard lock(records_mutex_);
-  ++version_;
+  ++versions_[static_cast<std::size_t>(RegistryPart::tenants)];
   endpoints_[record.id] = record;
   return {};
 }
@@ -186,9 +186,9 @@ Result<std::vector<EndpointRecord>> SqliteRegistry::endpoints() const {
   return all_of(endpoints_);
 }
 
-Result<std::uint64_t> SqliteRegistry::version() const {
+Result<std::uint64_t> SqliteRegistry::version(RegistryPart part) const {
   const std::lock_guard lock(records_mutex_);
-  return version_;
+  return versions_[static_cast<std::size_t>(part)];
 }
 
 }  // namespace samtale

@@ -1,6 +1,7 @@
 // SqliteRegistry: the registry in control.db, answered from memory.
 #pragma once
 
+#include <array>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -42,7 +43,7 @@ class SqliteRegistry final : public Registry {
   [[nodiscard]] Result<std::vector<SubscriptionRecord>> subscriptions() const override;
   Result<> put_lm_settings(const LmSettingsRecord& record) override;
   [[nodiscard]] Result<std::vector<LmSettingsRecord>> lm_settings() const override;
-  [[nodiscard]] Result<std::uint64_t> version() const override;
+  [[nodiscard]] Result<std::uint64_t> version(RegistryPart part) const override;
 
  private:
   explicit SqliteRegistry(std::unique_ptr<sqlite::Database> database)
@@ -61,7 +62,8 @@ class SqliteRegistry final : public Registry {
   std::map<std::tuple<CompanyId, std::string, std::int64_t>, AnalyzerRecord> analyzers_;
   std::map<std::pair<CompanyId, std::string>, SubscriptionRecord> subscriptions_;
   std::map<CompanyId, LmSettingsRecord> lm_settings_;
-  std::uint64_t version_ = 0;  // Since it was opened: nobody else has the file.
+  std::array<std::uint64_t, 3>
+      versions_{};  // Of the parts, since it was opened: nobody else has the file.
 };
 
 }  // namespace samtale

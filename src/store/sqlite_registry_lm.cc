@@ -79,7 +79,7 @@ Result<> SqliteRegistry::put_analyzer(const AnalyzerRecord& record) {
       record.definition));
   SAMTALE_TRY_VOID(transaction.commit());
   const std::lock_guard lock(records_mutex_);
-  ++version_;
+  ++versions_[static_cast<std::size_t>(RegistryPart::analyzers)];
   analyzers_[{record.company, record.name, record.version}] = record;
   return {};
 }
@@ -110,7 +110,7 @@ Result<> SqliteRegistry::put_subscription(const SubscriptionRecord& record) {
   }
   SAMTALE_TRY_VOID(transaction.commit());
   const std::lock_guard lock(records_mutex_);
-  ++version_;
+  ++versions_[static_cast<std::size_t>(RegistryPart::subscriptions)];
   subscriptions_[{record.company, record.id}] = record;
   return {};
 }
@@ -127,7 +127,7 @@ Result<> SqliteRegistry::put_lm_settings(const LmSettingsRecord& record) {
       record.settings));
   SAMTALE_TRY_VOID(transaction.commit());
   const std::lock_guard lock(records_mutex_);
-  ++version_;
+  ++versions_[static_cast<std::size_t>(RegistryPart::analyzers)];
   lm_settings_[record.company] = record;
   return {};
 }

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "store/codec.h"
+#include "store/feed.h"
 #include "store/rows.h"
 
 namespace samtale {
@@ -167,7 +168,10 @@ Result<> SqliteWriter::add_dead_letter(const NewJob& job, std::string_view cause
   return queue_.add_dead_letter(job, cause);
 }
 
-Result<> SqliteWriter::set_log_offset(LogPosition next) {
+Result<> SqliteWriter::set_log_offset(LogPosition before, LogPosition next) {
+  SAMTALE_TRY(const auto kept,
+              connection_.integer("SELECT value FROM meta WHERE name = 'log_offset'"));
+  SAMTALE_TRY_VOID(check_log_offset(static_cast<LogPosition>(kept.value_or(0)), before));
   return connection_.run("INSERT OR REPLACE INTO meta(name, value) VALUES('log_offset', ?1)",
                          number(next));
 }

@@ -267,7 +267,8 @@ class StoreWriter {
 
   // How far this process's accept log has taken effect in this partition: committed with the
   // effects.
-  virtual Result<> set_log_offset(LogPosition next) = 0;
+  // conflict if it is not at `before` any more: somebody else applies the same log.
+  virtual Result<> set_log_offset(LogPosition before, LogPosition next) = 0;
 
  protected:
   ~StoreWriter() = default;

@@ -58,6 +58,7 @@ struct Bench {
   SystemRandom random;
   std::mt19937_64 engine{1};
   std::size_t next = 0;
+  LogPosition saved{};
   std::unique_ptr<SqliteStore> store;
 };
 
@@ -102,7 +103,8 @@ void ingest(benchmark::State& state) {
         SAMTALE_TRY_VOID(
             writer.enqueue({.company = kCompany, .kind = "chunk", .payload = key, .key = key}));
       }
-      return writer.set_log_offset(LogPosition{bench.next});
+      return writer.set_log_offset(std::exchange(bench.saved, LogPosition{bench.next}),
+                                   LogPosition{bench.next});
     });
   }
   state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations() * kBatch));

@@ -186,7 +186,7 @@ TYPED_TEST_P(StoreConformance, writes_all_of_a_transaction_or_nothing) {
 
   const auto failed = this->store().write(partition, [&](StoreWriter& writer) -> Result<> {
     SAMTALE_TRY_VOID(writer.put_conversation(this->kOne, stored));
-    SAMTALE_TRY_VOID(writer.set_log_offset(LogPosition{7}));
+    SAMTALE_TRY_VOID(writer.set_log_offset({}, LogPosition{7}));
     SAMTALE_TRY_VOID(
         writer.enqueue({.company = this->kOne, .kind = "embed", .payload = "", .key = ""}));
     return fail(ErrorCode::unavailable, "changed my mind");
@@ -208,7 +208,7 @@ TYPED_TEST_P(StoreConformance, commits_the_log_offset_and_the_jobs_with_their_ef
     SAMTALE_TRY_VOID(writer.put_conversation(this->kOne, stored));
     SAMTALE_TRY_VOID(
         writer.enqueue({.company = this->kOne, .kind = "embed", .payload = "p", .key = ""}));
-    return writer.set_log_offset(LogPosition{UINT64_MAX});
+    return writer.set_log_offset({}, LogPosition{UINT64_MAX});
   });
 
   EXPECT_EQ(this->store().log_offset(partition).value(), LogPosition{UINT64_MAX});
@@ -440,6 +440,20 @@ TYPED_TEST_P(StoreConformance, refuses_a_cursor_that_is_forged_or_of_another_com
   forged.cursor = "nonsense!";
   EXPECT_FALSE(this->store().list_conversations(this->kOne, forged));
   EXPECT_TRUE(this->store().list_conversations(this->kOne, query));
+}
+
+TYPED_TEST_P(StoreConformance, refuses_to_move_a_log_offset_that_somebody_else_has_moved) {
+  const auto partition = this->store().partition_of(this->kOne);
+  const auto move = [&](std::uint64_t before, std::uint64_t next) {
+    return this->store().write(partition, [&](StoreWriter& writer) {
+      return writer.set_log_offset(LogPosition{before}, LogPosition{next});
+    });
+  };
+  ASSERT_TRUE(move(0, 5));
+
+  EXPECT_EQ(move(0, 9).error().code, ErrorCode::conflict);
+  EXPECT_EQ(this->store().log_offset(partition).value(), LogPosition{5});
+  EXPECT_TRUE(move(5, 9));
 }
 
 TYPED_TEST_P(StoreConformance, has_a_secret_of_its_own_for_each_purpose) {

@@ -19,6 +19,8 @@ constexpr std::size_t kCompanyNameMax = 63;  // A DNS label, so that it may beco
 constexpr std::size_t kLabelMax = 200;
 constexpr auto kFailureWindow = std::chrono::minutes(1);
 constexpr auto kBetweenLooks = std::chrono::milliseconds(20);
+constexpr auto kAfterFailure = std::chrono::seconds(10);
+constexpr auto kClocksDiffer = std::chrono::minutes(1);
 
 std::unexpected<Error> bad_credential() {
   return fail(ErrorCode::unauthenticated,
@@ -31,6 +33,10 @@ bool is_company_name(std::string_view name) {
   return !name.empty() && name.size() <= kCompanyNameMax && name.front() != '-' &&
          name.back() != '-' && name.find_first_not_of(kAllowed) == std::string_view::npos;
 }
+
+unsigned bit(Scope scope) { return 1U << static_cast<unsigned>(scope); }
+
+std::int64_t us(Duration length) { return length / std::chrono::microseconds(1); }
 
 std::string big_endian(std::uint64_t value) {
   std::string bytes;
@@ -96,30 +102,36 @@ bool Tenants::look_again() {
   const std::unique_lock changing(changes_mutex_, std::try_to_lock);
   const auto now = clock_.now();
   if (!changing || (looked_again_at_ && now - *looked_again_at_ < kBetweenLooks)) return false;
-  looked_again_at_ = now;
-  return load_if_newer().value_or(false);
+  const auto has_news = load_if_newer();
+  // Where it cannot be asked, nobody waits for that again for a while.
+  looked_again_at_ = has_news ? now : clock_.now() + kAfterFailure;
+  return has_news.value_or(false);
 }
 
 Result<> Tenants::load_all() {
-  SAMTALE_TRY(const auto version, registry_.version());  // First: what follows is at least as new.
+  SAMTALE_TRY(const auto version, seen_.read());  // First: what follows is at least as new.
   SAMTALE_TRY(auto companies, registry_.companies());
   SAMTALE_TRY(auto keys, registry_.keys());
   SAMTALE_TRY(auto endpoints, registry_.endpoints());
-  const std::unique_lock lock(records_mutex_);
-  seen_.loaded(version);
-  companies_.clear();
-  company_names_.clear();
-  keys_.clear();
-  endpoints_.clear();
+  decltype(companies_) by_id;
+  decltype(company_names_) names;
+  decltype(keys_) by_key;
+  decltype(endpoints_) by_endpoint;
   for (auto& company : companies) {
-    company_names_.emplace(company.name, company.id);
-    companies_.emplace(company.id, std::move(company));
+    names.emplace(company.name, company.id);
+    by_id.emplace(company.id, std::move(company));
   }
-  for (auto& key : keys) keys_.emplace(key.id, std::move(key));
+  for (auto& key : keys) by_key.emplace(key.id, std::move(key));
   for (auto& endpoint : endpoints) {
     auto id = endpoint.id;
-    endpoints_.emplace(std::move(id), std::make_shared<EndpointRecord>(std::move(endpoint)));
+    by_endpoint.emplace(std::move(id), std::make_shared<EndpointRecord>(std::move(endpoint)));
   }
+  seen_.loaded(version);
+  const std::unique_lock lock(records_mutex_);  // Those before end after it.
+  companies_.swap(by_id);
+  company_names_.swap(names);
+  keys_.swap(by_key);
+  endpoints_.swap(by_endpoint);
   return {};
 }
 
@@ -128,6 +140,11 @@ Result<Caller> Tenants::authenticate(std::string_view key, const std::string& ad
   auto caller = find_caller(key);
   if (!caller && look_again()) caller = find_caller(key);
   if (caller) return *std::move(caller);
+  if (key.starts_with(kPassPrefix)) {
+    return fail(ErrorCode::unavailable,
+                "the pass of another node is not taken: its clock is off by a minute, or the "
+                "company is not known here yet");
+  }
   SAMTALE_TRY_VOID(note_failure(address));
   return bad_credential();
 }
@@ -136,7 +153,9 @@ std::string Tenants::pass_for(const Caller& caller) const {
   const auto ends = clock_.wall_now() + std::chrono::microseconds(kPassLifetime);
   std::string pass = big_endian(static_cast<std::uint64_t>(number(caller.company_))) +
                      big_endian(static_cast<std::uint64_t>(to_us(ends)));
-  pass.push_back(static_cast<char>(caller.scopes_));
+  // No more than what is sent on needs.
+  const auto scopes = caller.scopes_ & (bit(Scope::search) | bit(Scope::read));
+  pass.push_back(static_cast<char>(scopes));
   pass += hmac_sha256(options_.pass_key, pass).substr(0, kSealBytes);
   return std::string(kPassPrefix) + base32(pass);
 }
@@ -166,9 +185,7 @@ std::optional<Caller> Tenants::read_token(std::string_view token) const {
   caller.company_name_ = company->name;
   caller.label_ = claims->subject.substr(0, kLabelMax);
   caller.key_id_ = "jwt";
-  for (const auto scope : {Scope::search, Scope::read}) {
-    caller.scopes_ |= 1U << static_cast<unsigned>(scope);
-  }
+  caller.scopes_ = bit(Scope::search) | bit(Scope::read);
   return caller;
 }
 
@@ -182,7 +199,7 @@ std::optional<Caller> Tenants::read_pass(std::string_view text) const {
   const auto now_us = to_us(clock_.wall_now());
   const auto ends_us = static_cast<std::int64_t>(from_big_endian(said.substr(8, 8)));
   if (!equal_in_constant_time(seal, std::string_view(*pass).substr(kPassBytes)) ||
-      ends_us < now_us) {
+      ends_us < now_us || ends_us > now_us + us(kPassLifetime + kClocksDiffer)) {
     return std::nullopt;
   }
   const auto company = find_company(static_cast<CompanyId>(from_big_endian(said.substr(0, 8))));
@@ -219,7 +236,7 @@ std::optional<Caller> Tenants::find_caller(std::string_view key) const {
   made.key_id_ = record.id;
   made.label_ = record.label;
   const auto add = [&made](bool may, Scope scope) {
-    if (may) made.scopes_ |= 1U << static_cast<unsigned>(scope);
+    if (may) made.scopes_ |= bit(scope);
   };
   add(record.may_ingest, Scope::ingest);
   add(record.may_search, Scope::search);

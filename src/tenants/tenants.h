@@ -103,8 +103,9 @@ class Tenants {
   void set_jwt_keys(JwtKeys keys);
   // A JWT named a key that is not among them; true once.
   [[nodiscard]] bool wants_jwt_keys() { return wants_jwt_keys_.exchange(false); }
-  // Says to another node, in place of the caller's key, who asks and what for: a credential of one
-  // company, valid for a minute.
+  // Says to another node, in place of the caller's key, who asks: a credential of one company to
+  // search and read, as far as the caller may, valid for a minute. One that is not taken is
+  // unavailable.
   [[nodiscard]] std::string pass_for(const Caller& caller) const;
   // The operator of this machine, acting for a company with all scopes. not_found.
   [[nodiscard]] Result<Caller> as_operator(std::string_view company_name) const;
@@ -164,9 +165,9 @@ class Tenants {
   // One change at a time, each made to what the registry says. Held while the registry is asked;
   // taken before records_mutex_.
   std::mutex changes_mutex_;
-  SeenVersion seen_{registry_};              // Guarded by changes_mutex_, as …
-  std::optional<Instant> looked_again_at_;   // … this.
-  mutable std::shared_mutex records_mutex_;  // Guards the four below.
+  SeenVersion seen_{registry_, RegistryPart::tenants};  // Guarded by changes_mutex_, as …
+  std::optional<Instant> looked_again_at_;              // … this.
+  mutable std::shared_mutex records_mutex_;             // Guards the four below.
   std::map<CompanyId, CompanyRecord> companies_;
   std::map<std::string, CompanyId, std::less<>> company_names_;
   std::map<std::string, KeyRecord, std::less<>> keys_;

@@ -88,8 +88,8 @@ class Server:
             raise AssertionError(f"samtale {' '.join(words)}: {done.stderr}")
         return json.loads(done.stdout) if done.returncode == 0 else done
 
-    def company(self, name):
-        self.cli("company", "create", name)
+    def company(self, name, *flags):
+        self.cli("company", "create", name, *flags)
         return Company(self, name)
 
     def sockets(self):

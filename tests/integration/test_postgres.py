@@ -1,6 +1,7 @@
 """On PostgreSQL: the same main job and the same deaths, also through a pooler in transaction mode;
 several servers on one store; and a database that is away or stands still."""
 import json
+import threading
 import time
 import unittest
 import urllib.request
@@ -99,8 +100,16 @@ class AwayTest(unittest.TestCase):
         self.assertEqual(self.acme.call("GET", "/v1/dead-letters")[1]["dead_letters"], [])
 
     def test_a_database_that_stands_still_holds_nobody_longer_than_its_timeout(self):
+        # A quota cannot be looked up meanwhile, and readers wait for what does not come.
+        self.acme = self.server.company("limited", "--conversations-max", "100")
+        self.endpoint = self.acme.endpoint()
         POSTGRES.stand_still()
+        readers = [threading.Thread(target=self.acme.call, args=("GET", "/v1/conversations"))
+                   for _ in range(6)]
         try:
+            for reader in readers:
+                reader.start()
+            time.sleep(0.2)  # Until they are held; more time would change nothing.
             begin = time.monotonic()
             self.assertEqual(self.webhook("s1", "accepted while it stood still")[0], 202)
             self.assertLess(time.monotonic() - begin, 2)
@@ -109,6 +118,8 @@ class AwayTest(unittest.TestCase):
             self.assertLess(time.monotonic() - begin, 20)
         finally:
             POSTGRES.go_on()
+            for reader in readers:
+                reader.join()
 
         self.assertEqual(self.acme.find("stood")[0]["external_id"], "s1")
 

@@ -66,7 +66,7 @@ class EmptyRegistry final : public Registry {
   [[nodiscard]] Result<std::vector<LmSettingsRecord>> lm_settings() const override {
     return none();
   }
-  [[nodiscard]] Result<std::uint64_t> version() const override { return 0; }
+  [[nodiscard]] Result<std::uint64_t> version(RegistryPart) const override { return 0; }
 
  private:
   struct None {
