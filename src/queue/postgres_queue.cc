@@ -129,7 +129,7 @@ Result<> PostgresQueue::end_leases() {
           return {};
         }));
   }
-  return {};
+  return refresh();
 }
 
 Result<> PostgresQueue::refresh() {
