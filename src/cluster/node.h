@@ -52,7 +52,6 @@ class Node {
   [[nodiscard]] bool holds(std::size_t partition) const { return has(holds_, partition); }
   // Whether it's the one that does what only one should.
   [[nodiscard]] bool leads() const { return clock_.now() < leads_until_.load(); }
-  [[nodiscard]] const Roles& roles() const { return options_.roles; }
 
  private:
   // Those of before an absence of the database count until they had time to come back.

@@ -274,13 +274,14 @@ Result<> App::start() {
   if (does(Role::keeper)) {
     // Each time it comes to lead: who led before may have been of another model.
     const auto ask = [this, has_asked = false]() mutable -> Result<std::size_t> {
-      if (!std::exchange(has_asked, leads()) && has_asked) {
-        SAMTALE_TRY(const auto asked,
-                    enqueue_missing_embeddings(*store_, embedder_.embedder->model_id()));
-        if (asked > 0) {
-          log_.info("embed.backfill", {{"conversations", std::to_string(asked)},
-                                       {"model", embedder_.embedder->model_id()}});
-        }
+      if (!leads()) has_asked = false;
+      if (!leads() || has_asked) return 0;
+      SAMTALE_TRY(const auto asked,
+                  enqueue_missing_embeddings(*store_, embedder_.embedder->model_id()));
+      has_asked = true;
+      if (asked > 0) {
+        log_.info("embed.backfill", {{"conversations", std::to_string(asked)},
+                                     {"model", embedder_.embedder->model_id()}});
       }
       return 0;
     };
