@@ -1,0 +1,334 @@
+// What runs: the index that is loaded and followed, the workers of each role, and their end.
+#include <unistd.h>
+#include <csignal>
+
+#include <algorithm>
+#include <utility>
+
+#include "server/app.h"
+#include "server/options.h"
+#include "sys/thread_priority.h"
+#include "text/chunker.h"
+
+namespace samtale {
+
+void App::start_worker(std::string name, Step step, WorkerOptions options) {
+  workers_.emplace_back(
+      [this, name = std::move(name), step = std::move(step), options](const std::stop_token& stop) {
+        become_background_thread();
+        run_worker(name, step, options, clock_, log_, stop);
+      });
+}
+
+Result<> App::start() {
+  committer_ = std::jthread([this](const std::stop_token& stop) {
+    become_prompt_thread();
+    accept_log_->run(stop);
+  });
+  if (embedder_.watch) embedder_watch_ = std::jthread(embedder_.watch);
+
+  SAMTALE_TRY_VOID(load_index());
+  const auto options = worker_options(config_);
+  for (std::uint32_t i = 0; i < store_->partitions(); ++i) {
+    normalisers_.push_back(std::make_unique<Normaliser>(*accept_log_, *store_, Partition{i}, log_));
+    start_worker(
+        "normalise", [it = normalisers_.back().get()] { return it->step(); }, options);
+    if (!does(Role::searcher)) continue;
+    start_worker(
+        "index", [this, i] { return follow(i); }, options);
+  }
+  if (does(Role::indexer)) SAMTALE_TRY_VOID(start_indexing(options));
+  auto slow = options;
+  slow.idle_pause = std::chrono::milliseconds(200);
+  if (does(Role::analyst)) start_notifying(slow);
+  if (does(Role::analyst) || does(Role::keeper)) SAMTALE_TRY_VOID(start_analyses(slow));
+  auto& queue = store_->queue();
+  if (does(Role::keeper)) {
+    idle_worker_ = std::make_unique<IdleWorker>(queue, *store_, random_, slow);
+    start_worker(
+        "idle", [it = idle_worker_.get()] { return it->step(); }, slow);
+  }
+  erase_worker_ = std::make_unique<EraseWorker>(queue, *store_, *accept_log_, random_, slow);
+  start_worker(
+      "erase", [it = erase_worker_.get()] { return it->step(); }, slow);
+  if (conversation_counts_) {
+    start_worker(
+        "counts", [it = conversation_counts_.get()] { return it->step(); }, slow);
+  }
+  auto upkeep = slow;
+  upkeep.idle_pause = std::chrono::seconds(1);
+  start_worker(
+      "upkeep",
+      [this]() -> Result<std::size_t> {
+        const auto refreshed = refresh_records();
+        SAMTALE_TRY_VOID(housekeep());
+        if (!refreshed) return std::unexpected(refreshed.error());
+        return 0;
+      },
+      upkeep);
+  if (!config_.auth.jwks_url.empty()) {
+    start_worker(
+        "jwks", [it = jwt_source_.get()] { return it->step(); }, upkeep);
+  }
+  if (does(Role::searcher)) {
+    workers_.emplace_back([this, upkeep](const std::stop_token& stop) {
+      become_maintenance_thread();
+      const auto maintain = [this, &stop]() -> Result<std::size_t> {
+        // Files of what is not loaded would be taken for files of nobody.
+        for (std::size_t i = 0; i < followers_.size(); ++i) {
+          if (holds(i) && !followers_[i]->is_loaded()) return 0;
+        }
+        return indexes_->maintain(stop);
+      };
+      run_worker("graph", maintain, upkeep, clock_, log_, stop);
+    });
+  }
+  if (does(Role::keeper)) {
+    // Each time it comes to lead: who led before may have been of another model.
+    const auto ask = [this, has_asked = false]() mutable -> Result<std::size_t> {
+      if (!leads()) has_asked = false;
+      if (!leads() || has_asked) return 0;
+      SAMTALE_TRY(const auto asked,
+                  enqueue_missing_embeddings(*store_, embedder_.embedder->model_id()));
+      has_asked = true;
+      if (asked > 0) {
+        log_.info("embed.backfill", {{"conversations", std::to_string(asked)},
+                                     {"model", embedder_.embedder->model_id()}});
+      }
+      return 0;
+    };
+    start_worker("embed_backfill", ask, upkeep);
+  }
+  is_loaded_ = true;
+  return {};
+}
+
+// What this node is to hold of it, and not before it knows who else is there.
+Result<> App::load_index() {
+  const auto begin = clock_.now();
+  for (std::uint32_t i = 0; i < store_->partitions(); ++i) {
+    followers_.push_back(std::make_unique<IndexFollower>(*store_, Partition{i}, *indexes_));
+  }
+  if (node_) SAMTALE_TRY_VOID(join());
+  std::vector<std::jthread> loaders;
+  std::vector<Result<>> loaded(followers_.size());
+  for (std::size_t i = 0; i < followers_.size(); ++i) {
+    if (!holds(i)) continue;
+    loaders.emplace_back(
+        [&loaded, i, this] { loaded[i] = followers_[i]->load([&] { return holds(i); }); });
+  }
+  loaders.clear();
+  for (auto& result : loaded) SAMTALE_TRY_VOID(std::move(result));
+  const auto size = indexes_->size();
+  const std::chrono::duration<double> took = clock_.now() - begin;
+  log_.info("index.loaded", {{"companies", std::to_string(indexes_->companies())},
+                             {"conversations", std::to_string(size.conversations)},
+                             {"chunks", std::to_string(size.chunks)},
+                             {"seconds", std::to_string(took.count())}});
+  return {};
+}
+
+// From here on others count on this node, also while it loads.
+Result<> App::join() {
+  SAMTALE_TRY_VOID(node_->join(clock_));
+  SAMTALE_TRY_VOID(stores_.end_leases());
+  // No background thread: who is late is taken for dead.
+  workers_.emplace_back([this](const std::stop_token& stop) {
+    WorkerOptions options;
+    options.idle_pause = std::chrono::seconds(1);
+    const auto step = [this]() -> Result<std::size_t> {
+      auto stepped = node_->step();
+      if (!stepped && stepped.error().code == ErrorCode::conflict && !is_stopping_) {
+        // What both would accept, one of them would skip.
+        log_.error("cluster.refused", {{"error", stepped.error().message}});
+        ::kill(::getpid(), SIGTERM);
+      }
+      return stepped;
+    };
+    run_worker("cluster", step, options, clock_, log_, stop);
+  });
+  return {};
+}
+
+Result<std::size_t> App::follow(std::size_t partition) {
+  auto& follower = *followers_[partition];
+  if (holds(partition)) {
+    return follower.step([&] { return holds(partition) && !is_stopping_; });
+  }
+  follower.drop();
+  return 0;
+}
+
+Result<HttpAnswer> App::ask_elsewhere(const Caller& caller, const http::Request& request) {
+  if (caller.is_sent_on()) {
+    return fail(ErrorCode::unavailable, "the index of this company is not on this node");
+  }
+  HttpCall call;
+  call.method = request.method;
+  call.url = request.path;
+  call.headers = {{"Authorization", "Bearer " + tenants_->pass_for(caller)},
+                  {"Content-Type", "application/json"},
+                  {"X-Request-Id", request.id}};
+  call.body = request.body;
+  call.timeout = config_.http.request_timeout / 3;  // Others, before it, get a second each.
+  return router_.send(static_cast<std::size_t>(store_->partition_of(caller.company())),
+                      std::move(call));
+}
+
+Result<> App::start_indexing(const WorkerOptions& options) {
+  const auto* policy = find_chunk_policy(config_.chunk.policy);
+  if (policy == nullptr) {
+    return fail(ErrorCode::invalid_argument,
+                "chunk.policy: there is no policy \"" + config_.chunk.policy + "\"");
+  }
+  auto& queue = store_->queue();
+  const auto wants_analysis_now = [this](CompanyId company, const Conversation& conversation) {
+    return wants_analysis(*catalog_, company, conversation);
+  };
+  // Two of each: while one waits for the disk, the other computes.
+  for (int i = 0; i < 2; ++i) {
+    chunk_workers_.push_back(std::make_unique<ChunkWorker>(queue, *store_, *policy, random_,
+                                                           options, wants_analysis_now));
+    start_worker(
+        "chunk", [it = chunk_workers_.back().get()] { return it->step(); }, options);
+    embed_workers_.push_back(std::make_unique<EmbedWorker>(
+        queue, *store_, *embedder_.embedder, clock_, random_, options, config_.embed.timeout));
+    start_worker(
+        "embed", [it = embed_workers_.back().get()] { return it->step(); }, options);
+  }
+  return {};
+}
+
+void App::start_notifying(const WorkerOptions& options) {
+  auto& queue = store_->queue();
+  notify_worker_ =
+      std::make_unique<NotifyWorker>(queue, *store_, *subscriptions_, random_, options);
+  start_worker(
+      "notify", [it = notify_worker_.get()] { return it->step(); }, options);
+  deliver_worker_ =
+      std::make_unique<DeliverWorker>(queue, *store_, *subscriptions_, *webhook_sender_, *metrics_,
+                                      clock_, random_, log_, deliver_options(config_));
+  for (std::size_t i = 0; i < config_.notify.threads; ++i) {
+    start_worker(
+        "deliver", [it = deliver_worker_.get()] { return it->step(); }, options);
+  }
+}
+
+Result<> App::start_analyses(const WorkerOptions& options) {
+  AnalyzeParts parts{
+      .queue = store_->queue(),
+      .store = *store_,
+      .catalog = *catalog_,
+      .clock = clock_,
+      .random = random_,
+      .metrics = *metrics_,
+      .wants_news = [this](CompanyId company) { return subscriptions_->has_active(company); }};
+  auto* batches = language_models_ ? language_models_->batches() : nullptr;
+  if (batches != nullptr) parts.batch_window = config_.analyze.batch_window;
+  const auto words = [this](CompanyId company) { return indexes_->find(company); };
+  if (does(Role::analyst)) {
+    analyze_worker_ =
+        std::make_unique<AnalyzeWorker>(parts, words, language_models_ != nullptr, options);
+    start_worker(
+        "analyze", [it = analyze_worker_.get()] { return it->step(); }, options);
+  }
+  if (does(Role::keeper)) {
+    const auto backfill = [this] { return leads() ? backfills_->step() : 0; };
+    start_worker("backfill", backfill, options);
+  }
+  if (!language_models_) return {};
+
+  start_worker(
+      "budget", [this] { return language_models_->budget().step(); }, options);
+  if (language_models_->has_shared_rates()) {
+    auto often = options;
+    often.idle_pause = std::chrono::milliseconds(100);
+    const auto share = [this]() -> Result<std::size_t> {
+      language_models_->share_rates();
+      return 0;
+    };
+    start_worker("lm_rates", share, often);
+  }
+  auto lm_options = lm_worker_options(config_);
+  lm_options.mask_secret = store_->secret("masks of personal data");
+  const auto start = [&](std::string_view kind, std::size_t count, void (*become)()) {
+    for (std::size_t i = 0; i < count; ++i) {
+      lm_workers_.push_back(
+          std::make_unique<LmWorker>(parts, language_models_->analyst(), kind, lm_options));
+      workers_.emplace_back([this, kind, become, it = lm_workers_.back().get(),
+                             options = lm_options.worker](const std::stop_token& stop) {
+        become();
+        run_worker(
+            std::string(kind), [&] { return it->step(stop); }, options, clock_, log_, stop);
+      });
+    }
+  };
+  if (batches != nullptr && does(Role::keeper)) {
+    auto batch_options = batch_worker_options(config_);
+    batch_options.mask_secret = lm_options.mask_secret;
+    batch_worker_ = std::make_unique<BatchWorker>(
+        parts, language_models_->analyst(), language_models_->scheduler(),
+        language_models_->budget(), *batches, batch_options);
+    auto at_times = options;  // So that what comes meanwhile goes into one batch.
+    at_times.idle_pause = batch_options.poll;
+    workers_.emplace_back([this, at_times](const std::stop_token& stop) {
+      become_background_thread();
+      run_worker(
+          "lm_batch", [&] { return leads() ? batch_worker_->step(stop) : 0; }, at_times, clock_,
+          log_, stop);
+    });
+  }
+  if (!does(Role::analyst)) return {};
+  start(kLmCriticalJob, config_.analyze.critical_workers, become_prompt_thread);
+  start(kLmJob, config_.analyze.workers, become_background_thread);
+  start(kLmBulkJob, config_.analyze.bulk_workers, become_maintenance_thread);
+  return {};
+}
+
+void App::announce(const std::string& url) {
+  if (node_) node_->announce(config_.cluster.url.empty() ? url : config_.cluster.url);
+}
+
+void App::end_readiness() {
+  is_stopping_ = true;
+  if (node_ && is_loaded_.exchange(false)) node_->leave();
+}
+
+void App::stop() {
+  end_readiness();
+  for (auto& worker : workers_) worker.request_stop();
+  if (deliver_worker_) deliver_worker_->stop();  // Receivers may take their time.
+  workers_.clear();
+  deliver_worker_ = {};  // Puts back what it holds.
+  embedder_watch_ = {};
+  // Last, so that everything that was accepted meanwhile is committed and answered.
+  committer_.request_stop();
+  if (committer_.joinable()) committer_.join();
+}
+
+// Checkpoints, and lets the oldest raw events go: those past the archive's limit that have taken
+// effect everywhere.
+Result<> App::housekeep() {
+  SAMTALE_TRY_VOID(store_->housekeep());
+  const auto bytes = accept_log_->stats().bytes;
+  if (bytes <= config_.accept.archive_bytes_max) return {};
+  auto before = number(accept_log_->begin()) + (bytes - config_.accept.archive_bytes_max);
+  for (std::uint32_t i = 0; i < store_->partitions(); ++i) {
+    SAMTALE_TRY(const auto offset, store_->log_offset(Partition{i}));
+    before = std::min(before, number(offset));
+  }
+  return accept_log_->trim(LogPosition{before});
+}
+
+Result<std::size_t> App::replay(std::optional<WallTime> from, std::optional<WallTime> to) {
+  std::size_t replayed = 0;
+  for (std::uint32_t i = 0; i < store_->partitions(); ++i) {
+    Normaliser normaliser(*accept_log_, *store_, Partition{i}, log_);
+    SAMTALE_TRY(const auto some, normaliser.replay(from, to));
+    replayed += some;
+  }
+  log_.info("ingest.replayed", {{"events", std::to_string(replayed)}});
+  return replayed;
+}
+
+}  // namespace samtale
