@@ -1,4 +1,6 @@
 // What the App tells about itself: metrics and the access log.
+#include <algorithm>
+
 #include "server/app.h"
 
 namespace samtale {
@@ -164,6 +166,16 @@ void App::export_metrics() {
               "Files of graphs that could not be written or removed.", &Segments::failed);
 
   export_cache_metrics();
+
+  gauge("samtale_index_partitions", "Partitions of the store whose index is loaded here.", [this] {
+    return std::ranges::count_if(followers_, [](const auto& it) { return it->is_loaded(); });
+  });
+  gauge("samtale_searches_sent_on", "Requests that another server was asked, for its index.",
+        [this] { return router_.stats().sent; });
+  gauge("samtale_searches_sent_again", "Of them, those that another had not answered.",
+        [this] { return router_.stats().sent_again; });
+  gauge("samtale_searches_sent_nowhere", "Requests that no server had the index for.",
+        [this] { return router_.stats().refused; });
 
   const auto of_server = [&](const char* name, const char* help, auto member) {
     gauge(name, help, [this, member] {
