@@ -4,7 +4,6 @@
 #include <cmath>
 #include <fstream>
 #include <optional>
-#include <ranges>
 
 namespace samtale {
 namespace {
@@ -131,8 +130,12 @@ SqliteStoreOptions sqlite_store_options(const Config& config) {
 
 Result<Roles> node_roles(const Config& config) {
   Roles roles;
-  for (const auto part : std::views::split(config.cluster.roles, ',')) {
-    const std::string_view word(part.begin(), part.end());
+  // One word even where there is none, which is none of them.
+  const auto& listed = config.cluster.roles;
+  for (std::size_t at = 0; at <= listed.size();) {
+    const auto end = std::min(listed.find(',', at), listed.size());
+    const auto word = std::string_view(listed).substr(at, end - at);
+    at = end + 1;
     if (word == "gateway") continue;  // Every node answers the API.
     if (word == "all") {
       for (const auto role : kRoles) roles.add(role);
