@@ -17,7 +17,8 @@ namespace samtale {
 // Errors:  those of postgres::Connection.
 class Members {
  public:
-  // `database` has the store's tables (PostgresStore::database()) and must outlive this.
+  // `database` has the store's tables and must outlive this. One of its own: what waits for a
+  // connection is late, and who is late is taken for dead.
   explicit Members(postgres::Database& database) : database_(database) {}
 
   // Says that the node is there for `lease` from now. `place`: what a copy of its data folder

@@ -18,7 +18,7 @@ constexpr std::size_t kEndpointIdBytes = 15;
 constexpr std::size_t kCompanyNameMax = 63;  // A DNS label, so that it may become a host name.
 constexpr std::size_t kLabelMax = 200;
 constexpr auto kFailureWindow = std::chrono::minutes(1);
-constexpr auto kBetweenLooks = std::chrono::milliseconds(20);
+constexpr auto kLookPatience = std::chrono::milliseconds(100);
 constexpr auto kAfterFailure = std::chrono::seconds(10);
 constexpr auto kClocksDiffer = std::chrono::minutes(1);
 
@@ -97,15 +97,21 @@ Result<bool> Tenants::load_if_newer() {
   return true;
 }
 
-// One request at a time asks, and seldom: the others are answered by what is known.
+// One request at a time asks, each for itself: what another's question was answered may be older
+// than what is looked for. Nobody waits long for a registry that does not answer.
 bool Tenants::look_again() {
-  const std::unique_lock changing(changes_mutex_, std::try_to_lock);
-  const auto now = clock_.now();
-  if (!changing || (looked_again_at_ && now - *looked_again_at_ < kBetweenLooks)) return false;
-  const auto has_news = load_if_newer();
-  // Where it cannot be asked, nobody waits for that again for a while.
-  looked_again_at_ = has_news ? now : clock_.now() + kAfterFailure;
-  return has_news.value_or(false);
+  std::unique_lock lock(look_mutex_);
+  const auto is_free = [this] { return !is_looking_; };
+  if (!looked_.wait_for(lock, kLookPatience, is_free)) return false;
+  if (rests_until_ && clock_.now() < *rests_until_) return false;
+  is_looking_ = true;
+  lock.unlock();
+  const bool has_looked = refresh().has_value();
+  lock.lock();
+  is_looking_ = false;
+  if (!has_looked) rests_until_ = clock_.now() + kAfterFailure;
+  looked_.notify_one();
+  return has_looked;
 }
 
 Result<> Tenants::load_all() {

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <atomic>
+#include <condition_variable>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -82,7 +83,7 @@ struct NewEndpoint {
 };
 
 // Registry behind it, all of it in memory. What other processes change there is seen by refresh();
-// an unknown key or endpoint is looked for there, at most fifty times a second.
+// an unknown key or endpoint is looked for there before it is refused, one at a time.
 // Threads: any method from any thread. Who is known waits for no registry.
 // Errors:  those of Registry, and those named.
 class Tenants {
@@ -147,7 +148,7 @@ class Tenants {
   [[nodiscard]] std::string new_id(std::size_t bytes);
   Result<> load_all();  // Under changes_mutex_, as the next.
   Result<bool> load_if_newer();
-  [[nodiscard]] bool look_again();  // For what is not known here. True: the registry had news.
+  [[nodiscard]] bool look_again();  // For what is not known here. True: it is worth a second look.
   [[nodiscard]] std::optional<Caller> find_caller(std::string_view key) const;
   [[nodiscard]] std::optional<Caller> read_token(std::string_view token) const;
   [[nodiscard]] std::optional<Caller> read_pass(std::string_view pass) const;
@@ -165,9 +166,12 @@ class Tenants {
   // One change at a time, each made to what the registry says. Held while the registry is asked;
   // taken before records_mutex_.
   std::mutex changes_mutex_;
-  SeenVersion seen_{registry_, RegistryPart::tenants};  // Guarded by changes_mutex_, as …
-  std::optional<Instant> looked_again_at_;              // … this.
-  mutable std::shared_mutex records_mutex_;             // Guards the four below.
+  SeenVersion seen_{registry_, RegistryPart::tenants};  // Guarded by changes_mutex_.
+  std::mutex look_mutex_;                               // Guards the three below.
+  std::condition_variable looked_;
+  bool is_looking_ = false;
+  std::optional<Instant> rests_until_;       // After a registry that could not be asked.
+  mutable std::shared_mutex records_mutex_;  // Guards the four below.
   std::map<CompanyId, CompanyRecord> companies_;
   std::map<std::string, CompanyId, std::less<>> company_names_;
   std::map<std::string, KeyRecord, std::less<>> keys_;
