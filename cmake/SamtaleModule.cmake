@@ -23,6 +23,7 @@ function(samtale_module name)
 
   if(SAMTALE_TESTS)
     file(GLOB_RECURSE tests RELATIVE ${CMAKE_CURRENT_SOURCE_DIR} CONFIGURE_DEPENDS *_test.cc)
+    set_source_files_properties(${tests} PROPERTIES COMPILE_OPTIONS "${SAMTALE_TEST_FLAGS}")
     set(together)
     if(arg_TESTS_IN_ONE_PROCESS)
       set(together ${tests})
