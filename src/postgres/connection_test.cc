@@ -45,6 +45,38 @@ TEST_F(ConnectionTest, gives_back_every_type_as_it_was_given) {
   EXPECT_EQ(rows->integer(0, 7), 7);
 }
 
+TEST_F(ConnectionTest, makes_rows_of_columns) {
+  const auto connection = server().connect();
+  auto numbers = Column::numbers();
+  auto blobs = Column::blobs();
+  auto texts = Column::texts();
+  auto reals = Column::reals();
+  for (const int number : {-1, 2}) numbers.add(number);
+  for (const auto* bytes : {"\xff", ""}) blobs.add(Bytes{bytes});
+  for (const auto* text : {"æ", ","}) texts.add(text);
+  for (const std::optional<double> real : {std::optional(0.5), std::optional<double>()}) {
+    reals.add(real);
+  }
+
+  const auto rows =
+      query(*connection, "SELECT * FROM unnest($1, $2, $3, $4)", numbers, blobs, texts, reals);
+  const auto none = query(*connection, "SELECT * FROM unnest($1)", Column::blobs());
+
+  ASSERT_TRUE(rows) << rows.error().message;
+  ASSERT_EQ(rows->size(), 2u);
+  EXPECT_EQ(rows->integer(0, 0), -1);
+  EXPECT_EQ(rows->bytes(0, 1), "\xff");
+  EXPECT_EQ(rows->bytes(0, 2), "æ");
+  EXPECT_EQ(rows->real(0, 3), 0.5);
+  EXPECT_EQ(rows->integer(1, 0), 2);
+  EXPECT_EQ(rows->bytes(1, 1), "");
+  EXPECT_FALSE(rows->is_null(1, 1));
+  EXPECT_EQ(rows->bytes(1, 2), ",");
+  EXPECT_TRUE(rows->is_null(1, 3));
+  ASSERT_TRUE(none) << none.error().message;
+  EXPECT_TRUE(none->empty());
+}
+
 TEST_F(ConnectionTest, answers_each_statement_of_a_pipeline_in_order) {
   const auto connection = server().connect();
   for (int i = 0; i < 1000; ++i) ASSERT_TRUE(connection->send("SELECT $1", i));

@@ -4,6 +4,8 @@
 
 #include <bit>
 #include <charconv>
+#include <cstdint>
+#include <string>
 
 #include "base/check.h"
 
@@ -14,6 +16,18 @@ std::uint64_t big_endian(std::string_view bytes) {
   std::uint64_t bits = 0;
   for (const char byte : bytes) bits = bits << 8 | static_cast<unsigned char>(byte);
   return bits;
+}
+
+// An array's header: dimensions, flags, type of the elements, their number, the first one's place.
+constexpr std::size_t kArraySizeAt = 12;
+
+void put_int32(std::string& bytes, std::size_t at, std::uint32_t value) {
+  for (std::size_t i = 0; i < 4; ++i) bytes[at + i] = static_cast<char>(value >> (8 * (3 - i)));
+}
+
+void append_int32(std::string& bytes, std::uint32_t value) {
+  bytes.resize(bytes.size() + 4);
+  put_int32(bytes, bytes.size() - 4, value);
 }
 
 }  // namespace
@@ -33,6 +47,34 @@ Parameter::Parameter(const std::optional<double>& value) : Parameter(value.value
 
 Parameter::Parameter(const std::optional<std::int64_t>& value) : Parameter(value.value_or(0)) {
   is_null_ = !value.has_value();
+}
+
+Parameter::Parameter(const Column& column) : type_(column.array_type()), bytes_(column.array_) {}
+
+Column::Column(unsigned type) : type_(type) {
+  for (const std::uint32_t field : {1U, 0U, type, 0U, 1U}) append_int32(array_, field);
+}
+
+unsigned Column::array_type() const {
+  // By their oid, as those of the elements.
+  switch (type_) {
+    case Parameter::kBytea:
+      return 1001;
+    case Parameter::kBigint:
+      return 1016;
+    case Parameter::kText:
+      return 1009;
+    default:
+      return 1022;  // Of double precision.
+  }
+}
+
+void Column::add(const Parameter& value) {
+  SAMTALE_CHECK(value.type() == type_, "the values of a column have one type");
+  put_int32(array_, kArraySizeAt, ++size_);
+  if (value.is_null()) return append_int32(array_, 0xFFFF'FFFF);
+  append_int32(array_, static_cast<std::uint32_t>(value.bytes().size()));
+  array_ += value.bytes();
 }
 
 void Rows::Free::operator()(pg_result* result) const { ::PQclear(result); }

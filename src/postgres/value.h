@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <type_traits>
 
@@ -18,6 +19,8 @@ namespace samtale::postgres {
 struct Bytes {
   std::string_view view;
 };
+
+class Column;
 
 template <class T>
 concept WholeNumber = std::integral<T> || std::is_enum_v<T>;
@@ -32,10 +35,12 @@ class Parameter {
   Parameter(bool value) : Parameter(std::uint64_t{value ? 1U : 0U}) {}
   Parameter(double value);
   Parameter(std::string_view text) : type_(kText), bytes_(text) {}
+  Parameter(const std::string& text) : Parameter(std::string_view(text)) {}
   Parameter(const char* text) : Parameter(std::string_view(text)) {}
   Parameter(Bytes bytes) : type_(kBytea), bytes_(bytes.view) {}
   Parameter(const std::optional<double>& value);
   Parameter(const std::optional<std::int64_t>& value);
+  Parameter(const Column& column);
 
   [[nodiscard]] unsigned type() const { return type_; }
   [[nodiscard]] bool is_null() const { return is_null_; }
@@ -44,6 +49,7 @@ class Parameter {
   }
 
  private:
+  friend class Column;
   struct Number {
     std::uint64_t bits;
   };
@@ -60,6 +66,28 @@ class Parameter {
   bool is_number_ = false;
   std::array<char, 8> number_{};
   std::string_view bytes_;
+};
+
+// One column of many rows: an array, of which unnest() makes rows again.
+class Column {
+ public:
+  static Column numbers() { return Column(Parameter::kBigint); }
+  static Column blobs() { return Column(Parameter::kBytea); }
+  static Column texts() { return Column(Parameter::kText); }
+  static Column reals() { return Column(Parameter::kDouble); }
+
+  // Copies the value. One of another type is a CHECK failure.
+  void add(const Parameter& value);
+
+ private:
+  friend class Parameter;
+
+  explicit Column(unsigned type);
+  [[nodiscard]] unsigned array_type() const;
+
+  unsigned type_;
+  std::uint32_t size_ = 0;
+  std::string array_;  // As PostgreSQL's array_recv() reads it.
 };
 
 // What one statement answered.
