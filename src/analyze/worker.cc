@@ -8,6 +8,7 @@
 #include "analyze/finding.h"
 #include "analyze/jobs.h"
 #include "analyze/manipulation.h"
+#include "store/by_company.h"
 
 namespace samtale {
 namespace {
@@ -82,15 +83,14 @@ AnalyzeWorker::AnalyzeWorker(AnalyzeParts parts, WordStatisticsOf words, bool ha
       has_language_model_(has_language_model),
       options_(options) {}
 
-Result<AnalyzeWorker::Done> AnalyzeWorker::analyse(const Job& job) const {
-  SAMTALE_TRY(const auto asked, read_analysis_job(job));
+AnalyzeWorker::Done AnalyzeWorker::analyse(const Job& job, const AnalysisJob& asked,
+                                           const std::optional<StoredConversation>& found,
+                                           std::span<const StoredAnalysis> known) const {
   Done done{.conversation = asked.conversation};
-  SAMTALE_TRY(const auto found, parts_.store.find_conversation(job.company, asked.conversation));
   if (!found) return done;  // Deleted since it was queued.
   done.revision = found->revision;
   const auto& conversation = found->conversation;
   const auto due = chosen(*parts_.catalog.of(job.company), asked.analyzers, conversation);
-  SAMTALE_TRY(const auto known, parts_.store.analyses(job.company, asked.conversation));
   const auto words = words_(job.company);
   std::vector<Analyzer> rest;
   for (const auto& analyzer : due) {
@@ -123,15 +123,33 @@ Result<AnalyzeWorker::Done> AnalyzeWorker::analyse(const Job& job) const {
 Result<std::size_t> AnalyzeWorker::step() {
   SAMTALE_TRY(const auto jobs, parts_.queue.take(kAnalyzeJob, options_.batch, options_.lease));
   if (jobs.empty()) return 0;
-  std::vector<std::pair<Job, Done>> ready;
+  const auto fail_with = [&](const Job& job, const Error& error) {
+    return settle_failure(parts_.queue, job, error, options_.retry, parts_.random);
+  };
+  std::vector<std::pair<Job, AnalysisJob>> readable;
+  std::vector<std::pair<CompanyId, ConversationId>> wanted;
   for (const auto& job : jobs) {
-    auto one = analyse(job);
-    if (one) {
-      ready.emplace_back(job, *std::move(one));
-    } else {
-      SAMTALE_TRY_VOID(
-          settle_failure(parts_.queue, job, one.error(), options_.retry, parts_.random));
+    auto asked = read_analysis_job(job);
+    if (!asked) {
+      SAMTALE_TRY_VOID(fail_with(job, asked.error()));
+      continue;
     }
+    wanted.emplace_back(job.company, asked->conversation);
+    readable.emplace_back(job, *std::move(asked));
+  }
+  const auto& store = parts_.store;
+  const auto found = read_by_company<std::optional<StoredConversation>>(
+      wanted, [&](CompanyId company, auto ids) { return store.find_conversations(company, ids); });
+  const auto known = read_by_company<std::vector<StoredAnalysis>>(
+      wanted, [&](CompanyId company, auto ids) { return store.analyses_of(company, ids); });
+  std::vector<std::pair<Job, Done>> ready;
+  for (std::size_t i = 0; i < readable.size(); ++i) {
+    const auto& [job, asked] = readable[i];
+    if (!found[i] || !known[i]) {
+      SAMTALE_TRY_VOID(fail_with(job, !found[i] ? found[i].error() : known[i].error()));
+      continue;
+    }
+    ready.emplace_back(job, analyse(job, asked, *found[i], *known[i]));
   }
   if (ready.empty()) return jobs.size();
   const auto work = [&](StoreWriter& writer) -> Result<> {
@@ -153,10 +171,7 @@ Result<std::size_t> AnalyzeWorker::step() {
   };
   const auto written = parts_.store.write(jobs.front().partition, work);
   if (!written) {
-    for (const auto& [job, done] : ready) {
-      SAMTALE_TRY_VOID(
-          settle_failure(parts_.queue, job, written.error(), options_.retry, parts_.random));
-    }
+    for (const auto& [job, done] : ready) SAMTALE_TRY_VOID(fail_with(job, written.error()));
   }
   return jobs.size();
 }

@@ -6,12 +6,14 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "analyze/catalog.h"
+#include "analyze/jobs.h"
 #include "analyze/lm_analyst.h"
 #include "base/result.h"
 #include "embed/embedder.h"
@@ -59,7 +61,9 @@ class AnalyzeWorker {
 
  private:
   struct Done;
-  [[nodiscard]] Result<Done> analyse(const Job& job) const;
+  [[nodiscard]] Done analyse(const Job& job, const AnalysisJob& asked,
+                             const std::optional<StoredConversation>& found,
+                             std::span<const StoredAnalysis> known) const;
 
   const AnalyzeParts parts_;
   const WordStatisticsOf words_;

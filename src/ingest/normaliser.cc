@@ -1,6 +1,7 @@
 #include "ingest/normaliser.h"
 
 #include <algorithm>
+#include <map>
 
 #include "base/bytes.h"
 #include "ingest/jobs.h"
@@ -45,6 +46,15 @@ Duration idle_timeout_of(const ReceivedEvent& event) {
 
 }  // namespace
 
+struct Normaliser::Own {
+  LogPosition position{};
+  CompanyId company{};
+  ReceivedEvent event;
+  ProviderEvent parsed;
+  std::vector<ConversationId> conversations;  // Of parsed.patches, in their order.
+  std::optional<Error> error;                 // Why it cannot take effect.
+};
+
 Normaliser::Normaliser(AcceptLog& accepted, Store& store, Partition partition, Log& log,
                        NormaliserOptions options)
     : accepted_(accepted), store_(store), partition_(partition), log_(log), options_(options) {}
@@ -73,14 +83,15 @@ Result<std::size_t> Normaliser::step() {
       if (partition_ == Partition{0}) log_.warn("normalise.unreadable_record", head.error());
       continue;
     }
-    if (store_.partition_of(head->company) == partition_) {
-      own.push_back({entry.position, entry.payload});
-    }
+    if (store_.partition_of(head->company) != partition_) continue;
+    SAMTALE_TRY(auto event, read(entry.position, entry.payload));
+    own.push_back(std::move(event));
   }
 
   passed_unsaved_ += passed;
   if (!own.empty() || passed_unsaved_ >= kSaveEvery) {
     auto written = store_.write(partition_, [&](StoreWriter& writer) -> Result<> {
+      SAMTALE_TRY_VOID(expect(writer, own));
       for (const auto& event : own) SAMTALE_TRY_VOID(apply(writer, event, false));
       return writer.set_log_offset(saved_, next);
     });
@@ -109,9 +120,11 @@ Result<std::size_t> Normaliser::replay(std::optional<WallTime> from, std::option
       const auto head = peek_event(entry.payload);
       if (!head || store_.partition_of(head->company) != partition_) continue;
       if ((from && head->received_at < *from) || (to && head->received_at >= *to)) continue;
-      own.push_back({entry.position, entry.payload});
+      SAMTALE_TRY(auto event, read(entry.position, entry.payload));
+      own.push_back(std::move(event));
     }
     SAMTALE_TRY_VOID(store_.write(partition_, [&](StoreWriter& writer) -> Result<> {
+      SAMTALE_TRY_VOID(expect(writer, own));
       for (const auto& event : own) SAMTALE_TRY_VOID(apply(writer, event, true));
       return {};
     }));
@@ -120,36 +133,70 @@ Result<std::size_t> Normaliser::replay(std::optional<WallTime> from, std::option
   return done;
 }
 
-Result<> Normaliser::apply(StoreWriter& writer, const Own& own, bool is_replay) {
-  SAMTALE_TRY(const auto head, peek_event(own.payload));
-  auto event = decode_received_event(own.payload);
-  const EventPlace place{.log = store_.log(), .position = own.position};
-  auto done = event ? apply_event(writer, *event, place, is_replay)
-                    : Result<>(std::unexpected(event.error()));
-  if (done || !is_of_the_event(done.error())) return done;
-  return writer.add_dead_letter(make_event_job(head.company, place), done.error().message);
+// Everything that can be wrong with the event is found here, before the first write.
+Result<Normaliser::Own> Normaliser::read(LogPosition position, std::string_view payload) const {
+  SAMTALE_TRY(const auto head, peek_event(payload));
+  Own own{.position = position, .company = head.company};
+  auto done = [&]() -> Result<> {
+    SAMTALE_TRY(own.event, decode_received_event(payload));
+    SAMTALE_TRY(own.parsed, parse_event(own.event));
+    for (const auto& patch : own.parsed.patches) {
+      own.conversations.push_back(
+          make_conversation_id(own.company, own.event.source, patch.external_id));
+    }
+    return {};
+  }();
+  if (done) return own;
+  if (!is_of_the_event(done.error())) return std::unexpected(std::move(done).error());
+  own.error = std::move(done).error();
+  return own;
 }
 
-Result<> Normaliser::apply_event(StoreWriter& writer, const ReceivedEvent& event,
-                                 const EventPlace& place, bool is_replay) {
-  // Everything that can be wrong with the event is found before the first write.
-  SAMTALE_TRY(const auto parsed, parse_event(event));
-  const auto first_id =
-      parsed.patches.empty()
-          ? ConversationId{}
-          : make_conversation_id(event.company, event.source, parsed.patches[0].external_id);
-  const StoredEvent stored{.key = event.key,
-                           .body_hash = std::string(view(sha256(event.body))),
-                           .place = place,
-                           .conversation = first_id};
+Result<> Normaliser::expect(StoreWriter& writer, std::span<const Own> events) {
+  struct Expected {
+    std::vector<std::string> keys;
+    std::vector<ConversationId> conversations;
+  };
+  std::map<CompanyId, Expected> by_company;
+  for (const auto& own : events) {
+    if (own.error) continue;
+    auto& expected = by_company[own.company];
+    expected.keys.push_back(own.event.key);
+    expected.conversations.insert(expected.conversations.end(), own.conversations.begin(),
+                                  own.conversations.end());
+  }
+  for (const auto& [company, expected] : by_company) {
+    SAMTALE_TRY_VOID(writer.expect(company, expected.keys, expected.conversations));
+  }
+  return {};
+}
+
+Result<> Normaliser::apply(StoreWriter& writer, const Own& own, bool is_replay) {
+  const EventPlace place{.log = store_.log(), .position = own.position};
+  auto done = own.error ? Result<>(std::unexpected(*own.error))
+                        : apply_event(writer, own, place, is_replay);
+  if (done || !is_of_the_event(done.error())) return done;
+  return writer.add_dead_letter(make_event_job(own.company, place), done.error().message);
+}
+
+Result<> Normaliser::apply_event(StoreWriter& writer, const Own& own, const EventPlace& place,
+                                 bool is_replay) {
+  const auto& event = own.event;
+  const auto& conversations = own.conversations;
+  const StoredEvent stored{
+      .key = event.key,
+      .body_hash = std::string(view(sha256(event.body))),
+      .place = place,
+      .conversation = conversations.empty() ? ConversationId{} : conversations.front()};
   SAMTALE_TRY(const bool is_new, writer.put_event(event.company, stored, event.received_at));
   if (!is_new && !is_replay) {
     // The bytes of a repeat are of no use, and nothing but this knows where they lie.
     return enqueue_erasure(writer, event.company, place.log, {place});
   }
 
-  for (const auto& patch : parsed.patches) {
-    const auto id = make_conversation_id(event.company, event.source, patch.external_id);
+  for (std::size_t i = 0; i < conversations.size(); ++i) {
+    const auto& patch = own.parsed.patches[i];
+    const auto& id = conversations[i];
     SAMTALE_TRY(const bool is_deleted, writer.is_deleted(event.company, id));
     if (is_deleted) {
       SAMTALE_TRY_VOID(enqueue_erasure(writer, event.company, place.log, {place}));

@@ -52,13 +52,12 @@ class Normaliser {
  private:
   static constexpr std::uint64_t kNotBegun = ~std::uint64_t{0};
 
-  struct Own {
-    LogPosition position{};
-    std::string payload;
-  };
+  struct Own;  // An event of this partition, read.
 
+  [[nodiscard]] Result<Own> read(LogPosition position, std::string_view payload) const;
+  static Result<> expect(StoreWriter& writer, std::span<const Own> events);
   Result<> apply(StoreWriter& writer, const Own& own, bool is_replay);
-  Result<> apply_event(StoreWriter& writer, const ReceivedEvent& event, const EventPlace& place,
+  Result<> apply_event(StoreWriter& writer, const Own& own, const EventPlace& place,
                        bool is_replay);
 
   AcceptLog& accepted_;

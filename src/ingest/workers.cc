@@ -6,6 +6,7 @@
 #include "ingest/jobs.h"
 #include "ingest/merge.h"
 #include "providers/provider.h"
+#include "store/by_company.h"
 
 namespace samtale {
 
@@ -22,6 +23,20 @@ Result<std::size_t> ChunkWorker::step() {
   SAMTALE_TRY(const auto jobs, queue_.take(kChunkJob, options_.batch, options_.lease));
   if (jobs.empty()) return 0;
 
+  std::vector<Job> readable;
+  std::vector<std::pair<CompanyId, ConversationId>> wanted;
+  for (const auto& job : jobs) {
+    const auto id = conversation_of(job);
+    if (!id) {
+      SAMTALE_TRY_VOID(settle_failure(queue_, job, id.error(), options_.retry, random_));
+      continue;
+    }
+    readable.push_back(job);
+    wanted.emplace_back(job.company, *id);
+  }
+  const auto found = read_by_company<std::optional<StoredConversation>>(
+      wanted, [&](CompanyId company, auto ids) { return store_.find_conversations(company, ids); });
+
   struct Cut {
     Job job;
     ConversationId conversation;
@@ -29,18 +44,17 @@ Result<std::size_t> ChunkWorker::step() {
     bool is_analysed = false;
   };
   std::vector<Cut> ready;
-  for (const auto& job : jobs) {
-    auto one = [&]() -> Result<> {
-      SAMTALE_TRY(const auto id, conversation_of(job));
-      SAMTALE_TRY(const auto found, store_.find_conversation(job.company, id));
-      // Deleted since it was queued: nothing left to cut, the job is done.
-      ready.push_back({job, id, found ? cut(found->conversation, policy_) : std::vector<Chunk>{},
-                       found && wants_analysis_(job.company, found->conversation)});
-      return {};
-    }();
-    if (!one) {
-      SAMTALE_TRY_VOID(settle_failure(queue_, job, one.error(), options_.retry, random_));
+  for (std::size_t i = 0; i < readable.size(); ++i) {
+    const auto& job = readable[i];
+    if (!found[i]) {
+      SAMTALE_TRY_VOID(settle_failure(queue_, job, found[i].error(), options_.retry, random_));
+      continue;
     }
+    const auto& stored = *found[i];
+    // Deleted since it was queued: nothing left to cut, the job is done.
+    ready.push_back({job, wanted[i].second,
+                     stored ? cut(stored->conversation, policy_) : std::vector<Chunk>{},
+                     stored && wants_analysis_(job.company, stored->conversation)});
   }
   if (ready.empty()) return jobs.size();
 
@@ -128,18 +142,26 @@ Result<std::size_t> EmbedWorker::step() {
 }
 
 Result<std::vector<EmbedWorker::Wanted>> EmbedWorker::find_wanted(std::span<const Job> jobs) {
-  std::vector<Wanted> wanted;
+  std::vector<const Job*> readable;
+  std::vector<std::pair<CompanyId, ConversationId>> asked;
   for (const auto& job : jobs) {
     const auto id = conversation_of(job);
     if (!id) {
       SAMTALE_TRY_VOID(settle_failure(queue_, job, id.error(), options_.retry, random_));
       continue;
     }
-    SAMTALE_TRY(auto chunks, store_.chunks(job.company, *id));
-    for (auto& stored : chunks) {
+    readable.push_back(&job);
+    asked.emplace_back(job.company, *id);
+  }
+  auto found = read_by_company<std::vector<StoredChunk>>(
+      asked, [&](CompanyId company, auto ids) { return store_.chunks_of(company, ids); });
+  std::vector<Wanted> wanted;
+  for (std::size_t i = 0; i < readable.size(); ++i) {
+    if (!found[i]) return std::unexpected(std::move(found[i]).error());
+    for (auto& stored : *found[i]) {
       // A redriven job tries the failed chunks again: its attempt has begun anew, theirs too.
       const bool has_vector = stored.embedding && stored.embedding->model == embedder_.model_id();
-      if (!has_vector) wanted.push_back({job, *id, std::move(stored.chunk)});
+      if (!has_vector) wanted.push_back({*readable[i], asked[i].second, std::move(stored.chunk)});
     }
   }
   return wanted;
@@ -246,7 +268,7 @@ Result<> erase_conversation(Store& store, CompanyId company, ConversationId id) 
 }
 
 Result<std::size_t> enqueue_missing_embeddings(Store& store, const std::string& model) {
-  constexpr std::size_t kPage = 500;
+  constexpr std::size_t kPage = 100;
   std::size_t asked = 0;
   for (std::uint32_t i = 0; i < store.partitions(); ++i) {
     std::optional<std::pair<CompanyId, ConversationId>> after;
@@ -254,14 +276,16 @@ Result<std::size_t> enqueue_missing_embeddings(Store& store, const std::string& 
       SAMTALE_TRY(const auto page, store.scan(Partition{i}, after, kPage));
       if (page.empty()) break;
       after = page.back();
+      const auto found = read_by_company<std::vector<StoredChunk>>(
+          page, [&](CompanyId company, auto ids) { return store.chunks_of(company, ids); });
       std::vector<std::pair<CompanyId, ConversationId>> lacking;
-      for (const auto& [company, id] : page) {
-        SAMTALE_TRY(const auto chunks, store.chunks(company, id));
-        const bool lacks = std::ranges::any_of(chunks, [&](const StoredChunk& stored) {
+      for (std::size_t k = 0; k < page.size(); ++k) {
+        if (!found[k]) return std::unexpected(found[k].error());
+        const bool lacks = std::ranges::any_of(*found[k], [&](const StoredChunk& stored) {
           return stored.embed_error.empty() &&
                  (!stored.embedding || stored.embedding->model != model);
         });
-        if (lacks) lacking.emplace_back(company, id);
+        if (lacks) lacking.push_back(page[k]);
       }
       if (lacking.empty()) continue;
       SAMTALE_TRY_VOID(store.write(Partition{i}, [&](StoreWriter& writer) -> Result<> {

@@ -10,6 +10,7 @@ namespace samtale {
 namespace {
 
 using postgres::Bytes;
+using postgres::Column;
 using postgres::Durability;
 using postgres::Rows;
 using postgres::Transaction;
@@ -221,15 +222,12 @@ Result<std::optional<std::int64_t>> PostgresQueue::take_of(PostgresQueueTransact
   auto& transaction = changes.transaction_;
   SAMTALE_TRY(auto candidates, due_jobs(transaction, company, limit, taken));
   const bool has_seen_all = candidates.size() < limit && !taken.closed;
-  for (auto& candidate : candidates) {
-    SAMTALE_TRY_VOID(lease_or_bury(changes, std::move(candidate), taken));
-  }
+  SAMTALE_TRY_VOID(lease_or_bury(changes, candidates, taken));
+  if (!has_seen_all) return taken.now_us;  // There may be more: the next call sees.
   SAMTALE_TRY(const auto first, transaction.query(kFirstDue, company, taken.kind));
   if (first.is_null(0, 0)) return std::optional<std::int64_t>();
-  const auto due_us = first.integer(0, 0);
   // What is still due is locked by somebody: not asked for again at once, in a circle.
-  if (has_seen_all) return std::max(due_us, taken.now_us + kLockedRestUs);
-  return due_us;
+  return std::max(first.integer(0, 0), taken.now_us + kLockedRestUs);
 }
 
 Result<std::vector<PostgresQueue::Candidate>> PostgresQueue::due_jobs(Transaction& transaction,
@@ -279,27 +277,39 @@ Result<std::vector<PostgresQueue::Candidate>> PostgresQueue::due_jobs(Transactio
   return candidates;
 }
 
-Result<> PostgresQueue::lease_or_bury(PostgresQueueTransaction& changes, Candidate candidate,
-                                      Taken& taken) {
-  auto& job = candidate.job;
-  if (candidate.expiries >= options_.expiries_max) {
-    taken.closed = false;
-    auto as_it_was = job;
-    --as_it_was.fence;
-    SAMTALE_TRY(const bool buried,
-                changes.bury(as_it_was, "worker died or timed out " +
-                                            std::to_string(candidate.expiries) + " times"));
-    SAMTALE_CHECK(buried, "the row has been locked since it was read");
-    return {};
+// All of one company.
+Result<> PostgresQueue::lease_or_bury(PostgresQueueTransaction& changes,
+                                      std::span<Candidate> candidates, Taken& taken) {
+  auto ids = Column::numbers();
+  auto attempts = Column::numbers();
+  auto expiries = Column::numbers();
+  auto fences = Column::numbers();
+  const auto before = taken.jobs.size();
+  for (auto& candidate : candidates) {
+    auto& job = candidate.job;
+    if (candidate.expiries >= options_.expiries_max) {
+      taken.closed = false;
+      auto as_it_was = job;
+      --as_it_was.fence;
+      SAMTALE_TRY(const bool buried,
+                  changes.bury(as_it_was, "worker died or timed out " +
+                                              std::to_string(candidate.expiries) + " times"));
+      SAMTALE_CHECK(buried, "the row has been locked since it was read");
+      continue;
+    }
+    ids.add(job.id);
+    attempts.add(job.attempt);
+    expiries.add(candidate.expiries);
+    fences.add(job.fence);
+    taken.jobs.push_back(std::move(job));
   }
-  SAMTALE_TRY_VOID(changes.transaction_.later(
-      "UPDATE jobs SET leased = true, due_us = $3, attempts = $4, expiries = $5, fence = $6, "
-      "node = $7 "
-      "WHERE company = $1 AND id = $2",
-      job.company, job.id, taken.until_us, job.attempt, candidate.expiries, job.fence,
-      options_.node));
-  taken.jobs.push_back(std::move(job));
-  return {};
+  if (taken.jobs.size() == before) return {};
+  return changes.transaction_.later(
+      "UPDATE jobs SET leased = true, due_us = $2, node = $3, attempts = t.attempts, "
+      "expiries = t.expiries, fence = t.fence "
+      "FROM unnest($4, $5, $6, $7) AS t(id, attempts, expiries, fence) "
+      "WHERE jobs.company = $1 AND jobs.id = t.id",
+      taken.jobs.back().company, taken.until_us, options_.node, ids, attempts, expiries, fences);
 }
 
 void PostgresQueue::count_failure(std::string_view kind, CompanyId company) {

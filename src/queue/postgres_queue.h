@@ -52,7 +52,8 @@ class PostgresQueueTransaction {
   PostgresQueueTransaction(PostgresQueue& queue, Partition partition,
                            postgres::Transaction& transaction);
 
-  // resource_exhausted past jobs_per_company_max, invalid_argument for an empty kind.
+  // invalid_argument for an empty kind. Written by flush(), all in one statement a company:
+  // resource_exhausted there past jobs_per_company_max.
   Result<> enqueue(const NewJob& job);
   // conflict if one of the leases was lost.
   Result<> finish(std::span<const Job> jobs);
@@ -60,7 +61,7 @@ class PostgresQueueTransaction {
   // Removes the waiting jobs and the dead letters of this key.
   Result<> erase_key(CompanyId company, std::string_view key);
 
-  // Writes what was counted on the way: last, before the commit.
+  // Writes what was gathered on the way: last, before the commit.
   Result<> flush();
   // Tells the queue what has been committed.
   void committed();
@@ -73,9 +74,21 @@ class PostgresQueueTransaction {
     std::int64_t due_us = 0;
   };
 
+  struct Waiting {
+    std::string kind;
+    std::string key;
+    std::string payload;
+    Priority priority = Priority::normal;
+    std::int64_t due_us = 0;
+  };
+  struct NewJobs {
+    std::vector<Waiting> jobs;
+    std::map<std::pair<std::string, std::string>, std::size_t> by_key;  // Kind and key: its place.
+  };
+
   // Those that were ours are gone. Returns one that was not, or nothing.
   [[nodiscard]] Result<const Job*> finish_ours(std::span<const Job> jobs);
-  Result<> insert(const NewJob& job, std::int64_t now_us);
+  Result<> insert_new_jobs();
   // False: the lease was lost.
   [[nodiscard]] Result<bool> bury(const Job& job, std::string_view cause);
   [[nodiscard]] Result<bool> is_waiting(CompanyId company, std::string_view kind,
@@ -87,8 +100,8 @@ class PostgresQueueTransaction {
   postgres::Transaction& transaction_;
   std::vector<Wake> wakes_;
   std::set<std::string> new_kinds_;
-  std::map<CompanyId, std::int64_t> held_;         // Jobs and dead letters: change by this one.
-  std::map<CompanyId, std::int64_t> held_before_;  // As it was read.
+  std::map<CompanyId, NewJobs> new_jobs_;   // Not written yet.
+  std::map<CompanyId, std::int64_t> held_;  // Jobs and dead letters: change by this one.
 };
 
 // Several processes may share it: a job is leased by one (its row is locked while it is), each
@@ -148,7 +161,8 @@ class PostgresQueue final : public Queue {
   [[nodiscard]] Result<std::vector<Candidate>> due_jobs(postgres::Transaction& transaction,
                                                         CompanyId company, std::size_t limit,
                                                         Taken& taken) const;
-  Result<> lease_or_bury(PostgresQueueTransaction& changes, Candidate candidate, Taken& taken);
+  Result<> lease_or_bury(PostgresQueueTransaction& changes, std::span<Candidate> candidates,
+                         Taken& taken);
   [[nodiscard]] Result<std::size_t> revive(PostgresQueueTransaction& changes, CompanyId company,
                                            std::span<const JobId> ids);
   // Runs `work` in a transaction that holds the partition's lock.

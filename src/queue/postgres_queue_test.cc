@@ -151,8 +151,8 @@ TEST_F(PostgresQueueTest, passes_over_a_job_that_a_transaction_holds) {
     ASSERT_TRUE(lock_partition(transaction, Partition{0}));
     PostgresQueueTransaction changes(one_.queue(), Partition{0}, transaction);
     ASSERT_TRUE(changes.enqueue(job(CompanyId{1}, "new", "key")));
-    EXPECT_TRUE(take(one_).empty());
     ASSERT_TRUE(changes.flush());
+    EXPECT_TRUE(take(one_).empty());
     ASSERT_TRUE(transaction.commit());
     changes.committed();
   }

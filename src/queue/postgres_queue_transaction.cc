@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <utility>
+
 #include "base/check.h"
 #include "postgres/company_table.h"
 #include "queue/postgres_queue.h"
@@ -6,6 +9,26 @@ namespace samtale {
 
 using postgres::Across;
 using postgres::Bytes;
+using postgres::Column;
+
+namespace {
+
+// Where the work waits already, it is done with the newer payload, no later and no less urgently
+// than either asked for. A job that has failed keeps its pause, or new events would hammer what is
+// down.
+constexpr auto kEnqueue =
+    "WITH wanted AS (SELECT * FROM unnest($4, $5, $6, $7, $8) WITH ORDINALITY "
+    "AS w(kind, key, priority, due_us, payload, place)), "
+    "met AS (UPDATE jobs AS j SET payload = w.payload, priority = least(j.priority, w.priority), "
+    "due_us = CASE WHEN j.attempts = 0 THEN least(j.due_us, w.due_us) ELSE j.due_us END "
+    "FROM wanted AS w WHERE j.company = $1 AND j.key = w.key AND j.kind = w.kind "
+    "AND NOT j.leased AND j.key <> '' RETURNING w.place) "
+    "INSERT INTO jobs(company, partition, id, kind, key, priority, due_us, leased, attempts, "
+    "expiries, fence, enqueued_us, payload) "
+    "SELECT $1, $2, nextval('job_ids'), w.kind, w.key, w.priority, w.due_us, false, 0, 0, 0, $3, "
+    "w.payload FROM wanted AS w WHERE w.place NOT IN (SELECT place FROM met) ORDER BY w.place";
+
+}  // namespace
 
 postgres::Migration postgres_queue_schema_1() {
   postgres::Migration migration;
@@ -54,40 +77,66 @@ PostgresQueueTransaction::PostgresQueueTransaction(PostgresQueue& queue, Partiti
                                                    postgres::Transaction& transaction)
     : queue_(queue), partition_(partition), transaction_(transaction) {}
 
-// Where the work waits already, it is done with the newer payload, no later and no less urgently
-// than either asked for. A job that has failed keeps its pause, or new events would hammer what is
-// down.
 Result<> PostgresQueueTransaction::enqueue(const NewJob& job) {
   if (job.kind.empty()) return fail(ErrorCode::invalid_argument, "a job needs a kind");
-  const auto now_us = queue_.now_us();
-  const auto due_us = now_us + job.delay / std::chrono::microseconds(1);
-  SAMTALE_TRY_VOID(transaction_.act_for(job.company));
-  constexpr auto kHeld = "SELECT held FROM job_counts WHERE company = $1";
-  auto before = held_before_.find(job.company);
-  if (!job.key.empty() || before == held_before_.end()) {
-    SAMTALE_TRY_VOID(transaction_.ahead(
-        "UPDATE jobs SET payload = $4, priority = least(priority, $5), "
-        "due_us = CASE WHEN attempts = 0 THEN least(due_us, $6) ELSE due_us END "
-        "WHERE company = $1 AND key = $2 AND kind = $3 AND NOT leased AND key <> ''",
-        job.company, Bytes{job.key}, job.kind, Bytes{job.payload}, job.priority, due_us));
-    SAMTALE_TRY(const auto answers, transaction_.query_with(1, kHeld, job.company));
-    if (answers[0].affected() != 0) {
-      wakes_.push_back({job.company, job.kind, due_us});
+  SAMTALE_CHECK(partition_of(job.company, queue_.partitions_) == partition_,
+                "a job is enqueued in the partition of its company");
+  auto& waiting = new_jobs_[job.company];
+  const auto due_us = queue_.now_us() + job.delay / std::chrono::microseconds(1);
+  wakes_.push_back({job.company, job.kind, due_us});
+  if (!job.key.empty()) {
+    const auto [at, is_first] =
+        waiting.by_key.try_emplace({job.kind, job.key}, waiting.jobs.size());
+    if (!is_first) {
+      auto& same = waiting.jobs[at->second];
+      same.payload = job.payload;
+      same.priority = std::min(same.priority, job.priority);
+      same.due_us = std::min(same.due_us, due_us);
       return {};
     }
-    const auto held = answers[1].empty() ? 0 : answers[1].integer(0, 0);
-    before = held_before_.insert_or_assign(job.company, held).first;
   }
-  const auto most = queue_.options_.jobs_per_company_max;
-  const auto held = before->second + held_[job.company];
-  if (held >= most) {
-    return fail(ErrorCode::resource_exhausted,
-                "company " + std::to_string(number(job.company)) + " has " + std::to_string(held) +
-                    " jobs waiting or given up, and jobs_per_company_max is " +
-                    std::to_string(most) +
-                    "; let the workers catch up, or settle its dead letters");
+  waiting.jobs.push_back({.kind = job.kind,
+                          .key = job.key,
+                          .payload = job.payload,
+                          .priority = job.priority,
+                          .due_us = due_us});
+  return {};
+}
+
+Result<> PostgresQueueTransaction::insert_new_jobs() {
+  for (const auto& [company, waiting] : std::exchange(new_jobs_, {})) {
+    auto kinds = Column::texts();
+    auto keys = Column::blobs();
+    auto priorities = Column::numbers();
+    auto dues_us = Column::numbers();
+    auto payloads = Column::blobs();
+    for (const auto& job : waiting.jobs) {
+      SAMTALE_TRY_VOID(note_kind(job.kind));
+      kinds.add(job.kind);
+      keys.add(Bytes{job.key});
+      priorities.add(job.priority);
+      dues_us.add(job.due_us);
+      payloads.add(Bytes{job.payload});
+    }
+    SAMTALE_TRY_VOID(transaction_.act_for(company));
+    SAMTALE_TRY_VOID(transaction_.ahead("SELECT held FROM job_counts WHERE company = $1", company));
+    SAMTALE_TRY(const auto answers,
+                transaction_.query_with(1, kEnqueue, company, partition_, queue_.now_us(), kinds,
+                                        keys, priorities, dues_us, payloads));
+    const auto inserted = answers[1].affected();
+    auto& change = held_[company];
+    const auto held = (answers[0].empty() ? 0 : answers[0].integer(0, 0)) + change;
+    const auto most = queue_.options_.jobs_per_company_max;
+    if (inserted > 0 && held + inserted > most) {
+      return fail(ErrorCode::resource_exhausted,
+                  "company " + std::to_string(number(company)) + " has " + std::to_string(held) +
+                      " jobs waiting or given up, and jobs_per_company_max is " +
+                      std::to_string(most) +
+                      "; let the workers catch up, or settle its dead letters");
+    }
+    change += inserted;
   }
-  return insert(job, now_us);
+  return {};
 }
 
 Result<> PostgresQueueTransaction::note_kind(const std::string& kind) {
@@ -98,21 +147,6 @@ Result<> PostgresQueueTransaction::note_kind(const std::string& kind) {
   }
   new_kinds_.insert(kind);
   return transaction_.later("INSERT INTO job_kinds(name) VALUES($1) ON CONFLICT DO NOTHING", kind);
-}
-
-Result<> PostgresQueueTransaction::insert(const NewJob& job, std::int64_t now_us) {
-  SAMTALE_CHECK(partition_of(job.company, queue_.partitions_) == partition_,
-                "a job is enqueued in the partition of its company");
-  SAMTALE_TRY_VOID(note_kind(job.kind));
-  const auto due_us = now_us + job.delay / std::chrono::microseconds(1);
-  ++held_[job.company];
-  wakes_.push_back({job.company, job.kind, due_us});
-  return transaction_.later(
-      "INSERT INTO jobs(company, partition, id, kind, key, priority, due_us, leased, attempts, "
-      "expiries, fence, enqueued_us, payload) "
-      "VALUES($1, $2, nextval('job_ids'), $3, $4, $5, $6, false, 0, 0, 0, $7, $8)",
-      job.company, partition_, job.kind, Bytes{job.key}, job.priority, due_us, now_us,
-      Bytes{job.payload});
 }
 
 Result<bool> PostgresQueueTransaction::is_waiting(CompanyId company, std::string_view kind,
@@ -131,19 +165,19 @@ Result<const Job*> PostgresQueueTransaction::finish_ours(std::span<const Job> jo
   for (const auto& job : jobs) by_company[job.company].push_back(&job);
   const Job* lost = nullptr;
   for (const auto& [company, theirs] : by_company) {
-    std::string ids;
-    std::string fences;
+    auto ids = Column::numbers();
+    auto fences = Column::numbers();
     for (const auto* job : theirs) {
-      ids += (ids.empty() ? "{" : ",") + std::to_string(number(job->id));
-      fences += (fences.empty() ? "{" : ",") + std::to_string(job->fence);
+      ids.add(job->id);
+      fences.add(job->fence);
     }
     SAMTALE_TRY_VOID(transaction_.act_for(company));
-    SAMTALE_TRY(
-        const auto done,
-        transaction_.query("DELETE FROM jobs USING unnest($2::text::bigint[], $3::text::bigint[]) "
-                           "AS done(id, fence) WHERE jobs.company = $1 AND jobs.id = done.id "
-                           "AND jobs.fence = done.fence AND jobs.leased RETURNING jobs.id",
-                           company, ids + "}", fences + "}"));
+    SAMTALE_TRY(const auto done,
+                transaction_.query("DELETE FROM jobs USING unnest($2, $3) AS done(id, fence) "
+                                   "WHERE jobs.company = $1 AND jobs.id = done.id "
+                                   "AND jobs.fence = done.fence AND jobs.leased "
+                                   "RETURNING jobs.id",
+                                   company, ids, fences));
     held_[company] -= done.affected();
     std::set<std::int64_t> found;
     for (std::size_t i = 0; i < done.size(); ++i) found.insert(done.integer(i, 0));
@@ -189,6 +223,7 @@ Result<> PostgresQueueTransaction::add_dead_letter(const NewJob& job, std::strin
 }
 
 Result<> PostgresQueueTransaction::erase_key(CompanyId company, std::string_view key) {
+  SAMTALE_TRY_VOID(insert_new_jobs());
   SAMTALE_TRY_VOID(transaction_.act_for(company));
   SAMTALE_TRY_VOID(transaction_.ahead(
       "DELETE FROM jobs WHERE company = $1 AND key = $2 AND NOT leased AND key <> ''", company,
@@ -203,6 +238,7 @@ Result<> PostgresQueueTransaction::erase_key(CompanyId company, std::string_view
 
 // In the order of the companies, so that two transactions never wait for each other.
 Result<> PostgresQueueTransaction::flush() {
+  SAMTALE_TRY_VOID(insert_new_jobs());
   for (const auto& [company, change] : held_) {
     if (change == 0) continue;
     SAMTALE_TRY_VOID(transaction_.act_for(company));

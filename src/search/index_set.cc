@@ -73,27 +73,32 @@ std::shared_ptr<CompanyIndex> IndexSet::of(CompanyId company) {
   return index;
 }
 
-Result<> IndexSet::refresh(const Store& store, CompanyId company, ConversationId conversation) {
+Result<> IndexSet::refresh(const Store& store, CompanyId company,
+                           std::span<const ConversationId> conversations) {
   const auto stripe = static_cast<std::size_t>(number(company)) % refresh_mutexes_.size();
   const std::lock_guard lock(refresh_mutexes_[stripe]);
-  SAMTALE_TRY(const auto stored, store.find_conversation(company, conversation));
-  if (!stored) {
-    const auto index = find(company);
-    if (index && of(company)->remove(conversation) && on_removed_) on_removed_(company);
-    return {};
+  SAMTALE_TRY(const auto stored, store.find_conversations(company, conversations));
+  SAMTALE_TRY(const auto chunks, store.chunks_of(company, conversations));
+  SAMTALE_TRY(auto labels, store.analysis_labels_of(company, conversations));
+  for (std::size_t i = 0; i < conversations.size(); ++i) {
+    if (!stored[i]) {
+      const auto index = find(company);
+      if (index && of(company)->remove(conversations[i]) && on_removed_) on_removed_(company);
+      continue;
+    }
+    std::vector<IndexChunk> entries;
+    entries.reserve(chunks[i].size());
+    for (const auto& item : chunks[i]) {
+      const bool has_vector = item.embedding && item.embedding->model == model_;
+      entries.push_back({.ordinal = item.chunk.ordinal,
+                         .text = item.chunk.text,
+                         .vector = has_vector ? std::span<const float>(item.embedding->vector)
+                                              : std::span<const float>()});
+    }
+    SAMTALE_TRY_VOID(of(company)->put(conversations[i],
+                                      attributes_of(*stored[i], std::move(labels[i])), entries));
   }
-  SAMTALE_TRY(const auto chunks, store.chunks(company, conversation));
-  std::vector<IndexChunk> entries;
-  entries.reserve(chunks.size());
-  for (const auto& item : chunks) {
-    const bool has_vector = item.embedding && item.embedding->model == model_;
-    entries.push_back({.ordinal = item.chunk.ordinal,
-                       .text = item.chunk.text,
-                       .vector = has_vector ? std::span<const float>(item.embedding->vector)
-                                            : std::span<const float>()});
-  }
-  SAMTALE_TRY(auto labels, store.analysis_labels(company, conversation));
-  return of(company)->put(conversation, attributes_of(*stored, std::move(labels)), entries);
+  return {};
 }
 
 void IndexSet::forget(const std::function<bool(CompanyId)>& which) {
@@ -176,9 +181,7 @@ Result<> IndexFollower::load(const GoOn& go_on) {
     }
     SAMTALE_TRY(const auto page, store_.scan(partition_, after, kPage));
     if (page.empty()) break;
-    for (const auto& [company, conversation] : page) {
-      SAMTALE_TRY_VOID(indexes_.refresh(store_, company, conversation));
-    }
+    SAMTALE_TRY_VOID(refresh(page));
     after = page.back();
   }
   generation_ = ++loads_;
@@ -192,6 +195,21 @@ void IndexFollower::drop() {
   is_empty_ = true;
 }
 
+// Sorted by company: those of one are read together, so many at a time.
+Result<> IndexFollower::refresh(std::span<const std::pair<CompanyId, ConversationId>> touched) {
+  constexpr std::size_t kAtOnce = 64;
+  for (std::size_t at = 0; at < touched.size();) {
+    const auto company = touched[at].first;
+    std::vector<ConversationId> conversations;
+    for (; at < touched.size() && touched[at].first == company && conversations.size() < kAtOnce;
+         ++at) {
+      conversations.push_back(touched[at].second);
+    }
+    SAMTALE_TRY_VOID(indexes_.refresh(store_, company, conversations));
+  }
+  return {};
+}
+
 Result<std::size_t> IndexFollower::step(const GoOn& go_on, std::size_t limit) {
   const auto changes = store_.changes(partition_, applied_, limit);
   if (!is_loaded() || (!changes && changes.error().code == ErrorCode::not_found)) {
@@ -200,11 +218,11 @@ Result<std::size_t> IndexFollower::step(const GoOn& go_on, std::size_t limit) {
   }
   if (!changes) return std::unexpected(changes.error());
   if (changes->empty()) return 0;
-  std::set<std::pair<CompanyId, ConversationId>> touched;
-  for (const auto& change : *changes) touched.emplace(change.company, change.conversation);
-  for (const auto& [company, conversation] : touched) {
-    SAMTALE_TRY_VOID(indexes_.refresh(store_, company, conversation));
-  }
+  std::vector<std::pair<CompanyId, ConversationId>> touched;
+  for (const auto& change : *changes) touched.emplace_back(change.company, change.conversation);
+  std::ranges::sort(touched);
+  touched.erase(std::ranges::unique(touched).begin(), touched.end());
+  SAMTALE_TRY_VOID(refresh(touched));
   applied_ = changes->back().sequence;
   if (applied_ > trimmed_ + 2 * kChangesKept) {
     trimmed_ = applied_ - kChangesKept;

@@ -10,8 +10,10 @@
 #include <memory>
 #include <mutex>
 #include <shared_mutex>
+#include <span>
 #include <stop_token>
 #include <string>
+#include <utility>
 
 #include "base/result.h"
 #include "index/company_index.h"
@@ -36,8 +38,9 @@ class IndexSet {
   // Null if the company has nothing indexed. Stays valid while it is held.
   [[nodiscard]] std::shared_ptr<const CompanyIndex> find(CompanyId company) const;
 
-  // Makes the index say of the conversation what the store says now.
-  Result<> refresh(const Store& store, CompanyId company, ConversationId conversation);
+  // Makes the index say of the conversations what the store says now.
+  Result<> refresh(const Store& store, CompanyId company,
+                   std::span<const ConversationId> conversations);
 
   // Drops the indexes of these companies.
   void forget(const std::function<bool(CompanyId)>& which);
@@ -92,6 +95,8 @@ class IndexFollower {
   [[nodiscard]] std::uint64_t generation() const { return generation_; }
 
  private:
+  Result<> refresh(std::span<const std::pair<CompanyId, ConversationId>> touched);
+
   Store& store_;
   const Partition partition_;
   IndexSet& indexes_;

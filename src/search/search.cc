@@ -304,9 +304,11 @@ Result<SearchAnswer> Searcher::search(CompanyId company, const SearchRequest& re
       if (chunks.size() < request.chunks) chunks.push_back(chunk);
     }
     auto next = offset;
-    for (; next < grouped.size() && answer.hits.size() < request.limit; ++next) {
-      SAMTALE_TRY(auto hit, describe(company, grouped[next], request));
-      if (hit) answer.hits.push_back(std::move(*hit));
+    while (next < grouped.size() && answer.hits.size() < request.limit) {
+      const auto some = std::span(grouped).subspan(
+          next, std::min(grouped.size() - next, request.limit - answer.hits.size()));
+      SAMTALE_TRY_VOID(describe(company, some, request, answer));
+      next += some.size();
     }
     if (next < grouped.size() && next < options_.pages_max) {
       answer.next_cursor = make_cursor(company, request, next);
@@ -316,30 +318,40 @@ Result<SearchAnswer> Searcher::search(CompanyId company, const SearchRequest& re
   return answer;
 }
 
-// Empty if the conversation is gone since it was found.
-Result<std::optional<SearchHit>> Searcher::describe(CompanyId company,
-                                                    std::span<const Scored> chunks,
-                                                    const SearchRequest& request) const {
-  const auto id = chunks.front().conversation;
-  SAMTALE_TRY(auto summary, store_.find_summary(company, id));
-  if (!summary) return std::nullopt;
+// Each of `found` is the best chunks of one conversation. Leaves out those gone since they were
+// found.
+Result<> Searcher::describe(CompanyId company, std::span<const std::vector<Scored>> found,
+                            const SearchRequest& request, SearchAnswer& answer) const {
+  std::vector<ConversationId> ids;
+  std::vector<ChunkPlace> places;
+  for (const auto& chunks : found) {
+    ids.push_back(chunks.front().conversation);
+    for (const auto& scored : chunks) places.push_back({scored.conversation, scored.ordinal});
+  }
+  SAMTALE_TRY(auto summaries, store_.find_summaries(company, ids));
+  SAMTALE_TRY(const auto stored, store_.find_chunks(company, places));
   const auto terms = words(request.query);
 
-  SearchHit hit;
-  hit.summary = *std::move(summary);
-  hit.score = chunks.front().score;
-  for (const auto& scored : chunks) {
-    SAMTALE_TRY(const auto found, store_.find_chunk(company, id, scored.ordinal));
-    if (!found) continue;  // The conversation was cut anew meanwhile.
-    hit.chunks.push_back({.ordinal = scored.ordinal,
-                          .first_turn = found->chunk.first_turn,
-                          .last_turn = found->chunk.last_turn,
-                          .score = scored.score,
-                          .vector_score = scored.vector_score,
-                          .word_score = scored.word_score,
-                          .snippet = make_snippet(found->chunk.text, terms)});
+  auto of_chunk = stored.begin();
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    SearchHit hit;
+    hit.score = found[i].front().score;
+    for (const auto& scored : found[i]) {
+      const auto& one = *of_chunk++;
+      if (!one) continue;  // The conversation was cut anew meanwhile.
+      hit.chunks.push_back({.ordinal = scored.ordinal,
+                            .first_turn = one->chunk.first_turn,
+                            .last_turn = one->chunk.last_turn,
+                            .score = scored.score,
+                            .vector_score = scored.vector_score,
+                            .word_score = scored.word_score,
+                            .snippet = make_snippet(one->chunk.text, terms)});
+    }
+    if (!summaries[i]) continue;
+    hit.summary = *std::move(summaries[i]);
+    answer.hits.push_back(std::move(hit));
   }
-  return hit;
+  return {};
 }
 
 std::string Searcher::make_cursor(CompanyId company, const SearchRequest& request,

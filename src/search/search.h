@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -126,9 +127,8 @@ class Searcher {
                                                 const SearchRequest& request) const;
   [[nodiscard]] std::string make_cursor(CompanyId company, const SearchRequest& request,
                                         std::size_t offset) const;
-  [[nodiscard]] Result<std::optional<SearchHit>> describe(CompanyId company,
-                                                          std::span<const Scored> chunks,
-                                                          const SearchRequest& request) const;
+  Result<> describe(CompanyId company, std::span<const std::vector<Scored>> found,
+                    const SearchRequest& request, SearchAnswer& answer) const;
 
   const IndexSet& indexes_;
   const Store& store_;

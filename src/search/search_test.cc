@@ -242,7 +242,7 @@ TEST_F(SearchTest, does_not_find_what_was_deleted) {
     return {};
   }));
 
-  ASSERT_TRUE(indexes.refresh(*store, kAcme, id));
+  ASSERT_TRUE(indexes.refresh(*store, kAcme, {&id, 1}));
 
   EXPECT_THAT(found(kAcme, {.query = "lamp"}), IsEmpty());
   EXPECT_EQ(indexes.size(kAcme).chunks, 0U);

@@ -4,16 +4,26 @@
 
 namespace samtale {
 
-Result<std::optional<StoredConversation>> read_conversation(const postgres::Rows& rows) {
-  if (rows.empty()) return std::optional<StoredConversation>();
-  const postgres::Row row(rows, 0);
-  StoredConversation stored;
-  SAMTALE_TRY(stored.conversation, unpack_conversation(row.bytes(0)));
-  SAMTALE_TRY(stored.state, unpack(row.bytes(1)));
-  stored.revision = row.integer(2);
-  stored.received_at = from_us(row.integer(3));
-  stored.updated_at = from_us(row.integer(4));
-  return stored;
+postgres::Column column_of(std::span<const ConversationId> ids) {
+  auto column = postgres::Column::blobs();
+  for (const auto& id : ids) column.add(blob(id));
+  return column;
+}
+
+Result<FoundConversations> read_conversations(const postgres::Rows& rows) {
+  FoundConversations found;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const postgres::Row row(rows, i);
+    StoredConversation stored;
+    SAMTALE_TRY(const auto id, read_id(row.bytes(0)));
+    SAMTALE_TRY(stored.conversation, unpack_conversation(row.bytes(1)));
+    SAMTALE_TRY(stored.state, unpack(row.bytes(2)));
+    stored.revision = row.integer(3);
+    stored.received_at = from_us(row.integer(4));
+    stored.updated_at = from_us(row.integer(5));
+    found.emplace(id, std::move(stored));
+  }
+  return found;
 }
 
 std::vector<SpendRow> read_spend(const postgres::Rows& rows) {

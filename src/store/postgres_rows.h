@@ -1,8 +1,10 @@
 // Rows of PostgreSQL as values of the store: reads that the store and its writer share.
 #pragma once
 
+#include <cstddef>
 #include <optional>
-#include <string_view>
+#include <span>
+#include <unordered_map>
 #include <vector>
 
 #include "postgres/value.h"
@@ -12,15 +14,30 @@ namespace samtale {
 
 inline postgres::Bytes blob(const ConversationId& id) { return {id.view()}; }
 
-// Each SQL with the function that takes its rows.
-constexpr auto kPgFindConversation =
-    "SELECT body, state, revision, received_us, updated_us FROM conversations "
-    "WHERE company = $1 AND id = $2";
-[[nodiscard]] Result<std::optional<StoredConversation>> read_conversation(
-    const postgres::Rows& rows);
+// As a parameter for "= ANY($n)".
+[[nodiscard]] postgres::Column column_of(std::span<const ConversationId> ids);
 
-// A row: it was.
-constexpr auto kPgIsDeleted = "SELECT 1 FROM tombstones WHERE company = $1 AND conversation = $2";
+// What was found of each, in the order of `ids`: rows come back in any.
+template <class T>
+[[nodiscard]] std::vector<T> in_order_of(std::span<const ConversationId> ids,
+                                         const std::unordered_map<ConversationId, T>& found) {
+  std::vector<T> ordered(ids.size());
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    const auto one = found.find(ids[i]);
+    if (one != found.end()) ordered[i] = one->second;
+  }
+  return ordered;
+}
+
+// Each SQL with the function that takes its rows.
+constexpr auto kPgFindConversations =
+    "SELECT id, body, state, revision, received_us, updated_us FROM conversations "
+    "WHERE company = $1 AND id = ANY($2)";
+using FoundConversations = std::unordered_map<ConversationId, std::optional<StoredConversation>>;
+[[nodiscard]] Result<FoundConversations> read_conversations(const postgres::Rows& rows);
+
+constexpr auto kPgDeleted =
+    "SELECT conversation FROM tombstones WHERE company = $1 AND conversation = ANY($2)";
 
 constexpr auto kPgSpendOfDays =
     "SELECT day, analyzer, spent_tokens, spent_micro_usd, held_tokens, held_micro_usd, requests "

@@ -68,22 +68,27 @@ std::string PostgresStore::secret(std::string_view purpose) const {
   return hmac_sha256(key_, purpose);
 }
 
-Result<std::optional<StoredConversation>> PostgresStore::find_conversation(
-    CompanyId company, ConversationId id) const {
+Result<std::vector<std::optional<StoredConversation>>> PostgresStore::find_conversations(
+    CompanyId company, std::span<const ConversationId> ids) const {
   SAMTALE_TRY(const auto rows,
-              database_->read({.company = company}, kPgFindConversation, company, blob(id)));
-  return read_conversation(rows);
+              database_->read({.company = company}, kPgFindConversations, company, column_of(ids)));
+  SAMTALE_TRY(const auto found, read_conversations(rows));
+  return in_order_of(ids, found);
 }
 
-Result<std::optional<ConversationSummary>> PostgresStore::find_summary(CompanyId company,
-                                                                       ConversationId id) const {
+Result<std::vector<std::optional<ConversationSummary>>> PostgresStore::find_summaries(
+    CompanyId company, std::span<const ConversationId> ids) const {
   SAMTALE_TRY(const auto rows,
               database_->read({.company = company},
                               "SELECT " + std::string(kSummaryColumns) +
-                                  " FROM conversations WHERE company = $1 AND id = $2",
-                              company, blob(id)));
-  if (rows.empty()) return std::optional<ConversationSummary>();
-  return read_summary({rows, 0});
+                                  ", id FROM conversations WHERE company = $1 AND id = ANY($2)",
+                              company, column_of(ids)));
+  std::unordered_map<ConversationId, std::optional<ConversationSummary>> found;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    SAMTALE_TRY(const auto id, read_id(rows.bytes(i, 5)));
+    SAMTALE_TRY(found[id], read_summary({rows, i}));
+  }
+  return in_order_of(ids, found);
 }
 
 Result<ConversationPage> PostgresStore::list_conversations(CompanyId company,
@@ -107,31 +112,47 @@ Result<ConversationPage> PostgresStore::list_conversations(CompanyId company,
   return page;
 }
 
-Result<std::vector<StoredChunk>> PostgresStore::chunks(CompanyId company, ConversationId id) const {
+Result<std::vector<std::vector<StoredChunk>>> PostgresStore::chunks_of(
+    CompanyId company, std::span<const ConversationId> ids) const {
   SAMTALE_TRY(const auto rows,
               database_->read({.company = company},
                               "SELECT ordinal, first_turn, last_turn, header, text, policy, "
-                              "embed_error, model, vector FROM chunks "
-                              "WHERE company = $1 AND conversation = $2 ORDER BY ordinal",
-                              company, blob(id)));
-  std::vector<StoredChunk> chunks;
+                              "embed_error, model, vector, conversation FROM chunks "
+                              "WHERE company = $1 AND conversation = ANY($2) "
+                              "ORDER BY conversation, ordinal",
+                              company, column_of(ids)));
+  std::unordered_map<ConversationId, std::vector<StoredChunk>> found;
   for (std::size_t i = 0; i < rows.size(); ++i) {
+    SAMTALE_TRY(const auto id, read_id(rows.bytes(i, 9)));
     SAMTALE_TRY(auto chunk, read_chunk({rows, i}, id));
-    chunks.push_back(std::move(chunk));
+    found[id].push_back(std::move(chunk));
   }
-  return chunks;
+  return in_order_of(ids, found);
 }
 
-Result<std::optional<StoredChunk>> PostgresStore::find_chunk(CompanyId company, ConversationId id,
-                                                             std::uint32_t ordinal) const {
+Result<std::vector<std::optional<StoredChunk>>> PostgresStore::find_chunks(
+    CompanyId company, std::span<const ChunkPlace> places) const {
+  auto conversations = postgres::Column::blobs();
+  auto ordinals = postgres::Column::numbers();
+  for (const auto& place : places) {
+    conversations.add(blob(place.conversation));
+    ordinals.add(place.ordinal);
+  }
   SAMTALE_TRY(const auto rows,
               database_->read({.company = company},
-                              "SELECT ordinal, first_turn, last_turn, header, text, policy, "
-                              "embed_error, NULL FROM chunks "
-                              "WHERE company = $1 AND conversation = $2 AND ordinal = $3",
-                              company, blob(id), ordinal));
-  if (rows.empty()) return std::optional<StoredChunk>();
-  return read_chunk({rows, 0}, id);
+                              "SELECT c.ordinal, c.first_turn, c.last_turn, c.header, c.text, "
+                              "c.policy, c.embed_error, NULL, NULL, wanted.place "
+                              "FROM unnest($2, $3) WITH ORDINALITY "
+                              "AS wanted(conversation, ordinal, place) JOIN chunks AS c "
+                              "ON c.company = $1 AND c.conversation = wanted.conversation "
+                              "AND c.ordinal = wanted.ordinal",
+                              company, conversations, ordinals));
+  std::vector<std::optional<StoredChunk>> found(places.size());
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const auto place = static_cast<std::size_t>(rows.integer(i, 9) - 1);
+    SAMTALE_TRY(found[place], read_chunk({rows, i}, places[place].conversation));
+  }
+  return found;
 }
 
 Result<std::optional<StoredEvent>> PostgresStore::find_event(CompanyId company,

@@ -49,36 +49,39 @@ std::string list_sql(const AnalysisQuery& query) {
 
 }  // namespace
 
-Result<std::vector<StoredAnalysis>> PostgresStore::analyses(CompanyId company,
-                                                            ConversationId id) const {
+Result<std::vector<std::vector<StoredAnalysis>>> PostgresStore::analyses_of(
+    CompanyId company, std::span<const ConversationId> ids) const {
   SAMTALE_TRY(const auto rows,
               database_->read({.company = company},
                               "SELECT " + std::string(kColumns) +
-                                  " FROM analyses AS a WHERE company = $1 AND conversation = $2 "
-                                  "ORDER BY analyzer",
-                              company, blob(id)));
-  std::vector<StoredAnalysis> found;
+                                  " FROM analyses AS a WHERE company = $1 "
+                                  "AND conversation = ANY($2) ORDER BY conversation, analyzer",
+                              company, column_of(ids)));
+  std::unordered_map<ConversationId, std::vector<StoredAnalysis>> found;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     SAMTALE_TRY(auto one, read_analysis({rows, i}));
-    found.push_back(std::move(one.second));
+    found[one.first].push_back(std::move(one.second));
   }
-  return found;
+  return in_order_of(ids, found);
 }
 
-Result<std::vector<AnalysisLabel>> PostgresStore::analysis_labels(CompanyId company,
-                                                                  ConversationId id) const {
-  SAMTALE_TRY(const auto rows,
-              database_->read({.company = company},
-                              "SELECT analyzer, label, score FROM analysis_labels "
-                              "WHERE company = $1 AND conversation = $2 ORDER BY analyzer, label",
-                              company, blob(id)));
-  std::vector<AnalysisLabel> labels;
+Result<std::vector<std::vector<AnalysisLabel>>> PostgresStore::analysis_labels_of(
+    CompanyId company, std::span<const ConversationId> ids) const {
+  SAMTALE_TRY(const auto rows, database_->read({.company = company},
+                                               "SELECT conversation, analyzer, label, score "
+                                               "FROM analysis_labels WHERE company = $1 AND "
+                                               "conversation = ANY($2) "
+                                               "ORDER BY conversation, analyzer, label",
+                                               company, column_of(ids)));
+  std::unordered_map<ConversationId, std::vector<AnalysisLabel>> found;
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    labels.push_back({.analyzer = std::string(rows.bytes(i, 0)),
-                      .label = std::string(rows.bytes(i, 1)),
-                      .score = rows.is_null(i, 2) ? std::nullopt : std::optional(rows.real(i, 2))});
+    SAMTALE_TRY(const auto id, read_id(rows.bytes(i, 0)));
+    found[id].push_back(
+        {.analyzer = std::string(rows.bytes(i, 1)),
+         .label = std::string(rows.bytes(i, 2)),
+         .score = rows.is_null(i, 3) ? std::nullopt : std::optional(rows.real(i, 3))});
   }
-  return labels;
+  return in_order_of(ids, found);
 }
 
 Result<AnalysisPage> PostgresStore::list_analyses(CompanyId company,

@@ -13,8 +13,8 @@ using postgres::Bytes;
 
 namespace {
 
-constexpr auto kFindHead =
-    "SELECT turns, sort_us FROM conversations WHERE company = $1 AND id = $2";
+// So much is put off of a company, at most.
+constexpr std::size_t kPendingBytesMax = std::size_t{8} << 20;
 
 }  // namespace
 
@@ -29,10 +29,26 @@ Result<> PostgresWriter::start() {
   return {};
 }
 
-Result<> PostgresWriter::act_for(CompanyId company) {
-  SAMTALE_CHECK(partition_of(company, partitions_) == partition_,
+PostgresWriter::Company& PostgresWriter::of(CompanyId id) {
+  SAMTALE_CHECK(partition_of(id, partitions_) == partition_,
                 "a transaction writes only companies of its partition");
-  return transaction_.act_for(company);
+  return companies_[id];
+}
+
+Result<> PostgresWriter::act_for(CompanyId id) {
+  SAMTALE_TRY_VOID(settle(id, of(id)));
+  return transaction_.act_for(id);
+}
+
+Result<PostgresWriter::Company*> PostgresWriter::gather(CompanyId id, Pending kind,
+                                                        std::size_t bytes) {
+  auto& company = of(id);
+  if (company.pending != kind || company.pending_bytes > kPendingBytesMax) {
+    SAMTALE_TRY_VOID(settle(id, company));
+  }
+  company.pending = kind;
+  company.pending_bytes += bytes;
+  return &company;
 }
 
 void PostgresWriter::add_change(CompanyId company, ConversationId conversation) {
@@ -40,96 +56,71 @@ void PostgresWriter::add_change(CompanyId company, ConversationId conversation) 
   if (changed_.emplace(company, conversation).second) changes_.emplace_back(company, conversation);
 }
 
+Result<> PostgresWriter::expect(CompanyId company, std::span<const std::string> event_keys,
+                                std::span<const ConversationId> conversations) {
+  std::vector<std::string> digests;
+  for (const auto& key : event_keys) digests.push_back(event_key_digest(key));
+  SAMTALE_TRY_VOID(know_events(company, digests));
+  SAMTALE_TRY_VOID(know_deleted(company, conversations));
+  return know_conversations(company, conversations);
+}
+
 Result<std::optional<StoredConversation>> PostgresWriter::find_conversation(CompanyId company,
                                                                             ConversationId id) {
-  SAMTALE_TRY_VOID(act_for(company));
-  SAMTALE_TRY(const auto rows, transaction_.query(kPgFindConversation, company, blob(id)));
-  return read_conversation(rows);
+  SAMTALE_TRY_VOID(know_conversations(company, {&id, 1}));
+  return of(company).conversations.at(id);
 }
 
 Result<bool> PostgresWriter::put_event(CompanyId company, const StoredEvent& event,
                                        WallTime received_at) {
-  SAMTALE_TRY_VOID(act_for(company));
-  const auto key = event_key_digest(event.key);
-  SAMTALE_TRY_VOID(transaction_.ahead(
-      "INSERT INTO events(company, key, conversation, log, position, received_us, body_hash) "
-      "VALUES($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
-      company, Bytes{key}, blob(event.conversation), event.place.log, event.place.position,
-      to_us(received_at), Bytes{event.body_hash}));
-  SAMTALE_TRY(
-      const auto answers,
-      transaction_.query_with(1, "SELECT body_hash FROM events WHERE company = $1 AND key = $2",
-                              company, Bytes{key}));
-  if (answers[0].affected() == 1) {
-    ++counts_[company].events;
+  const auto digest = event_key_digest(event.key);
+  SAMTALE_TRY_VOID(know_events(company, {&digest, 1}));
+  SAMTALE_TRY(auto* rows, gather(company, Pending::conversations, event.body_hash.size()));
+  auto& known = rows->events.at(digest);
+  if (!known) {
+    known = event.body_hash;
+    rows->new_events.push_back({digest, event, received_at});
+    ++rows->counts.events;
     return true;
   }
-  if (!answers[1].empty() && answers[1].bytes(0, 0) == event.body_hash) return false;
+  if (*known == event.body_hash) return false;
   return fail(ErrorCode::conflict, "event '" + event.key +
                                        "' has been received before with another body; a new "
                                        "event needs an id of its own");
 }
 
 Result<bool> PostgresWriter::is_deleted(CompanyId company, ConversationId id) {
-  SAMTALE_TRY_VOID(act_for(company));
-  SAMTALE_TRY(const auto rows, transaction_.query(kPgIsDeleted, company, blob(id)));
-  return !rows.empty();
+  SAMTALE_TRY_VOID(know_deleted(company, {&id, 1}));
+  return of(company).deleted.at(id);
 }
 
 Result<std::optional<PostgresWriter::Head>> PostgresWriter::find_head(CompanyId company,
                                                                       ConversationId id) {
   SAMTALE_TRY_VOID(act_for(company));
-  SAMTALE_TRY(const auto rows, transaction_.query(kFindHead, company, blob(id)));
-  return read_head(rows);
-}
-
-std::optional<PostgresWriter::Head> PostgresWriter::read_head(const postgres::Rows& rows) {
-  if (rows.empty()) return std::nullopt;
-  return Head{.turns = rows.integer(0, 0), .sort_us = rows.integer(0, 1)};
+  SAMTALE_TRY_VOID(know_heads(company, {&id, 1}));
+  return of(company).heads.at(id);
 }
 
 Result<> PostgresWriter::put_conversation(CompanyId company,
                                           const StoredConversation& conversation) {
   const auto id = conversation.conversation.id;
-  SAMTALE_TRY_VOID(act_for(company));
-  SAMTALE_TRY_VOID(transaction_.ahead(kPgIsDeleted, company, blob(id)));
-  SAMTALE_TRY(const auto answers, transaction_.query_with(1, kFindHead, company, blob(id)));
-  if (!answers[0].empty()) return {};
-  const auto old = read_head(answers[1]);
-  auto& counts = counts_[company];
-  counts.turns += static_cast<std::int64_t>(conversation.conversation.turns.size());
+  SAMTALE_TRY(const bool is_gone, is_deleted(company, id));
+  if (is_gone) return {};
+  SAMTALE_TRY_VOID(know_conversations(company, {&id, 1}));
+  SAMTALE_TRY(auto* rows, gather(company, Pending::conversations, 2 * conversation.state.size()));
+  auto& known = rows->conversations.at(id);
+  const auto turns = static_cast<std::int64_t>(conversation.conversation.turns.size());
+  rows->counts.conversations += known ? 0 : 1;
+  rows->counts.turns +=
+      turns - (known ? static_cast<std::int64_t>(known->conversation.turns.size()) : 0);
+  const auto revision = known ? known->revision + 1 : 1;
+  known = conversation;
+  known->revision = revision;
+  rows->heads[id] =
+      Head{.turns = turns, .sort_us = sort_us(conversation.conversation, conversation.received_at)};
+  rows->new_conversations.insert(id);
   add_change(company, id);
-  if (!old) {
-    ++counts.conversations;
-    return insert_conversation(company, conversation);
-  }
-  counts.turns -= old->turns;
-  return update_conversation(company, conversation);
-}
-
-Result<> PostgresWriter::insert_conversation(CompanyId company, const StoredConversation& stored) {
-  const auto& conversation = stored.conversation;
-  return transaction_.later(
-      "INSERT INTO conversations(company, partition, id, sort_us, channel, source, external_id, "
-      "revision, received_us, updated_us, turns, body, state, summary) "
-      "VALUES($1, $2, $3, $4, $5, $6, $7, 1, $8, $9, $10, $11, $12, $13)",
-      company, partition_, blob(conversation.id), sort_us(conversation, stored.received_at),
-      Bytes{conversation.channel}, Bytes{conversation.source}, Bytes{conversation.external_id},
-      to_us(stored.received_at), to_us(stored.updated_at), conversation.turns.size(),
-      Bytes{pack(conversation)}, Bytes{pack(stored.state)}, Bytes{pack(head_of(conversation))});
-}
-
-// Source and external id never change: the conversation's id is made from them.
-Result<> PostgresWriter::update_conversation(CompanyId company, const StoredConversation& stored) {
-  const auto& conversation = stored.conversation;
-  return transaction_.later(
-      "UPDATE conversations SET revision = revision + 1, sort_us = $3, channel = $4, "
-      "received_us = $5, updated_us = $6, turns = $7, body = $8, state = $9, summary = $10 "
-      "WHERE company = $1 AND id = $2",
-      company, blob(conversation.id), sort_us(conversation, stored.received_at),
-      Bytes{conversation.channel}, to_us(stored.received_at), to_us(stored.updated_at),
-      conversation.turns.size(), Bytes{pack(conversation)}, Bytes{pack(stored.state)},
-      Bytes{pack(head_of(conversation))});
+  return {};
 }
 
 Result<std::vector<EventPlace>> PostgresWriter::erase_conversation(CompanyId company,
@@ -138,16 +129,20 @@ Result<std::vector<EventPlace>> PostgresWriter::erase_conversation(CompanyId com
   if (old) {
     SAMTALE_TRY_VOID(transaction_.later("DELETE FROM conversations WHERE company = $1 AND id = $2",
                                         company, blob(id)));
-    --counts_[company].conversations;
-    counts_[company].turns -= old->turns;
+    --of(company).counts.conversations;
+    of(company).counts.turns -= old->turns;
   }
   SAMTALE_TRY_VOID(put_chunks(company, id, {}));
+  SAMTALE_TRY_VOID(act_for(company));
   SAMTALE_TRY_VOID(erase_analyses(company, id));
   SAMTALE_TRY_VOID(erase_lm(company, id));
   SAMTALE_TRY_VOID(transaction_.later(
       "INSERT INTO tombstones(company, conversation) VALUES($1, $2) ON CONFLICT DO NOTHING",
       company, blob(id)));
   SAMTALE_TRY_VOID(queue_.erase_key(company, text(id)));
+  of(company).deleted[id] = true;
+  of(company).heads[id] = std::nullopt;
+  of(company).conversations[id] = std::nullopt;
   add_change(company, id);
   // The events' rows stay: digests and places only, so that a redelivery is still known and an
   // erasure cut short can be done again.
@@ -163,15 +158,10 @@ Result<std::vector<EventPlace>> PostgresWriter::erase_conversation(CompanyId com
   return places;
 }
 
-Result<> PostgresWriter::enqueue(const NewJob& job) {
-  SAMTALE_TRY_VOID(act_for(job.company));
-  return queue_.enqueue(job);
-}
+// Of jobs the queue gathers what is new, beside what is gathered here.
+Result<> PostgresWriter::enqueue(const NewJob& job) { return queue_.enqueue(job); }
 
-Result<> PostgresWriter::finish(std::span<const Job> jobs) {
-  for (const auto& job : jobs) SAMTALE_TRY_VOID(act_for(job.company));
-  return queue_.finish(jobs);
-}
+Result<> PostgresWriter::finish(std::span<const Job> jobs) { return queue_.finish(jobs); }
 
 Result<> PostgresWriter::add_dead_letter(const NewJob& job, std::string_view cause) {
   SAMTALE_TRY_VOID(act_for(job.company));
@@ -189,6 +179,7 @@ Result<> PostgresWriter::set_log_offset(LogPosition before, LogPosition next) {
 }
 
 Result<> PostgresWriter::flush(std::string_view token) {
+  for (auto& [id, company] : companies_) SAMTALE_TRY_VOID(settle(id, company));
   SAMTALE_TRY_VOID(flush_changes());
   SAMTALE_TRY_VOID(flush_counts());
   SAMTALE_TRY_VOID(queue_.flush());
@@ -211,32 +202,33 @@ Result<> PostgresWriter::flush(std::string_view token) {
 // all with a smaller sequence.
 Result<> PostgresWriter::flush_changes() {
   const auto now_us = to_us(clock_.wall_now());
-  std::map<CompanyId, std::vector<std::pair<std::int64_t, ConversationId>>> by_company;
-  for (const auto& [company, conversation] : changes_) {
-    by_company[company].emplace_back(++last_change_, conversation);
-  }
-  for (const auto& [company, changes] : by_company) {
-    SAMTALE_TRY_VOID(act_for(company));
-    for (const auto& [sequence, conversation] : changes) {
-      SAMTALE_TRY_VOID(transaction_.later(
-          "INSERT INTO changes(company, partition, sequence, conversation, at_us) "
-          "VALUES($1, $2, $3, $4, $5)",
-          company, partition_, sequence, blob(conversation), now_us));
-    }
+  std::map<CompanyId, std::vector<ConversationId>> by_company;
+  for (const auto& [company, conversation] : changes_) by_company[company].push_back(conversation);
+  for (const auto& [company, conversations] : by_company) {
+    auto sequences = postgres::Column::numbers();
+    for (std::size_t i = 0; i < conversations.size(); ++i) sequences.add(++last_change_);
+    SAMTALE_TRY_VOID(transaction_.act_for(company));
+    SAMTALE_TRY_VOID(
+        transaction_.later("INSERT INTO changes(company, partition, sequence, conversation, at_us) "
+                           "SELECT $1, $2, w.sequence, w.conversation, $3 "
+                           "FROM unnest($4, $5) AS w(sequence, conversation)",
+                           company, partition_, now_us, sequences, column_of(conversations)));
   }
   return {};
 }
 
 Result<> PostgresWriter::flush_counts() {
-  for (const auto& [company, counts] : counts_) {
-    SAMTALE_TRY_VOID(act_for(company));
+  for (const auto& [id, company] : companies_) {
+    const auto& counts = company.counts;
+    if (counts == Counts()) continue;
+    SAMTALE_TRY_VOID(transaction_.act_for(id));
     SAMTALE_TRY_VOID(transaction_.later(
         "INSERT INTO company_counts AS old(company, conversations, turns, chunks, "
         "chunks_with_vector, events) VALUES($1, $2, $3, $4, $5, $6) "
         "ON CONFLICT (company) DO UPDATE SET conversations = old.conversations + $2, "
         "turns = old.turns + $3, chunks = old.chunks + $4, "
         "chunks_with_vector = old.chunks_with_vector + $5, events = old.events + $6",
-        company, counts.conversations, counts.turns, counts.chunks, counts.chunks_with_vector,
+        id, counts.conversations, counts.turns, counts.chunks, counts.chunks_with_vector,
         counts.events));
   }
   return {};

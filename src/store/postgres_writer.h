@@ -8,11 +8,13 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
 #include "postgres/database.h"
 #include "queue/postgres_queue.h"
+#include "store/postgres_rows.h"
 #include "store/store.h"
 #include "sys/clock.h"
 
@@ -34,6 +36,8 @@ class PostgresWriter final : public StoreWriter {
   // Waits for the partition's turn. First.
   Result<> start();
 
+  Result<> expect(CompanyId company, std::span<const std::string> event_keys,
+                  std::span<const ConversationId> conversations) override;
   [[nodiscard]] Result<std::optional<StoredConversation>> find_conversation(
       CompanyId company, ConversationId id) override;
   [[nodiscard]] Result<bool> put_event(CompanyId company, const StoredEvent& event,
@@ -86,29 +90,68 @@ class PostgresWriter final : public StoreWriter {
     std::int64_t chunks = 0;
     std::int64_t chunks_with_vector = 0;
     std::int64_t events = 0;
+
+    friend bool operator==(const Counts&, const Counts&) = default;
   };
   struct Head {  // What is known of a stored conversation.
     std::int64_t turns = 0;
     std::int64_t sort_us = 0;
   };
   struct ChunkRow;  // What is known of a stored chunk.
+  struct NewEvent {
+    std::string digest;
+    StoredEvent event;
+    WallTime received_at{};
+  };
+  enum class Pending : std::uint8_t { nothing, conversations, chunks, vectors, analyses };
 
-  // Also what a call must do first: whose rows it is about.
-  Result<> act_for(CompanyId company);
+  // What is known of one company's rows, as of this transaction, and what has yet to be written:
+  // rows of one kind are put off and written by one statement, which costs more than its rows, and
+  // more the farther the server is. Of one kind at a time, so nothing overtakes.
+  struct Company {
+    std::map<std::string, std::optional<std::string>> events;  // By digest of the key: body_hash.
+    std::map<ConversationId, bool> deleted;
+    std::map<ConversationId, std::optional<Head>> heads;
+    FoundConversations conversations;
+
+    Pending pending = Pending::nothing;
+    std::size_t pending_bytes = 0;
+    std::vector<NewEvent> new_events;
+    std::set<ConversationId> new_conversations;  // As they are in `conversations`.
+    std::map<ConversationId, std::vector<Chunk>> new_chunks;
+    std::map<std::tuple<ConversationId, std::string, std::uint32_t>, Embedding> new_vectors;
+    std::map<std::pair<ConversationId, std::string>, StoredAnalysis> new_analyses;
+
+    Counts counts;  // Changes by this transaction.
+  };
+
+  [[nodiscard]] Company& of(CompanyId id);
+  // For a call that puts off rows of this kind, of about so many bytes.
+  [[nodiscard]] Result<Company*> gather(CompanyId id, Pending kind, std::size_t bytes);
+  // For one that writes or reads at once.
+  Result<> act_for(CompanyId id);
   void add_change(CompanyId company, ConversationId conversation);
-  Result<> insert_conversation(CompanyId company, const StoredConversation& stored);
-  Result<> update_conversation(CompanyId company, const StoredConversation& stored);
+
+  // Each asks for what is not known yet.
+  Result<> know_events(CompanyId id, std::span<const std::string> digests);
+  Result<> know_deleted(CompanyId id, std::span<const ConversationId> ids);
+  Result<> know_heads(CompanyId id, std::span<const ConversationId> ids);
+  Result<> know_conversations(CompanyId id, std::span<const ConversationId> ids);
   [[nodiscard]] Result<std::optional<Head>> find_head(CompanyId company, ConversationId id);
-  [[nodiscard]] static std::optional<Head> read_head(const postgres::Rows& rows);
-  [[nodiscard]] static std::vector<ChunkRow> read_chunk_rows(const postgres::Rows& rows);
+
+  // Writes what was put off.
+  Result<> settle(CompanyId id, Company& company);
+  Result<> settle_events(CompanyId id, Company& company);
+  Result<> settle_conversations(CompanyId id, Company& company);
+  Result<> settle_chunks(CompanyId id, Company& company);
+  Result<> settle_vectors(CompanyId id, Company& company);
+  Result<> settle_analyses(CompanyId id, Company& company);
+
+  [[nodiscard]] Result<std::multimap<ConversationId, ChunkRow>> read_chunk_rows(
+      CompanyId company, std::span<const ConversationId> ids);
   [[nodiscard]] Result<std::optional<ChunkRow>> find_chunk(CompanyId company,
                                                            ConversationId conversation,
                                                            const Chunk& chunk);
-  Result<> insert_chunk(CompanyId company, ConversationId conversation, const Chunk& chunk,
-                        std::string_view digest);
-  Result<> move_chunk(CompanyId company, ConversationId conversation, const ChunkRow& row,
-                      const Chunk& chunk);
-  Result<> erase_chunk(CompanyId company, ConversationId conversation, const ChunkRow& row);
   Result<> erase_analyses(CompanyId company, ConversationId conversation);
   Result<> erase_lm(CompanyId company, ConversationId conversation);
   Result<> make_room_for_campaign(CompanyId company);
@@ -124,7 +167,7 @@ class PostgresWriter final : public StoreWriter {
   std::int64_t number_ = 0;
   std::int64_t last_change_ = 0;
   std::optional<LogPosition> log_offset_;
-  std::map<CompanyId, Counts> counts_;  // Changes by this transaction.
+  std::map<CompanyId, Company> companies_;
   std::vector<std::pair<CompanyId, ConversationId>> changes_;
   std::set<std::pair<CompanyId, ConversationId>> changed_;  // Those in changes_.
 };

@@ -97,23 +97,32 @@ std::string SqliteStore::secret(std::string_view purpose) const {
   return hmac_sha256(key_, purpose);
 }
 
-Result<std::optional<StoredConversation>> SqliteStore::find_conversation(CompanyId company,
-                                                                         ConversationId id) const {
+Result<std::vector<std::optional<StoredConversation>>> SqliteStore::find_conversations(
+    CompanyId company, std::span<const ConversationId> ids) const {
   SAMTALE_TRY(const auto snapshot, snapshot_of(company));
-  return read_conversation(snapshot.connection(), company, id);
+  std::vector<std::optional<StoredConversation>> found;
+  for (const auto& id : ids) {
+    SAMTALE_TRY(auto one, read_conversation(snapshot.connection(), company, id));
+    found.push_back(std::move(one));
+  }
+  return found;
 }
 
-Result<std::optional<ConversationSummary>> SqliteStore::find_summary(CompanyId company,
-                                                                     ConversationId id) const {
+Result<std::vector<std::optional<ConversationSummary>>> SqliteStore::find_summaries(
+    CompanyId company, std::span<const ConversationId> ids) const {
   SAMTALE_TRY(const auto snapshot, snapshot_of(company));
-  SAMTALE_TRY(auto row,
-              snapshot.connection().prepare("SELECT " + std::string(kSummaryColumns) +
-                                            " FROM conversations INDEXED BY conversations_by_id "
-                                            "WHERE company = ?1 AND id = ?2"));
-  SAMTALE_TRY_VOID(row.bind(company, blob(id)));
-  SAMTALE_TRY(const bool found, row.step());
-  if (!found) return std::optional<ConversationSummary>();
-  return read_summary(row);
+  std::vector<std::optional<ConversationSummary>> found(ids.size());
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    SAMTALE_TRY(auto row,
+                snapshot.connection().prepare("SELECT " + std::string(kSummaryColumns) +
+                                              " FROM conversations INDEXED BY conversations_by_id "
+                                              "WHERE company = ?1 AND id = ?2"));
+    SAMTALE_TRY_VOID(row.bind(company, blob(ids[i])));
+    SAMTALE_TRY(const bool is_there, row.step());
+    if (!is_there) continue;
+    SAMTALE_TRY(found[i], read_summary(row));
+  }
+  return found;
 }
 
 Result<ConversationPage> SqliteStore::list_conversations(CompanyId company,
@@ -139,35 +148,44 @@ Result<ConversationPage> SqliteStore::list_conversations(CompanyId company,
   return page;
 }
 
-Result<std::vector<StoredChunk>> SqliteStore::chunks(CompanyId company, ConversationId id) const {
+Result<std::vector<std::vector<StoredChunk>>> SqliteStore::chunks_of(
+    CompanyId company, std::span<const ConversationId> ids) const {
   SAMTALE_TRY(const auto snapshot, snapshot_of(company));
-  SAMTALE_TRY(auto rows, snapshot.connection().prepare(
-                             "SELECT c.ordinal, c.first_turn, c.last_turn, c.header, c.text, "
-                             "c.policy, c.embed_error, v.model, v.vector "
-                             "FROM chunks AS c INDEXED BY chunks_by_conversation "
-                             "LEFT JOIN vectors AS v ON v.chunk = c.row "
-                             "WHERE c.company = ?1 AND c.conversation = ?2 ORDER BY c.ordinal"));
-  SAMTALE_TRY_VOID(rows.bind(company, blob(id)));
-  std::vector<StoredChunk> chunks;
-  while (true) {
-    SAMTALE_TRY(const bool found, rows.step());
-    if (!found) return chunks;
-    SAMTALE_TRY(auto chunk, read_chunk(rows, id));
-    chunks.push_back(std::move(chunk));
+  std::vector<std::vector<StoredChunk>> found(ids.size());
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    SAMTALE_TRY(auto rows, snapshot.connection().prepare(
+                               "SELECT c.ordinal, c.first_turn, c.last_turn, c.header, c.text, "
+                               "c.policy, c.embed_error, v.model, v.vector "
+                               "FROM chunks AS c INDEXED BY chunks_by_conversation "
+                               "LEFT JOIN vectors AS v ON v.chunk = c.row "
+                               "WHERE c.company = ?1 AND c.conversation = ?2 ORDER BY c.ordinal"));
+    SAMTALE_TRY_VOID(rows.bind(company, blob(ids[i])));
+    while (true) {
+      SAMTALE_TRY(const bool more, rows.step());
+      if (!more) break;
+      SAMTALE_TRY(auto chunk, read_chunk(rows, ids[i]));
+      found[i].push_back(std::move(chunk));
+    }
   }
+  return found;
 }
 
-Result<std::optional<StoredChunk>> SqliteStore::find_chunk(CompanyId company, ConversationId id,
-                                                           std::uint32_t ordinal) const {
+Result<std::vector<std::optional<StoredChunk>>> SqliteStore::find_chunks(
+    CompanyId company, std::span<const ChunkPlace> places) const {
   SAMTALE_TRY(const auto snapshot, snapshot_of(company));
-  SAMTALE_TRY(auto row, snapshot.connection().prepare(
-                            "SELECT ordinal, first_turn, last_turn, header, text, policy, "
-                            "embed_error, NULL FROM chunks INDEXED BY chunks_by_conversation "
-                            "WHERE company = ?1 AND conversation = ?2 AND ordinal = ?3"));
-  SAMTALE_TRY_VOID(row.bind(company, blob(id), std::int64_t{ordinal}));
-  SAMTALE_TRY(const bool found, row.step());
-  if (!found) return std::optional<StoredChunk>();
-  return read_chunk(row, id);
+  std::vector<std::optional<StoredChunk>> found(places.size());
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    const auto& [conversation, ordinal] = places[i];
+    SAMTALE_TRY(auto row, snapshot.connection().prepare(
+                              "SELECT ordinal, first_turn, last_turn, header, text, policy, "
+                              "embed_error, NULL FROM chunks INDEXED BY chunks_by_conversation "
+                              "WHERE company = ?1 AND conversation = ?2 AND ordinal = ?3"));
+    SAMTALE_TRY_VOID(row.bind(company, blob(conversation), std::int64_t{ordinal}));
+    SAMTALE_TRY(const bool is_there, row.step());
+    if (!is_there) continue;
+    SAMTALE_TRY(found[i], read_chunk(row, conversation));
+  }
+  return found;
 }
 
 Result<std::optional<StoredEvent>> SqliteStore::find_event(CompanyId company,

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -45,22 +46,22 @@ class SqliteStore final : public Store {
   [[nodiscard]] std::string secret(std::string_view purpose) const override;
   [[nodiscard]] Queue& queue() override { return *queue_; }
   [[nodiscard]] Partition partition_of(CompanyId company) const override;
-  [[nodiscard]] Result<std::optional<StoredConversation>> find_conversation(
-      CompanyId company, ConversationId id) const override;
-  [[nodiscard]] Result<std::optional<ConversationSummary>> find_summary(
-      CompanyId company, ConversationId id) const override;
+  [[nodiscard]] Result<std::vector<std::optional<StoredConversation>>> find_conversations(
+      CompanyId company, std::span<const ConversationId> ids) const override;
+  [[nodiscard]] Result<std::vector<std::optional<ConversationSummary>>> find_summaries(
+      CompanyId company, std::span<const ConversationId> ids) const override;
+  [[nodiscard]] Result<std::vector<std::vector<StoredChunk>>> chunks_of(
+      CompanyId company, std::span<const ConversationId> ids) const override;
+  [[nodiscard]] Result<std::vector<std::optional<StoredChunk>>> find_chunks(
+      CompanyId company, std::span<const ChunkPlace> places) const override;
+  [[nodiscard]] Result<std::vector<std::vector<StoredAnalysis>>> analyses_of(
+      CompanyId company, std::span<const ConversationId> ids) const override;
+  [[nodiscard]] Result<std::vector<std::vector<AnalysisLabel>>> analysis_labels_of(
+      CompanyId company, std::span<const ConversationId> ids) const override;
   [[nodiscard]] Result<ConversationPage> list_conversations(
       CompanyId company, const ConversationQuery& query) const override;
-  [[nodiscard]] Result<std::vector<StoredChunk>> chunks(CompanyId company,
-                                                        ConversationId id) const override;
-  [[nodiscard]] Result<std::optional<StoredChunk>> find_chunk(CompanyId company, ConversationId id,
-                                                              std::uint32_t ordinal) const override;
   [[nodiscard]] Result<std::optional<StoredEvent>> find_event(CompanyId company,
                                                               std::string_view key) const override;
-  [[nodiscard]] Result<std::vector<StoredAnalysis>> analyses(CompanyId company,
-                                                             ConversationId id) const override;
-  [[nodiscard]] Result<std::vector<AnalysisLabel>> analysis_labels(
-      CompanyId company, ConversationId id) const override;
   [[nodiscard]] Result<AnalysisPage> list_analyses(CompanyId company,
                                                    const AnalysisQuery& query) const override;
   [[nodiscard]] Result<std::vector<AnalysisCount>> count_analyses(

@@ -49,39 +49,46 @@ std::string list_sql(const AnalysisQuery& query) {
 
 }  // namespace
 
-Result<std::vector<StoredAnalysis>> SqliteStore::analyses(CompanyId company,
-                                                          ConversationId id) const {
+Result<std::vector<std::vector<StoredAnalysis>>> SqliteStore::analyses_of(
+    CompanyId company, std::span<const ConversationId> ids) const {
   SAMTALE_TRY(const auto snapshot, snapshot_of(company));
-  SAMTALE_TRY(auto rows, snapshot.connection().prepare(
-                             "SELECT " + std::string(kColumns) +
-                             " FROM analyses AS a INDEXED BY analyses_by_conversation "
-                             "WHERE company = ?1 AND conversation = ?2 ORDER BY analyzer"));
-  SAMTALE_TRY_VOID(rows.bind(company, blob(id)));
-  std::vector<StoredAnalysis> found;
-  while (true) {
-    SAMTALE_TRY(const bool more, rows.step());
-    if (!more) return found;
-    SAMTALE_TRY(auto one, read_analysis(rows));
-    found.push_back(std::move(one.second));
+  std::vector<std::vector<StoredAnalysis>> found(ids.size());
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    SAMTALE_TRY(auto rows, snapshot.connection().prepare(
+                               "SELECT " + std::string(kColumns) +
+                               " FROM analyses AS a INDEXED BY analyses_by_conversation "
+                               "WHERE company = ?1 AND conversation = ?2 ORDER BY analyzer"));
+    SAMTALE_TRY_VOID(rows.bind(company, blob(ids[i])));
+    while (true) {
+      SAMTALE_TRY(const bool more, rows.step());
+      if (!more) break;
+      SAMTALE_TRY(auto one, read_analysis(rows));
+      found[i].push_back(std::move(one.second));
+    }
   }
+  return found;
 }
 
-Result<std::vector<AnalysisLabel>> SqliteStore::analysis_labels(CompanyId company,
-                                                                ConversationId id) const {
+Result<std::vector<std::vector<AnalysisLabel>>> SqliteStore::analysis_labels_of(
+    CompanyId company, std::span<const ConversationId> ids) const {
   SAMTALE_TRY(const auto snapshot, snapshot_of(company));
-  SAMTALE_TRY(auto rows, snapshot.connection().prepare(
-                             "SELECT analyzer, label, score FROM analysis_labels "
-                             "INDEXED BY analysis_labels_by_conversation "
-                             "WHERE company = ?1 AND conversation = ?2 ORDER BY analyzer, label"));
-  SAMTALE_TRY_VOID(rows.bind(company, blob(id)));
-  std::vector<AnalysisLabel> labels;
-  while (true) {
-    SAMTALE_TRY(const bool more, rows.step());
-    if (!more) return labels;
-    labels.push_back({.analyzer = std::string(rows.bytes(0)),
-                      .label = std::string(rows.bytes(1)),
-                      .score = rows.is_null(2) ? std::nullopt : std::optional(rows.real(2))});
+  std::vector<std::vector<AnalysisLabel>> found(ids.size());
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    SAMTALE_TRY(auto rows,
+                snapshot.connection().prepare(
+                    "SELECT analyzer, label, score FROM analysis_labels "
+                    "INDEXED BY analysis_labels_by_conversation "
+                    "WHERE company = ?1 AND conversation = ?2 ORDER BY analyzer, label"));
+    SAMTALE_TRY_VOID(rows.bind(company, blob(ids[i])));
+    while (true) {
+      SAMTALE_TRY(const bool more, rows.step());
+      if (!more) break;
+      found[i].push_back({.analyzer = std::string(rows.bytes(0)),
+                          .label = std::string(rows.bytes(1)),
+                          .score = rows.is_null(2) ? std::nullopt : std::optional(rows.real(2))});
+    }
   }
+  return found;
 }
 
 Result<AnalysisPage> SqliteStore::list_analyses(CompanyId company,

@@ -6,13 +6,14 @@
 
 #include "sqlite/database.h"
 #include "store/schema.h"
-#include "store/store_conformance.h"
+#include "store/store_batch_conformance.h"
 #include "store/testing/sqlite_harness.h"
 
 namespace samtale {
 namespace {
 
 INSTANTIATE_TYPED_TEST_SUITE_P(SqliteStoreTest, StoreConformance, SqliteHarnesses);
+INSTANTIATE_TYPED_TEST_SUITE_P(SqliteStoreTest, StoreBatchConformance, SqliteHarnesses);
 
 class SqliteStoreTest : public ::testing::Test {
  protected:

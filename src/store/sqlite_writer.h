@@ -23,6 +23,10 @@ class SqliteWriter final : public StoreWriter {
   SqliteWriter(sqlite::Transaction& transaction, SqliteQueue& queue, Partition partition,
                std::size_t partitions);
 
+  Result<> expect(CompanyId, std::span<const std::string>,
+                  std::span<const ConversationId>) override {
+    return {};  // Nothing is nearer than SQLite's cache.
+  }
   [[nodiscard]] Result<std::optional<StoredConversation>> find_conversation(
       CompanyId company, ConversationId id) override;
   [[nodiscard]] Result<bool> put_event(CompanyId company, const StoredEvent& event,

@@ -44,6 +44,11 @@ struct StoredChunk {
   std::string embed_error;  // Why it has none and will get none; empty otherwise.
 };
 
+struct ChunkPlace {
+  ConversationId conversation;
+  std::uint32_t ordinal = 0;
+};
+
 // An event that has taken effect: what makes a redelivery harmless and finds the raw bytes again.
 struct StoredEvent {
   std::string key;        // Unique within the company: source and the provider's event id.
@@ -188,6 +193,11 @@ struct CompanyStats {
 // does not belong to the partition is a CHECK failure: the caller grouped wrongly.
 class StoreWriter {
  public:
+  // Says what the next calls will ask for, by whole batches: a store that is far away is then asked
+  // once. Changes no answer.
+  virtual Result<> expect(CompanyId company, std::span<const std::string> event_keys,
+                          std::span<const ConversationId> conversations) = 0;
+
   // As of this transaction, so read-modify-write loses nothing.
   [[nodiscard]] virtual Result<std::optional<StoredConversation>> find_conversation(
       CompanyId company, ConversationId id) = 0;
@@ -292,27 +302,42 @@ class Store {
   // By a stable hash of the company: the same for the life of the data.
   [[nodiscard]] virtual Partition partition_of(CompanyId company) const = 0;
 
-  // Empty if there is none: not an error.
-  [[nodiscard]] virtual Result<std::optional<StoredConversation>> find_conversation(
-      CompanyId company, ConversationId id) const = 0;
-  [[nodiscard]] virtual Result<std::optional<ConversationSummary>> find_summary(
-      CompanyId company, ConversationId id) const = 0;
+  // Of several conversations at once, in their order; empty where there is none: not an error. Who
+  // asks bounds what comes back: some hundred.
+  [[nodiscard]] virtual Result<std::vector<std::optional<StoredConversation>>> find_conversations(
+      CompanyId company, std::span<const ConversationId> ids) const = 0;
+  [[nodiscard]] virtual Result<std::vector<std::optional<ConversationSummary>>> find_summaries(
+      CompanyId company, std::span<const ConversationId> ids) const = 0;
+  // By ordinal.
+  [[nodiscard]] virtual Result<std::vector<std::vector<StoredChunk>>> chunks_of(
+      CompanyId company, std::span<const ConversationId> ids) const = 0;
+  // Their embeddings are left out.
+  [[nodiscard]] virtual Result<std::vector<std::optional<StoredChunk>>> find_chunks(
+      CompanyId company, std::span<const ChunkPlace> places) const = 0;
+  // By name of the analyzer.
+  [[nodiscard]] virtual Result<std::vector<std::vector<StoredAnalysis>>> analyses_of(
+      CompanyId company, std::span<const ConversationId> ids) const = 0;
+  // Of all analyses, without reading the results; by name of the analyzer.
+  [[nodiscard]] virtual Result<std::vector<std::vector<AnalysisLabel>>> analysis_labels_of(
+      CompanyId company, std::span<const ConversationId> ids) const = 0;
+  // The same of one.
+  [[nodiscard]] Result<std::optional<StoredConversation>> find_conversation(
+      CompanyId company, ConversationId id) const;
+  [[nodiscard]] Result<std::optional<ConversationSummary>> find_summary(CompanyId company,
+                                                                        ConversationId id) const;
+  [[nodiscard]] Result<std::vector<StoredChunk>> chunks(CompanyId company, ConversationId id) const;
+  [[nodiscard]] Result<std::optional<StoredChunk>> find_chunk(CompanyId company, ConversationId id,
+                                                              std::uint32_t ordinal) const;
+  [[nodiscard]] Result<std::vector<StoredAnalysis>> analyses(CompanyId company,
+                                                             ConversationId id) const;
+  [[nodiscard]] Result<std::vector<AnalysisLabel>> analysis_labels(CompanyId company,
+                                                                   ConversationId id) const;
+
   // invalid_argument for a cursor that is not ours or not this company's.
   [[nodiscard]] virtual Result<ConversationPage> list_conversations(
       CompanyId company, const ConversationQuery& query) const = 0;
-  [[nodiscard]] virtual Result<std::vector<StoredChunk>> chunks(CompanyId company,
-                                                                ConversationId id) const = 0;
-  // One of them; its embedding is left out.
-  [[nodiscard]] virtual Result<std::optional<StoredChunk>> find_chunk(
-      CompanyId company, ConversationId id, std::uint32_t ordinal) const = 0;
   [[nodiscard]] virtual Result<std::optional<StoredEvent>> find_event(
       CompanyId company, std::string_view key) const = 0;
-  // By name of the analyzer.
-  [[nodiscard]] virtual Result<std::vector<StoredAnalysis>> analyses(CompanyId company,
-                                                                     ConversationId id) const = 0;
-  // Of all of them, without reading the results.
-  [[nodiscard]] virtual Result<std::vector<AnalysisLabel>> analysis_labels(
-      CompanyId company, ConversationId id) const = 0;
   // invalid_argument for a cursor that is not ours or not this company's.
   [[nodiscard]] virtual Result<AnalysisPage> list_analyses(CompanyId company,
                                                            const AnalysisQuery& query) const = 0;
