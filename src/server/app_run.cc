@@ -29,13 +29,16 @@ Result<> App::start() {
 
   SAMTALE_TRY_VOID(load_index());
   const auto options = worker_options(config_);
+  auto following = options;
+  // Each look costs a shared store a statement.
+  if (config_.store.kind != "sqlite") following.idle_pause = std::chrono::milliseconds(50);
   for (std::uint32_t i = 0; i < store_->partitions(); ++i) {
     normalisers_.push_back(std::make_unique<Normaliser>(*accept_log_, *store_, Partition{i}, log_));
     start_worker(
         "normalise", [it = normalisers_.back().get()] { return it->step(); }, options);
     if (!does(Role::searcher)) continue;
     start_worker(
-        "index", [this, i] { return follow(i); }, options);
+        "index", [this, i] { return follow(i); }, following);
   }
   if (does(Role::indexer)) SAMTALE_TRY_VOID(start_indexing(options));
   auto slow = options;

@@ -6,6 +6,7 @@ everything is killed in turn (default 1; a release runs 20, some ten minutes).""
 import http.client
 import json
 import os
+import random
 import shutil
 import signal
 import threading
@@ -52,6 +53,29 @@ class ClusterTest(unittest.TestCase):
         self.assertEqual(status["index"]["conversations"], 1, "as a searcher says")
         page = acme.search("lamp", limit=1)
         self.assertEqual(len(page), 1)
+
+    def test_it_gives_the_same_ranks_as_one_server(self):
+        chance = random.Random(4)
+        words = [a + b for a in ("par", "lam", "ket", "bil", "rou", "ord", "pho", "win")
+                 for b in ("cel", "per", "tle", "ling", "der", "ne", "rs", "dow")]
+        # Of many lengths: equal scores fall as the companies' numbers have it.
+        conversations = [conversation(f"c{i}", *(" ".join(chance.choices(words, k=8 + i % 17))
+                                                 for _ in range(4))) for i in range(200)]
+        queries = [" ".join(chance.choices(words, k=3)) for _ in range(20)]
+
+        def ranks(company):
+            for one in conversations:
+                company.send(one)
+            wait_for("all of them", lambda: all(
+                company.call("GET", "/v1/status")[1].get("index", {}).get("vectors") ==
+                company.call("GET", "/v1/status")[1]["chunks"] >= len(conversations)
+                for _ in range(6)))  # At each searcher.
+            return [[hit["external_id"] for hit in company.search(query, mode)]
+                    for query in queries for mode in ("keyword", "vector", "hybrid")]
+
+        with Server() as alone:
+            expected = ranks(alone.company("ranks"))
+        self.assertEqual(ranks(self.company("ranks")), expected)
 
     def test_one_keeper_leads_and_another_takes_over(self):
         def leader():
