@@ -29,12 +29,13 @@ class PostgresMembersTest : public ::testing::Test {
  protected:
   struct Process {  // What one process has of the cluster.
     Process(PostgresMembersTest& test, std::string name, std::string_view does)
-        : node(test.members, router, test.clock, test.log,
+        : router(http_client, random, test.clock),
+          node(test.members, router, test.clock, test.log,
                {.name = std::move(name), .place = "here", .roles = roles(does), .partitions = 4},
                [this] { return ready; }) {}
     NobodyClient http_client;
     SimRandom random{1};
-    Router router{http_client, random};
+    Router router;
     Partitions ready = 0;
     Node node;
   };

@@ -7,6 +7,10 @@ namespace samtale {
 namespace {
 
 constexpr std::size_t kAttempts = 4;
+constexpr Duration kShortest = std::chrono::milliseconds(50);
+constexpr Duration kLongest = std::chrono::seconds(1);
+// Looked at again after so many answers.
+constexpr std::size_t kLookEvery = 32;
 
 }  // namespace
 
@@ -49,8 +53,10 @@ Result<HttpAnswer> Router::send(std::size_t partition, HttpCall call) {
     tried.push_back(choice.url);
     const bool is_last = choice.is_last || tried.size() == kAttempts;
     call.url = choice.url + path;
-    call.timeout = is_last ? timeout : std::min(timeout, patience_);
+    call.timeout = is_last ? timeout : std::min(timeout, patience());
+    const auto begin = clock_.now();
     last = http_client_.call(call);
+    if (last && last->status == 200) note_answer(clock_.now() - begin);
     {
       const std::lock_guard lock(members_mutex_);
       const auto counted = under_way_.find(choice.url);
@@ -59,6 +65,21 @@ Result<HttpAnswer> Router::send(std::size_t partition, HttpCall call) {
     if (last && last->status != 503) return last;
   }
   return last;
+}
+
+void Router::note_answer(Duration took) {
+  const std::lock_guard lock(members_mutex_);
+  recent_[answers_++ % recent_.size()] = took;
+  if (answers_ < recent_.size() || answers_ % kLookEvery != 0) return;
+  auto sorted = recent_;
+  const auto place = sorted.begin() + sorted.size() * 95 / 100;
+  std::ranges::nth_element(sorted, place);
+  patience_ = std::clamp(2 * *place, kShortest, kLongest);
+}
+
+Duration Router::patience() const {
+  const std::lock_guard lock(members_mutex_);
+  return patience_;
 }
 
 RouterStats Router::stats() const {

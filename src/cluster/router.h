@@ -1,6 +1,9 @@
 // Router: sends a request to a node that has the index it is about.
 #pragma once
 
+#include <array>
+#include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <mutex>
@@ -26,9 +29,9 @@ struct RouterStats {
 // Threads: any method from any thread; send() blocks.
 class Router {
  public:
-  // Both must outlive it. `patience`: how long one node is waited for where another could answer.
-  Router(HttpClient& http_client, Random& random, Duration patience = std::chrono::seconds(1))
-      : http_client_(http_client), random_(random), patience_(patience) {}
+  // All must outlive it.
+  Router(HttpClient& http_client, Random& random, const Clock& clock)
+      : http_client_(http_client), random_(random), clock_(clock) {}
 
   // Who is there now, but oneself.
   void set_members(std::vector<Member> members);
@@ -39,6 +42,11 @@ class Router {
   // index; else those of the last one asked.
   [[nodiscard]] Result<HttpAnswer> send(std::size_t partition, HttpCall call);
 
+  // How long one node is waited for where another could answer: twice the 95th percentile of the
+  // last answers, but 50 ms to 1 s, so that few are asked in vain (Dean & Barroso 2013, "The Tail
+  // at Scale", hedged requests; here the first is given up). 1 s until there are enough.
+  [[nodiscard]] Duration patience() const;
+
   [[nodiscard]] RouterStats stats() const;
 
  private:
@@ -47,13 +55,17 @@ class Router {
     bool is_last = true;
   };
   [[nodiscard]] Choice choose(std::size_t partition, const std::vector<std::string>& tried);
+  void note_answer(Duration took);
 
   HttpClient& http_client_;
   Random& random_;
-  const Duration patience_;
+  const Clock& clock_;
   mutable std::mutex members_mutex_;
   std::vector<Member> members_;           // All below guarded by members_mutex_.
   std::map<std::string, int> under_way_;  // By URL.
+  std::array<Duration, 256> recent_{};    // How long the last answers took.
+  std::size_t answers_ = 0;
+  Duration patience_ = std::chrono::seconds(1);
   RouterStats stats_;
 };
 

@@ -7,6 +7,7 @@
 
 #include <functional>
 
+#include "sim/sim_clock.h"
 #include "sim/sim_random.h"
 
 namespace samtale {
@@ -26,6 +27,7 @@ class RouterTest : public ::testing::Test, public HttpClient {
   Result<HttpAnswer> call(const HttpCall& call) override {
     asked.push_back(call.url);
     timeouts.push_back(call.timeout);
+    clock.advance(takes);
     return answer(call.url);
   }
   Result<HttpAnswer> send(std::size_t partition) {
@@ -33,7 +35,9 @@ class RouterTest : public ::testing::Test, public HttpClient {
   }
 
   SimRandom random{1};
-  Router router{*this, random};
+  SimClock clock;
+  Duration takes{};
+  Router router{*this, random, clock};
   std::vector<std::string> asked;
   std::vector<Duration> timeouts;
   std::function<Result<HttpAnswer>(const std::string&)> answer = [](const std::string&) {
@@ -80,6 +84,22 @@ TEST_F(RouterTest, waits_long_for_the_last_that_could_answer_and_not_for_the_fir
   timeouts.clear();
   ASSERT_FALSE(router.send(0, call));
   EXPECT_THAT(timeouts, ElementsAre(std::chrono::seconds(10))) << "nobody else could";
+}
+
+TEST_F(RouterTest, waits_for_the_first_by_what_answers_have_taken) {
+  const auto answers = [&](int count, int each_ms) {
+    takes = std::chrono::milliseconds(each_ms);
+    for (int i = 0; i < count; ++i) ASSERT_TRUE(send(0));
+  };
+  answers(200, 100);
+  EXPECT_EQ(router.patience(), std::chrono::seconds(1)) << "too few to say";
+  answers(56, 100);
+  EXPECT_EQ(router.patience(), std::chrono::milliseconds(200));
+  answers(10, 400);
+  answers(246, 1);
+  EXPECT_EQ(router.patience(), std::chrono::milliseconds(50)) << "one in twenty is not the rule";
+  answers(32, 5000);
+  EXPECT_EQ(router.patience(), std::chrono::seconds(1));
 }
 
 TEST_F(RouterTest, an_answer_that_refuses_the_request_is_the_answer) {

@@ -17,6 +17,8 @@ using postgres::Transaction;
 
 // From this many expiries on a job is handed out alone.
 constexpr int kSuspectExpiries = 2;
+// A batch is of so many companies at least, where so many have jobs.
+constexpr std::size_t kCompaniesMin = 4;
 // Dead letters put back in one transaction.
 constexpr std::size_t kRedriveBatch = 1000;
 constexpr std::int64_t kRestUs = 1'000'000;
@@ -196,8 +198,11 @@ Result<std::vector<Job>> PostgresQueue::take_from(Partition partition, std::stri
     }
     if (!company) break;
     asked.insert(*company);
-    // An even part of what is left: a batch with everybody in it, full all the same.
-    const auto part = std::max<std::size_t>((limit - taken.jobs.size()) / (others + 1), 1);
+    // An even part of what is left, but so large that it is worth its statements: who is left out
+    // is next.
+    constexpr std::size_t one = 1;
+    const auto left = limit - taken.jobs.size();
+    const auto part = std::max({left / (others + 1), std::min(left, limit / kCompaniesMin), one});
     const auto before = taken.jobs.size();
     auto due_us = take_of(changes, *company, part, taken);
     if (!due_us) done = std::unexpected(due_us.error());

@@ -130,7 +130,7 @@ class App {
   Store* store_ = nullptr;        // Of stores_, as …
   Registry* registry_ = nullptr;  // … this.
   Roles roles_;
-  Router router_{*http_client_, random_};
+  Router router_{*http_client_, random_, clock_};
   std::unique_ptr<Node> node_;  // Null: nobody shares the store.
   std::unique_ptr<Tenants> tenants_;
   std::unique_ptr<JwtSource> jwt_source_;

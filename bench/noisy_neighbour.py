@@ -1,0 +1,146 @@
+#!/usr/bin/env python3
+"""What companies notice of one that does a hundred times as much.
+
+    bench/noisy_neighbour.py [--companies 20] [--times 100] [--seconds 20] [--rounds 5] [--profile one|postgres|cluster] [--json]
+
+Runs build/release/bin/samtale: one server on SQLite (one), the same on PostgreSQL (postgres), or gateway, indexer and
+searcher (cluster). Each of --companies sends a conversation and makes a search once a second, at fixed times whatever
+the answers take (open loop). In every other phase of --seconds, another company does both --times as often. Medians
+over --rounds of both kinds of phases; the ratio is the noisy phases' to the quiet ones'.
+
+accept    one conversation of six turns, to its 202
+found     the same, to a search by a word of its own finding it
+search    by words and meaning, ten hits
+
+The clients run on the same machine: their share of it is in the figures."""
+import argparse
+import contextlib
+import http.client
+import json
+import os
+import random
+import statistics
+import sys
+import threading
+import time
+
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
+sys.path.insert(0, os.path.join(ROOT, "tests", "integration"))
+os.environ.setdefault("SAMTALE_BIN", os.path.join(ROOT, "build", "release", "bin", "samtale"))
+import samtale as harness
+from postgres_server import Postgres
+from samtale import Server, conversation, wait_for
+
+harness.DEADLINE_S = 600
+ROLES = {"one": ["all"], "postgres": ["all"], "cluster": ["gateway", "indexer", "searcher"]}
+BEFORE, TURNS = 50, 6  # Conversations that a company has at the start; of so many turns each.
+WORDS = [a + b for a in ("par", "lam", "ket", "bil", "rou", "ord", "pho", "tic", "chai", "win")
+         for b in ("cel", "per", "tle", "ling", "ter", "der", "ne", "ket", "rs", "dow")]
+
+
+def made(name, chance):
+    return conversation(name, *(" ".join(chance.choices(WORDS, k=14)) for _ in range(TURNS - 1)),
+                        "my own word is " + name)
+
+
+class Client(threading.Thread):
+    """Does something `rate` times a second, at fixed times; asks late rather than less."""
+
+    def __init__(self, company, rate, seconds, seed):
+        super().__init__()
+        self.company, self.rate, self.count = company, rate, int(rate * seconds)
+        self.chance = random.Random(seed)
+        self.took = {"accept": [], "found": [], "search": []}
+        self.error = None
+
+    def run(self):
+        try:
+            self.work()
+        except Exception as error:  # Told by whoever joins.
+            self.error = error
+
+    def work(self):
+        peer = http.client.HTTPConnection("127.0.0.1", self.company.server.port, timeout=60)
+        begin = time.monotonic() + self.chance.random() / self.rate
+        for i in range(self.count):
+            due = begin + i / self.rate
+            time.sleep(max(due - time.monotonic(), 0))
+            name = f"w{self.chance.getrandbits(60):x}"
+            status, answer, _ = self.company.call("POST", "/v1/conversations",
+                                                  made(name, self.chance), connection=peer)
+            assert status == 202, answer
+            accepted = time.monotonic()
+            self.took["accept"].append(accepted - due)
+            query = {"query": " ".join(self.chance.choices(WORDS, k=4))}
+            status, answer, _ = self.company.call("POST", "/v1/search", query, connection=peer)
+            assert status == 200, answer
+            self.took["search"].append(time.monotonic() - accepted)
+            if self.rate > 1:
+                continue
+            wait_for("it to be found", lambda: self.company.call(
+                "POST", "/v1/search", {"query": name, "mode": "keyword", "limit": 1},
+                connection=peer)[1]["hits"])
+            self.took["found"].append(time.monotonic() - due)
+
+
+def phase(companies, noisy, options, seed):
+    clients = [Client(company, 1, options.seconds, seed + i) for i, company in enumerate(companies)]
+    # Of several connections, as a company with so much has.
+    loud = [Client(noisy, options.times / 8, options.seconds, seed - 1 - i) for i in range(8)] if noisy else []
+    for client in clients + loud:
+        client.start()
+    for client in clients + loud:
+        client.join()
+        if client.error:
+            raise client.error
+    percentiles = {}
+    for what in clients[0].took:
+        all_of_them = [one * 1e3 for client in clients for one in client.took[what]]
+        quantiles = statistics.quantiles(all_of_them, n=100)
+        percentiles[what] = {"p50_ms": quantiles[49], "p99_ms": quantiles[98]}
+    return percentiles
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__,
+                                      formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--companies", type=int, default=20)
+    options.add_argument("--times", type=float, default=100)
+    options.add_argument("--seconds", type=float, default=20)
+    options.add_argument("--rounds", type=int, default=5)
+    options.add_argument("--profile", choices=ROLES, default="one")
+    options.add_argument("--json", action="store_true")
+    options = options.parse_args()
+    with contextlib.ExitStack() as stack:
+        flags = []
+        if options.profile != "one":
+            flags = stack.enter_context(Postgres(fsync=True)).settings()
+        servers = [stack.enter_context(Server(*(["--role", role] if role != "all" else []), *flags))
+                   for role in ROLES[options.profile]]
+        chance = random.Random(1)
+        companies = [servers[0].company(f"small-{i}") for i in range(options.companies)]
+        noisy = servers[0].company("noisy")
+        for company in [*companies, noisy]:
+            for i in range(BEFORE):
+                company.send(made(f"before{i}", chance))
+        for company in [*companies, noisy]:
+            wait_for("all to be found", lambda company=company: company.call(
+                "GET", "/v1/status")[1].get("index", {}).get("vectors", 0) >= BEFORE)
+        rounds = {"quiet": [], "noisy": []}
+        for number in range(options.rounds):
+            for kind, other in (("quiet", None), ("noisy", noisy)):
+                print(f"round {number + 1} of {options.rounds}: {kind}", file=sys.stderr, flush=True)
+                rounds[kind].append(phase(companies, other, options, 1000 * number))
+    medians = {kind: {what: {at: statistics.median(one[what][at] for one in some)
+                             for at in ("p50_ms", "p99_ms")} for what in some[0]}
+               for kind, some in rounds.items()}
+    if options.json:
+        return print(json.dumps({**vars(options), "rounds": rounds, "medians": medians}))
+    print(f"{'':8}{'':>8}{'quiet':>10}{'noisy':>10}{'ratio':>8}")
+    for what, quiet in medians["quiet"].items():
+        for at, one in quiet.items():
+            other = medians["noisy"][what][at]
+            print(f"{what:8}{at[:3]:>8}{one:10.1f}{other:10.1f}{other / one:8.2f}")
+
+
+main()
