@@ -2,11 +2,13 @@
 // this process, and an answer for people or (--json) for programs.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <iosfwd>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -34,6 +36,12 @@ struct IndexFile {
   std::string problem;  // Empty: none.
 };
 
+// Of the tables of a store in PostgreSQL.
+struct StoreVersions {
+  std::size_t before = 0;  // 0: there were none.
+  std::size_t after = 0;
+};
+
 // What the command line cannot do itself, because it knows no store and no route.
 struct CliHooks {
   // Runs a server until it is told to stop; returns the exit status.
@@ -43,6 +51,14 @@ struct CliHooks {
   std::function<Result<Transport>(const Config&, bool needs_server)> connect;
   // Reads every file of the index; a server may run on the data folder.
   std::function<Result<std::vector<IndexFile>>(const Config&)> check_index;
+  // Brings the tables of a store in PostgreSQL up to date; with `grant_to`, that role may then run
+  // a server on them. `tell` gets a line whenever there is something to say.
+  std::function<Result<StoreVersions>(const Config&, const std::string& grant_to,
+                                      const std::function<void(std::string_view)>& tell)>
+      migrate;
+  // The same as SQL, from the version `from` on; asks no database.
+  std::function<Result<std::string>(const Config&, std::size_t from, const std::string& grant_to)>
+      migration_sql;
 
   // Null: those of the process.
   std::istream* in = nullptr;

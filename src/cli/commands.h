@@ -77,6 +77,7 @@ struct Parsed {
 Result<int> serve(Context&, const Arguments&);
 Result<int> company_create(Context&, const Arguments&);
 Result<int> company_list(Context&, const Arguments&);
+Result<int> migrate(Context&, const Arguments&);
 Result<int> cluster_status(Context&, const Arguments&);
 Result<int> key_create(Context&, const Arguments&);
 Result<int> key_list(Context&, const Arguments&);

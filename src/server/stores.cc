@@ -82,4 +82,32 @@ Result<Stores> open_stores(const Config& config, const std::string& folder, File
   return stores;
 }
 
+Result<StoreVersions> migrate_store(const Config& config, const std::string& grant_to,
+                                    const std::function<void(std::string_view)>& tell) {
+  if (config.store.kind != "postgres") {
+    return fail(ErrorCode::invalid_argument,
+                "store.kind is " + config.store.kind +
+                    "; a server brings its files up to date itself, there is nothing to do");
+  }
+  SAMTALE_TRY(const auto options, postgres_store_options(config));
+  SystemClock clock;
+  const auto tell_step = [&](const postgres::MigrationStep& step) {
+    const auto number = std::to_string(step.number) + " of " + std::to_string(step.last);
+    tell(step.given_way == 0 ? "migration " + number
+                             : "migration " + number + ", having given way to others " +
+                                   std::to_string(step.given_way) + " times");
+  };
+  SAMTALE_TRY(const auto versions,
+              postgres::Database::migrate(options.database, clock,
+                                          postgres_store_schema(options.hash_partitions), grant_to,
+                                          tell_step));
+  return StoreVersions{.before = versions.before, .after = versions.after};
+}
+
+Result<std::string> store_migration_sql(const Config& config, std::size_t from,
+                                        const std::string& grant_to) {
+  return postgres::migration_sql(
+      config.store.schema, postgres_store_schema(config.store.hash_partitions), from, grant_to);
+}
+
 }  // namespace samtale
