@@ -42,6 +42,14 @@ struct StoreVersions {
   std::size_t after = 0;
 };
 
+// A table of a store in PostgreSQL whose rows of a company were moved.
+struct MovedTable {
+  std::string name;
+  std::int64_t rows = 0;  // Copied, also those of others that they lay beside.
+  Duration copying{};
+  Duration exchange{};  // For so long nobody could use the table.
+};
+
 // What the command line cannot do itself, because it knows no store and no route.
 struct CliHooks {
   // Runs a server until it is told to stop; returns the exit status.
@@ -59,6 +67,12 @@ struct CliHooks {
   // The same as SQL, from the version `from` on; asks no database.
   std::function<Result<std::string>(const Config&, std::size_t from, const std::string& grant_to)>
       migration_sql;
+  // Gives the company partitions of its own in PostgreSQL, or takes them back; answers with the
+  // tables that were not so before.
+  std::function<Result<std::vector<MovedTable>>(const Config&, const std::string& company,
+                                                bool to_its_own,
+                                                const std::function<void(std::string_view)>& tell)>
+      move_company;
 
   // Null: those of the process.
   std::istream* in = nullptr;

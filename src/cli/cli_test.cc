@@ -201,6 +201,27 @@ TEST_F(CliTest, migrate_prints_the_sql_alone_so_that_it_can_be_a_file) {
   EXPECT_EQ(run_words({"migrate", "--from", "2"}), 2) << "the database knows";
 }
 
+TEST_F(CliTest, partition_says_for_how_long_each_table_was_closed) {
+  hooks_.move_company = [](const Config&, const std::string& company, bool to_its_own,
+                           const auto& tell) -> Result<std::vector<MovedTable>> {
+    tell(company + (to_its_own ? " goes" : " comes back"));
+    if (!to_its_own) return std::vector<MovedTable>();
+    return std::vector{MovedTable{.name = "chunks",
+                                  .rows = 7,
+                                  .copying = std::chrono::milliseconds(1500),
+                                  .exchange = std::chrono::microseconds(24'400)}};
+  };
+
+  EXPECT_EQ(run_words({"partition", "promote", "acme"}), 0);
+  EXPECT_EQ(run_words({"partition", "demote", "acme"}), 0);
+
+  EXPECT_EQ(err_.str(), "acme goes\nacme comes back\n");
+  EXPECT_EQ(out_.str(),
+            "TABLE   ROWS  COPYING S  EXCHANGE MS\n"
+            "chunks  7     1.5        24.4\n"
+            "nothing to do\n");
+}
+
 TEST_F(CliTest, a_saved_key_is_closed_to_others_and_not_on_the_screen) {
   say(200, R"({"id":"k1","key":"smt_k1_secret"})");
   const auto path = (folder_ / "new.key").string();

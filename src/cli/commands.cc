@@ -131,6 +131,17 @@ constexpr CommandInfo kCommands[] = {
    "  samtale migrate --set store.kind=postgres --set store.url=postgresql://owner@db.example.com/postgres --grant-to samtale\n"
    "  samtale migrate --sql --grant-to samtale > supabase/migrations/20261129000000_samtale.sql", kMigrate, migrate},
 
+  {"partition promote", "COMPANY", "Give a giant company partitions of its own in PostgreSQL",
+   "Its rows of the large tables are copied out of the partitions that it shares, which are made anew without\n"
+   "them: a table at a time, while servers work. The two then take the old one's place, which keeps everybody\n"
+   "from the table for as long as is printed: some hundredths of a second, however many rows there are. As the\n"
+   "user who owns the tables. What was cut short is done anew when this is run again. The disk needs room for\n"
+   "one more copy of the largest of these partitions.\n\n"
+   "Examples:\n  samtale partition promote acme --config samtale.toml", {}, partition_promote},
+  {"partition demote", "COMPANY", "Put a company back into the partitions that all share",
+   "As samtale partition promote, the other way.\n\n"
+   "Examples:\n  samtale partition demote acme --config samtale.toml", {}, partition_demote},
+
   {"company create", "NAME", "Make a company (a tenant)",
    "NAME is a-z, 0-9 and '-', at most 63 characters, and is never given twice.\n\n"
    "Examples:\n"

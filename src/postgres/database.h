@@ -129,6 +129,9 @@ struct DatabaseOptions {
   // Database::patiently().
   Duration lock_timeout = std::chrono::seconds(2);
   bool migrate = true;  // False: open() only looks whether the schema is up to date.
+  // open() takes a user who passes over row-level security: for what changes tables, not for a
+  // server.
+  bool for_maintenance = false;
 };
 
 // Threads: any method from any thread. A thread that holds a Transaction should not ask for

@@ -75,7 +75,7 @@ Result<std::unique_ptr<Database>> Database::connect(const DatabaseOptions& optio
 Result<std::unique_ptr<Database>> Database::open(const DatabaseOptions& options, Clock& clock,
                                                  std::span<const Migration> migrations) {
   SAMTALE_TRY(auto database, connect(options, clock));
-  SAMTALE_TRY_VOID(database->check_user());
+  if (!options.for_maintenance) SAMTALE_TRY_VOID(database->check_user());
   if (options.migrate) {
     SAMTALE_TRY_VOID(database->bring_up_to_date(migrations, [](const MigrationStep&) {}));
   } else {

@@ -126,6 +126,7 @@ int main(int argc, char** argv) {
     hooks.check_index = samtale::check_index;
     hooks.migrate = samtale::migrate_store;
     hooks.migration_sql = samtale::store_migration_sql;
+    hooks.move_company = samtale::move_company;
     return samtale::run(argc, argv, hooks);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "samtale: %s\n", error.what());

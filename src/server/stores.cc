@@ -10,6 +10,7 @@
 
 #include "base/bytes.h"
 #include "server/options.h"
+#include "store/postgres_partitions.h"
 #include "store/postgres_registry.h"
 #include "store/postgres_schema.h"
 #include "store/postgres_store.h"
@@ -108,6 +109,36 @@ Result<std::string> store_migration_sql(const Config& config, std::size_t from,
                                         const std::string& grant_to) {
   return postgres::migration_sql(
       config.store.schema, postgres_store_schema(config.store.hash_partitions), from, grant_to);
+}
+
+Result<std::vector<MovedTable>> move_company(const Config& config, const std::string& company,
+                                             bool to_its_own,
+                                             const std::function<void(std::string_view)>& tell) {
+  if (config.store.kind != "postgres") {
+    return fail(ErrorCode::invalid_argument,
+                "store.kind is " + config.store.kind + "; partitions are PostgreSQL's");
+  }
+  SAMTALE_TRY(auto options, postgres_store_options(config));
+  options.database.migrate = false;
+  options.database.for_maintenance = true;
+  SystemClock clock;
+  SAMTALE_TRY(const auto database,
+              postgres::Database::open(options.database, clock,
+                                       postgres_store_schema(options.hash_partitions)));
+  SAMTALE_TRY(const auto found,
+              database->read({}, "SELECT id FROM companies WHERE name = $1", company));
+  if (found.empty()) return fail(ErrorCode::not_found, "there is no company " + company);
+  PostgresPartitions partitions(*database, clock, tell);
+  const auto id = static_cast<CompanyId>(found.integer(0, 0));
+  SAMTALE_TRY(const auto moves, to_its_own ? partitions.promote(id) : partitions.demote(id));
+  std::vector<MovedTable> moved;
+  for (const auto& move : moves) {
+    moved.push_back({.name = move.table,
+                     .rows = move.rows,
+                     .copying = move.copying,
+                     .exchange = move.exchange});
+  }
+  return moved;
 }
 
 }  // namespace samtale

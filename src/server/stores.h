@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "cli/cli.h"
@@ -41,6 +42,11 @@ struct Stores {
 // Its SQL; see postgres::migration_sql.
 [[nodiscard]] Result<std::string> store_migration_sql(const Config& config, std::size_t from,
                                                       const std::string& grant_to);
+
+// See PostgresPartitions. Errors: not_found if there is no such company; those of Database.
+[[nodiscard]] Result<std::vector<MovedTable>> move_company(
+    const Config& config, const std::string& company, bool to_its_own,
+    const std::function<void(std::string_view)>& tell);
 
 // `folder`: the data folder, locked. `clock` and `random` must outlive what is made. Errors: those
 // of SqliteStore::open and PostgresStore::open.
