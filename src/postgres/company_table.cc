@@ -59,6 +59,10 @@ void add(Migration& migration, const CompanyTable& table) {
   add_policies(migration, table);
 }
 
+void forget_sizes(Migration& migration, const std::string& table) {
+  migration.statements.push_back("ALTER TABLE " + table + " ALTER company SET STATISTICS 0");
+}
+
 void add_own_partitions(Migration& migration, const CompanyTable& table,
                         const std::vector<Index>& indexes) {
   auto& statements = migration.statements;
@@ -82,6 +86,7 @@ void add_own_partitions(Migration& migration, const CompanyTable& table,
   statements.push_back("DROP POLICY of_company ON " + shared);
   if (is_read_across(table)) statements.push_back("DROP POLICY of_partition ON " + shared);
   statements.push_back("ALTER TABLE " + name + " ATTACH PARTITION " + shared + " DEFAULT");
+  forget_sizes(migration, name);
 }
 
 }  // namespace samtale::postgres

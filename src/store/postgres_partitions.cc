@@ -167,6 +167,7 @@ Result<> TableMove::make_table(Transaction& transaction, const std::string& name
                                      ")"));
   SAMTALE_TRY_VOID(transaction.later("ALTER TABLE " + name +
                                      " ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY"));
+  SAMTALE_TRY_VOID(transaction.later("ALTER TABLE " + name + " ALTER company SET STATISTICS 0"));
   // Who migrates later changes the table with all its partitions.
   SAMTALE_TRY_VOID(transaction.later("ALTER TABLE " + name + " OWNER TO " + owner_));
   return transaction.later(

@@ -178,6 +178,10 @@ std::vector<postgres::Migration> own_partitions() {
             {{"analysis_labels_by_time", "company, analyzer, sort_us, label, score"},
              {"analysis_labels_by_conversation", "company, conversation, analyzer"}});
   add_table("lm_results", "key", {{"lm_results_by_conversation", "company, conversation, key"}});
+  auto& others = migrations.emplace_back();
+  for (const auto* table : {"jobs", "dead_letters", "changes", "overrides"}) {
+    forget_sizes(others, table);
+  }
   return migrations;
 }
 
