@@ -74,6 +74,20 @@ class PartitionsTest(unittest.TestCase):
                          ["samtale.chunks_of_1", "samtale.chunks_of_2"])
         self.assertEqual(self.postgres.sql("SELECT count(DISTINCT (company, id)) - count(*) FROM samtale.conversations"), "0")
 
+    def test_the_exchange_reads_no_table_whoever_has_gone_before(self):
+        self.postgres.sql("ALTER ROLE samtale SET log_min_messages = 'debug1'")
+        self.samtale("partition", "promote", "small")
+        with open(self.postgres.folder + "/log") as file:
+            begin = len(file.read())
+
+        self.samtale("partition", "promote", "tiny")
+
+        self.postgres.sql("ALTER ROLE samtale RESET log_min_messages")
+        with open(self.postgres.folder + "/log") as file:
+            log = file.read()[begin:]
+        # Of the two that are attached, and of the four that are shared.
+        self.assertEqual(log.count("is implied by existing constraints"), (2 + 4) * len(TABLES))
+
     def test_a_company_that_there_is_not_is_named(self):
         done = subprocess.run([BIN, "partition", "promote", "nobody", *self.store, "--set", self.url("samtale")],
                               capture_output=True, text=True, timeout=60, env=ENVIRONMENT)
