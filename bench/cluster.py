@@ -12,8 +12,8 @@ accepted/s  from the first byte to the last 202
 through/s   from the first byte to all being found with their vectors
 search      one client, by words and meaning, at the gateway (cluster: one hop more), p50 and p99
 
-With --vectors, so many more conversations are searched by four clients, beside pgvector (bench/pgvector_peer.py). 0 leaves
-a part out.
+With --vectors, about so many chunks of long conversations are searched by four clients, beside pgvector
+(bench/pgvector_peer.py). 0 leaves a part out.
 
 All of it on this one machine: what it shows is what the parts cost, not what more machines give."""
 import argparse
@@ -44,9 +44,9 @@ SETUPS = {"one": [("all", 1)], "postgres": [("all", 1)],
           "cluster 2": [("gateway", 2), ("indexer", 2), ("searcher", 2)]}
 
 
-def made(count, seed=1):
+def made(count, seed=1, turns=TURNS):
     chance = random.Random(seed)
-    return [conversation(f"c{i}", *(" ".join(chance.choices(WORDS, k=14)) for _ in range(TURNS)))
+    return [conversation(f"c{i}", *(" ".join(chance.choices(WORDS, k=14)) for _ in range(turns)))
             for i in range(count)]
 
 
