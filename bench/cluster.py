@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""How much goes through servers that share a PostgreSQL, beside one server alone, in the same run.
+"""How much goes through servers that share a PostgreSQL, beside one server alone, in the same run; and how fast one of
+them searches, beside pgvector in the same database.
 
-    bench/cluster.py [--conversations 3000] [--rounds 3] [--json]
+    bench/cluster.py [--conversations 3000] [--vectors 20000] [--rounds 3] [--json]
 
 Runs build/release/bin/samtale: alone on SQLite (one), and on a PostgreSQL of its own that syncs to disk, as one server with
 all roles (postgres), and as gateway, indexer and searcher, one of each (cluster 1) and two of each (cluster 2). Each is
@@ -10,6 +11,9 @@ sent --conversations of six turns as NDJSON by four clients. In turn, --rounds t
 accepted/s  from the first byte to the last 202
 through/s   from the first byte to all being found with their vectors
 search      one client, by words and meaning, at the gateway (cluster: one hop more), p50 and p99
+
+With --vectors, about so many chunks of long conversations are searched by four clients, beside pgvector
+(bench/pgvector_peer.py). 0 leaves a part out.
 
 All of it on this one machine: what it shows is what the parts cost, not what more machines give."""
 import argparse
@@ -26,6 +30,7 @@ import time
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 sys.path.insert(0, os.path.join(ROOT, "tests", "integration"))
 os.environ.setdefault("SAMTALE_BIN", os.path.join(ROOT, "build", "release", "bin", "samtale"))
+import pgvector_peer
 import samtale as harness
 from postgres_server import Postgres
 from samtale import Company, Server, conversation, wait_for
@@ -39,9 +44,9 @@ SETUPS = {"one": [("all", 1)], "postgres": [("all", 1)],
           "cluster 2": [("gateway", 2), ("indexer", 2), ("searcher", 2)]}
 
 
-def made(count):
-    chance = random.Random(1)
-    return [conversation(f"c{i}", *(" ".join(chance.choices(WORDS, k=14)) for _ in range(TURNS)))
+def made(count, seed=1, turns=TURNS):
+    chance = random.Random(seed)
+    return [conversation(f"c{i}", *(" ".join(chance.choices(WORDS, k=14)) for _ in range(turns)))
             for i in range(count)]
 
 
@@ -104,25 +109,31 @@ def main():
     options = argparse.ArgumentParser(description=__doc__,
                                       formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--conversations", type=int, default=3000)
+    options.add_argument("--vectors", type=int, default=20000)
     options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--json", action="store_true")
     options = options.parse_args()
+    setups = SETUPS if options.conversations else {}
     conversations = made(options.conversations)
-    rounds = {name: [] for name in SETUPS}
+    rounds = {name: [] for name in setups}
     for number in range(options.rounds):
-        for name in SETUPS:
+        for name in setups:
             print(f"round {number + 1} of {options.rounds}: {name}", file=sys.stderr, flush=True)
             rounds[name].append(measure(name, conversations))
     medians = {name: {key: statistics.median(one[key] for one in some) for key in some[0]}
                for name, some in rounds.items()}
+    beside = pgvector_peer.compare(send, made, options.vectors, options.rounds) if options.vectors else None
     if options.json:
         return print(json.dumps({"conversations": options.conversations, "rounds": rounds,
-                                 "medians": medians}))
-    print(f"{'':12}{'accepted/s':>12}{'through/s':>12}{'to one':>8}{'p50 ms':>9}{'p99 ms':>9}")
+                                 "medians": medians, "pgvector": beside}))
+    if medians:
+        print(f"{'':12}{'accepted/s':>12}{'through/s':>12}{'to one':>8}{'p50 ms':>9}{'p99 ms':>9}")
     for name, one in medians.items():
         ratio = one["through_per_s"] / medians["one"]["through_per_s"]
         print(f"{name:12}{one['accepted_per_s']:12.0f}{one['through_per_s']:12.0f}{ratio:8.2f}"
               f"{one['search_p50_ms']:9.1f}{one['search_p99_ms']:9.1f}")
+    if beside:
+        pgvector_peer.print_table(beside)
 
 
 main()

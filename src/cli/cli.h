@@ -2,11 +2,13 @@
 // this process, and an answer for people or (--json) for programs.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <iosfwd>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -34,6 +36,20 @@ struct IndexFile {
   std::string problem;  // Empty: none.
 };
 
+// Of the tables of a store in PostgreSQL.
+struct StoreVersions {
+  std::size_t before = 0;  // 0: there were none.
+  std::size_t after = 0;
+};
+
+// A table of a store in PostgreSQL whose rows of a company were moved.
+struct MovedTable {
+  std::string name;
+  std::int64_t rows = 0;  // Copied, also those of others that they lay beside.
+  Duration copying{};
+  Duration exchange{};  // For so long nobody could use the table.
+};
+
 // What the command line cannot do itself, because it knows no store and no route.
 struct CliHooks {
   // Runs a server until it is told to stop; returns the exit status.
@@ -43,6 +59,20 @@ struct CliHooks {
   std::function<Result<Transport>(const Config&, bool needs_server)> connect;
   // Reads every file of the index; a server may run on the data folder.
   std::function<Result<std::vector<IndexFile>>(const Config&)> check_index;
+  // Brings the tables of a store in PostgreSQL up to date; with `grant_to`, that role may then run
+  // a server on them. `tell` gets a line whenever there is something to say.
+  std::function<Result<StoreVersions>(const Config&, const std::string& grant_to,
+                                      const std::function<void(std::string_view)>& tell)>
+      migrate;
+  // The same as SQL, from the version `from` on; asks no database.
+  std::function<Result<std::string>(const Config&, std::size_t from, const std::string& grant_to)>
+      migration_sql;
+  // Gives the company partitions of its own in PostgreSQL, or takes them back; answers with the
+  // tables that were not so before.
+  std::function<Result<std::vector<MovedTable>>(const Config&, const std::string& company,
+                                                bool to_its_own,
+                                                const std::function<void(std::string_view)>& tell)>
+      move_company;
 
   // Null: those of the process.
   std::istream* in = nullptr;

@@ -170,6 +170,58 @@ TEST_F(CliTest, index_verify_needs_no_store_to_say_what_is_damaged) {
   EXPECT_EQ(err_.str(), "companies are shown by their numbers: control.db is damaged\n");
 }
 
+TEST_F(CliTest, migrate_tells_how_far_it_is_and_which_version_there_was) {
+  std::string granted;
+  hooks_.migrate = [&](const Config& config, const std::string& grant_to,
+                       const auto& tell) -> Result<StoreVersions> {
+    EXPECT_EQ(config.store.schema, "other");
+    granted = grant_to;
+    tell("migration 3 of 4");
+    return StoreVersions{.before = 2, .after = 4};
+  };
+
+  const int status = run_words({"migrate", "--grant-to", "serving", "--set", "store.schema=other"});
+
+  EXPECT_EQ(status, 0);
+  EXPECT_EQ(granted, "serving");
+  EXPECT_EQ(err_.str(), "migration 3 of 4\n");
+  EXPECT_EQ(out_.str(), "schema other had version 2 and has version 4\n");
+}
+
+TEST_F(CliTest, migrate_prints_the_sql_alone_so_that_it_can_be_a_file) {
+  hooks_.migration_sql = [](const Config&, std::size_t from, const std::string& grant_to) {
+    return Result<std::string>("-- from " + std::to_string(from) + " for " + grant_to + "\n");
+  };
+
+  const int status = run_words({"migrate", "--sql", "--from", "2", "--grant-to", "serving"});
+
+  EXPECT_EQ(status, 0);
+  EXPECT_EQ(out_.str(), "-- from 2 for serving\n");
+  EXPECT_EQ(err_.str(), "");
+  EXPECT_EQ(run_words({"migrate", "--from", "2"}), 2) << "the database knows";
+}
+
+TEST_F(CliTest, partition_says_for_how_long_each_table_was_closed) {
+  hooks_.move_company = [](const Config&, const std::string& company, bool to_its_own,
+                           const auto& tell) -> Result<std::vector<MovedTable>> {
+    tell(company + (to_its_own ? " goes" : " comes back"));
+    if (!to_its_own) return std::vector<MovedTable>();
+    return std::vector{MovedTable{.name = "chunks",
+                                  .rows = 7,
+                                  .copying = std::chrono::milliseconds(1500),
+                                  .exchange = std::chrono::microseconds(24'400)}};
+  };
+
+  EXPECT_EQ(run_words({"partition", "promote", "acme"}), 0);
+  EXPECT_EQ(run_words({"partition", "demote", "acme"}), 0);
+
+  EXPECT_EQ(err_.str(), "acme goes\nacme comes back\n");
+  EXPECT_EQ(out_.str(),
+            "TABLE   ROWS  COPYING S  EXCHANGE MS\n"
+            "chunks  7     1.5        24.4\n"
+            "nothing to do\n");
+}
+
 TEST_F(CliTest, a_saved_key_is_closed_to_others_and_not_on_the_screen) {
   say(200, R"({"id":"k1","key":"smt_k1_secret"})");
   const auto path = (folder_ / "new.key").string();

@@ -34,6 +34,11 @@ constexpr OptionInfo kServe[] = {
   {"--role", "ROLES", "What this server does, of those that share a store (cluster.roles): all, or some of gateway,indexer,searcher,analyst,keeper"},
   {"--ready-file", "FILE", "Written with {\"url\":...} once the server listens"},
 };
+constexpr OptionInfo kMigrate[] = {
+  {"--sql", "", "Print the SQL and change nothing"},
+  {"--from", "VERSION", "Of --sql: what comes after this version; default 0, all of it", "", 0, 1'000'000},
+  {"--grant-to", "ROLE", "Let this role of the database run a server on the tables"},
+};
 constexpr OptionInfo kCompanyCreate[] = {
   {"--weight", "NUMBER", "Share of the workers against other companies; default 1"},
   {"--events-per-second", "N", "Rate of this company; default limits.events_per_second", "", 1, 1'000'000'000},
@@ -115,6 +120,27 @@ constexpr CommandInfo kCommands[] = {
    "  samtale serve\n"
    "  samtale serve --data /var/lib/samtale --address 0.0.0.0 --port 9000\n"
    "  samtale serve --port 0 --ready-file /run/samtale/ready.json", kServe, serve},
+
+  {"migrate", "", "Bring the tables in PostgreSQL up to date",
+   "`samtale serve` does it at its start too, unless store.migrate is false; this is for those whose server may\n"
+   "not change tables, or who choose the moment. Servers may run meanwhile: what waits for a lock gives way\n"
+   "after two seconds and tries again, and what was cut short goes on where it stopped. --sql is for psql, or\n"
+   "a tool that keeps migrations (Supabase's CLI).\n\n"
+   "Examples:\n"
+   "  samtale migrate --config samtale.toml\n"
+   "  samtale migrate --set store.kind=postgres --set store.url=postgresql://owner@db.example.com/postgres --grant-to samtale\n"
+   "  samtale migrate --sql --grant-to samtale > supabase/migrations/20261129000000_samtale.sql", kMigrate, migrate},
+
+  {"partition promote", "COMPANY", "Give a giant company partitions of its own in PostgreSQL",
+   "Its rows of the large tables are copied out of the partitions that it shares, which are made anew without\n"
+   "them: a table at a time, while servers work. The two then take the old one's place, which keeps everybody\n"
+   "from the table for as long as is printed: some hundredths of a second, however many rows there are. As the\n"
+   "user who owns the tables. What was cut short is done anew when this is run again. The disk needs room for\n"
+   "one more copy of the largest of these partitions.\n\n"
+   "Examples:\n  samtale partition promote acme --config samtale.toml", {}, partition_promote},
+  {"partition demote", "COMPANY", "Put a company back into the partitions that all share",
+   "As samtale partition promote, the other way.\n\n"
+   "Examples:\n  samtale partition demote acme --config samtale.toml", {}, partition_demote},
 
   {"company create", "NAME", "Make a company (a tenant)",
    "NAME is a-z, 0-9 and '-', at most 63 characters, and is never given twice.\n\n"

@@ -21,7 +21,9 @@ std::string trimmed(const char* message) {
 }
 
 bool is_race(std::string_view sqlstate) {
-  return sqlstate == "40001" || sqlstate == "40P01";  // serialization_failure, deadlock_detected
+  return sqlstate == "40001" ||  // serialization_failure
+         sqlstate == "40P01" ||  // deadlock_detected
+         sqlstate == "55P03";    // lock_not_available
 }
 
 std::string_view field(const pg_result* result, int code) {

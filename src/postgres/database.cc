@@ -1,5 +1,6 @@
 #include "postgres/database.h"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -10,6 +11,9 @@ namespace {
 
 // So that a transaction of many small statements keeps memory and the server's answers bounded.
 constexpr std::size_t kQueuedMax = 500;
+// Between two attempts at a lock that others keep: what has piled up meanwhile gets through.
+constexpr Duration kPauseFirst = std::chrono::seconds(1);
+constexpr Duration kPauseLongest = std::chrono::seconds(30);
 
 }  // namespace
 
@@ -102,6 +106,27 @@ Result<Rows> Database::read_all(const Scope& scope, const std::string& sql,
   SAMTALE_TRY_VOID(lease->send_all(sql, parameters));
   SAMTALE_TRY(auto answers, lease->sync(pool_.deadline()));
   return std::move(answers.back());
+}
+
+Result<> Database::patiently(const Scope& scope, const std::function<void(int given_way)>& tell,
+                             const std::function<Result<>(Transaction&)>& work) {
+  const auto deadline = clock_.now() + options_.migration_timeout;
+  auto pause = kPauseFirst;
+  for (int given_way = 0;; ++given_way) {
+    tell(given_way);
+    {
+      SAMTALE_TRY(auto transaction,
+                  begin(scope, Durability::power_loss, options_.migration_timeout));
+      auto done =
+          transaction.later("SELECT set_config('lock_timeout', $1, true)",
+                            std::to_string(options_.lock_timeout / std::chrono::milliseconds(1)));
+      if (done) done = work(transaction);
+      if (done) done = transaction.commit();
+      if (done || !transaction.has_lost_race() || clock_.now() >= deadline) return done;
+    }  // Ended before the pause, so that it holds no lock meanwhile.
+    clock_.sleep_for(pause, {});
+    pause = std::min(2 * pause, kPauseLongest);
+  }
 }
 
 Result<> in_transaction(Database& database, const Scope& scope, Durability durability,

@@ -108,11 +108,30 @@ struct Migration {
   std::vector<std::string> statements;
 };
 
+struct SchemaVersions {
+  std::size_t before = 0;  // How many migrations had been applied; 0: there was no schema.
+  std::size_t after = 0;
+};
+
+// What is told of a migration while it goes on.
+struct MigrationStep {
+  std::size_t number = 0;  // Of the migration, from 1.
+  std::size_t last = 0;
+  int given_way = 0;  // How often others kept a lock for longer than it waits, so far.
+};
+
 struct DatabaseOptions {
   PoolOptions pool;
   std::string schema = "samtale";  // a-z, 0-9 and _, at most 40 characters.
   Duration migration_timeout =
       std::chrono::hours(1);  // Of one migration, or to wait for another's.
+  // Who waits for a table's lock to change it makes all who come after wait as well: see
+  // Database::patiently().
+  Duration lock_timeout = std::chrono::seconds(2);
+  bool migrate = true;  // False: open() only looks whether the schema is up to date.
+  // open() takes a user who passes over row-level security: for what changes tables, not for a
+  // server.
+  bool for_maintenance = false;
 };
 
 // Threads: any method from any thread. A thread that holds a Transaction should not ask for
@@ -120,15 +139,31 @@ struct DatabaseOptions {
 // Errors:  those of Pool and Connection.
 class Database {
  public:
-  // Connects, and brings the schema up to date. permission_denied if the user passes over row-level
-  // security, corrupt if the schema is newer than `migrations`. `clock` must outlive it.
+  // Connects, and brings the schema up to date, or looks whether it is (`options.migrate`):
+  // unavailable if not. permission_denied if the user passes over row-level security, corrupt if
+  // the schema is newer than `migrations`. `clock` must outlive it.
   [[nodiscard]] static Result<std::unique_ptr<Database>> open(
-      const DatabaseOptions& options, const Clock& clock, std::span<const Migration> migrations);
+      const DatabaseOptions& options, Clock& clock, std::span<const Migration> migrations);
+
+  // Brings the schema up to date and leaves; any user may who may make its tables. What was cut
+  // short is taken up where it stopped. With `grant_to`, that role may then do what a server does.
+  // `tell` is called before each migration, and when it gave way to others. Errors: corrupt as
+  // above; unavailable if others kept a lock for all of `migration_timeout`.
+  [[nodiscard]] static Result<SchemaVersions> migrate(
+      const DatabaseOptions& options, Clock& clock, std::span<const Migration> migrations,
+      const std::string& grant_to, const std::function<void(const MigrationStep&)>& tell);
 
   [[nodiscard]] Result<Transaction> begin(const Scope& scope,
                                           Durability durability = Durability::power_loss) {
     return begin(scope, durability, options_.pool.statement_timeout);
   }
+
+  // A transaction whose work takes locks that all others wait behind. It waits for each no longer
+  // than `lock_timeout`; then it ends, lets the others through and, after a pause, begins anew, for
+  // `migration_timeout`. `tell` is called before each attempt with how often it has given way.
+  // `work` must do nothing but use its transaction.
+  Result<> patiently(const Scope& scope, const std::function<void(int given_way)>& tell,
+                     const std::function<Result<>(Transaction&)>& work);
 
   // One statement as a transaction of its own: one round trip.
   template <class... Values>
@@ -142,8 +177,8 @@ class Database {
   [[nodiscard]] const std::string& schema() const { return options_.schema; }
 
  private:
-  Database(const DatabaseOptions& options, const Clock& clock)
-      : options_(options), pool_(options.pool, clock) {}
+  Database(const DatabaseOptions& options, Clock& clock)
+      : options_(options), clock_(clock), pool_(options.pool, clock) {}
 
   [[nodiscard]] Result<Transaction> begin(const Scope& scope, Durability durability,
                                           Duration timeout);
@@ -151,13 +186,26 @@ class Database {
                                       std::span<const Parameter> parameters);
   Result<> send_settings(Connection& connection, const Scope& scope, Durability durability,
                          Duration timeout) const;
+  [[nodiscard]] static Result<std::unique_ptr<Database>> connect(const DatabaseOptions& options,
+                                                                 Clock& clock);
+  Result<> check_server();
   Result<> check_user();
-  Result<> migrate(std::span<const Migration> migrations);
-  [[nodiscard]] Result<bool> apply_next(std::span<const Migration> migrations);
+  Result<> check_version(std::size_t wanted);
+  Result<SchemaVersions> bring_up_to_date(std::span<const Migration> migrations,
+                                          const std::function<void(const MigrationStep&)>& tell);
 
   const DatabaseOptions options_;
+  Clock& clock_;
   Pool pool_;
 };
+
+// The migrations after the first `from` as SQL for psql and the like, each in a transaction with
+// its number, so that Database finds them applied. Refuses (in the database) a schema of another
+// version than `from`. With `grant_to`, as Database::migrate. Errors: invalid_argument for a name
+// that Database would not take, or where there is no version `from`.
+[[nodiscard]] Result<std::string> migration_sql(const std::string& schema,
+                                                std::span<const Migration> migrations,
+                                                std::size_t from, const std::string& grant_to);
 
 // Runs `work` in a transaction and commits it; again where a race was lost (serialization failure,
 // deadlock), at most `attempts` times. `work` must do nothing but use its transaction.

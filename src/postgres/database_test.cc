@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -138,6 +139,70 @@ TEST_F(DatabaseTest, refuses_a_schema_of_a_newer_program) {
   EXPECT_EQ(refused.error().code, ErrorCode::corrupt);
 }
 
+// What writes to the table comes through while the migration has given way.
+TEST_F(DatabaseTest, gives_way_to_who_keeps_a_lock_and_migrates_once_it_is_free) {
+  const auto writers = open(options());
+  auto keeper = std::optional(writers->begin({}).value());
+  ASSERT_TRUE(keeper->query("SELECT n FROM numbers"));
+  auto impatient = options(1);
+  impatient.lock_timeout = std::chrono::milliseconds(50);
+  const Migration wider{{"ALTER TABLE numbers ADD more bigint"}};
+  std::vector<int> told;
+  SimClock clock;
+
+  const auto versions = Database::migrate(impatient, clock, std::vector{kNumbers, wider}, "",
+                                          [&](const MigrationStep& step) {
+                                            told.push_back(step.given_way);
+                                            if (step.given_way == 0) return;
+                                            EXPECT_TRUE(insert(*writers, step.given_way));
+                                            if (step.given_way == 2) keeper.reset();
+                                          });
+
+  ASSERT_TRUE(versions) << versions.error().message;
+  EXPECT_EQ(versions->before, 1u);
+  EXPECT_EQ(versions->after, 2u);
+  EXPECT_EQ(told, (std::vector{0, 1, 2}));
+  EXPECT_EQ(clock.now() - Instant{}, std::chrono::seconds(1 + 2)) << "it waits longer each time";
+  EXPECT_EQ(count(*writers), 2);
+}
+
+TEST_F(DatabaseTest, says_in_the_end_that_others_keep_a_lock) {
+  const auto writers = open(options());
+  auto impatient = options(1);
+  impatient.lock_timeout = std::chrono::milliseconds(1);
+  impatient.migration_timeout = std::chrono::minutes(5);
+  const Migration wider{{"ALTER TABLE numbers ADD more bigint"}};
+  auto keeper = writers->begin({}).value();
+  ASSERT_TRUE(keeper.query("SELECT n FROM numbers"));
+  SimClock clock;
+
+  const auto kept_out = Database::migrate(impatient, clock, std::vector{kNumbers, wider}, "",
+                                          [](const MigrationStep&) {});
+
+  ASSERT_FALSE(kept_out);
+  EXPECT_EQ(kept_out.error().code, ErrorCode::unavailable);
+  EXPECT_TRUE(kept_out.error().message.contains("55P03")) << kept_out.error().message;
+}
+
+TEST_F(DatabaseTest, only_looks_where_it_may_not_migrate) {
+  auto looking = options();
+  looking.migrate = false;
+
+  const auto missing = try_open(looking);
+  (void)open(options());
+  const auto current = try_open(looking);
+  const auto behind = try_open(looking, {kNumbers, kNumbers});
+
+  ASSERT_FALSE(missing);
+  EXPECT_TRUE(missing.error().message.contains("has version 0 and this program needs 1"));
+  EXPECT_TRUE(current) << current.error().message;
+  ASSERT_FALSE(behind);
+  EXPECT_EQ(behind.error().code, ErrorCode::unavailable);
+  EXPECT_TRUE(behind.error().message.contains("samtale migrate --sql --from 1"))
+      << behind.error().message;
+  EXPECT_EQ(try_open(looking, {}).error().code, ErrorCode::corrupt);
+}
+
 TEST_F(DatabaseTest, refuses_a_user_who_passes_over_row_level_security) {
   auto as_admin = options();
   as_admin.pool.address = server().address("admin");
@@ -154,6 +219,7 @@ TEST_F(DatabaseTest, refuses_a_schema_whose_name_would_need_quotes) {
   quoted.schema = "a\"; DROP";
 
   EXPECT_EQ(try_open(quoted).error().code, ErrorCode::invalid_argument);
+  EXPECT_FALSE(migration_sql(quoted.schema, {}, 0, ""));
 }
 
 TEST_F(DatabaseTest, connects_anew_after_the_server_was_restarted) {

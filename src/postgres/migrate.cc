@@ -1,5 +1,6 @@
 // Opening a schema: who we are, and which migrations it has seen.
 #include <algorithm>
+#include <utility>
 
 #include "postgres/database.h"
 
@@ -7,31 +8,113 @@ namespace samtale::postgres {
 namespace {
 
 constexpr std::size_t kSchemaNameMax = 40;  // Of PostgreSQL's 63 bytes, so that ours can be added.
+constexpr auto kVersionsTable =
+    "schema_migrations(number bigint PRIMARY KEY, applied timestamptz NOT NULL)";
+constexpr auto kVersion = "SELECT coalesce(max(number), 0) FROM schema_migrations";
 
-bool is_name(const std::string& name) {
-  return !name.empty() && name.size() <= kSchemaNameMax && !(name[0] >= '0' && name[0] <= '9') &&
-         name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") == std::string::npos;
+Result<> check_name(const std::string& name) {
+  if (!name.empty() && name.size() <= kSchemaNameMax && !(name[0] >= '0' && name[0] <= '9') &&
+      name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") == std::string::npos) {
+    return {};
+  }
+  return fail(ErrorCode::invalid_argument,
+              "a schema is named with a-z, 0-9 and _, at most 40 of them, and no digit first");
+}
+
+// What a server does in the schema, and no more.
+std::vector<std::string> grants(const std::string& schema, const std::string& role) {
+  std::string quoted = "\"";
+  for (const char c : role) quoted.append(c == '"' ? 2 : 1, c);
+  quoted += '"';
+  return {
+      "GRANT USAGE ON SCHEMA " + schema + " TO " + quoted,
+      "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA " + schema + " TO " + quoted,
+      "GRANT USAGE ON ALL SEQUENCES IN SCHEMA " + schema + " TO " + quoted};
+}
+
+Error newer_than_known(const std::string& schema, std::size_t version, std::size_t known) {
+  return {ErrorCode::corrupt, "schema '" + schema + "' has version " + std::to_string(version) +
+                                  " and this program knows " + std::to_string(known) +
+                                  "; use the newer program"};
+}
+
+// The lock makes processes that start together do this one after the other.
+Result<std::size_t> read_version_alone(Transaction& transaction, const std::string& schema) {
+  SAMTALE_TRY_VOID(transaction.later(
+      "SELECT pg_advisory_xact_lock(hashtextextended('samtale migrations ' || $1, 0))", schema));
+  SAMTALE_TRY(const auto missing,
+              transaction.query("SELECT to_regnamespace($1) IS NULL, to_regclass($1 || "
+                                "'.schema_migrations') IS NULL",
+                                schema));
+  if (missing.integer(0, 0) != 0) {
+    SAMTALE_TRY_VOID(transaction.later("CREATE SCHEMA " + schema));
+  }
+  if (missing.integer(0, 1) != 0) {
+    SAMTALE_TRY_VOID(transaction.later(std::string("CREATE TABLE ") + kVersionsTable));
+  }
+  SAMTALE_TRY(const auto rows, transaction.query(kVersion));
+  return static_cast<std::size_t>(rows.integer(0, 0));
+}
+
+Result<> apply(Transaction& transaction, const Migration& migration, std::size_t number) {
+  for (const auto& statement : migration.statements) {
+    SAMTALE_TRY_VOID(transaction.later(statement));
+  }
+  return transaction.later("INSERT INTO schema_migrations VALUES($1, now())", number);
 }
 
 }  // namespace
 
-Result<std::unique_ptr<Database>> Database::open(const DatabaseOptions& options, const Clock& clock,
-                                                 std::span<const Migration> migrations) {
-  if (!is_name(options.schema)) {
-    return fail(ErrorCode::invalid_argument,
-                "a schema is named with a-z, 0-9 and _, at most 40 of them, and no digit first");
-  }
+Result<std::unique_ptr<Database>> Database::connect(const DatabaseOptions& options, Clock& clock) {
+  SAMTALE_TRY_VOID(check_name(options.schema));
   std::unique_ptr<Database> database(new Database(options, clock));
-  SAMTALE_TRY_VOID(database->check_user());
-  SAMTALE_TRY_VOID(database->migrate(migrations));
+  SAMTALE_TRY_VOID(database->check_server());
   return database;
+}
+
+Result<std::unique_ptr<Database>> Database::open(const DatabaseOptions& options, Clock& clock,
+                                                 std::span<const Migration> migrations) {
+  SAMTALE_TRY(auto database, connect(options, clock));
+  if (!options.for_maintenance) SAMTALE_TRY_VOID(database->check_user());
+  if (options.migrate) {
+    SAMTALE_TRY_VOID(database->bring_up_to_date(migrations, [](const MigrationStep&) {}));
+  } else {
+    SAMTALE_TRY_VOID(database->check_version(migrations.size()));
+  }
+  return database;
+}
+
+Result<SchemaVersions> Database::migrate(const DatabaseOptions& options, Clock& clock,
+                                         std::span<const Migration> migrations,
+                                         const std::string& grant_to,
+                                         const std::function<void(const MigrationStep&)>& tell) {
+  SAMTALE_TRY(const auto database, connect(options, clock));
+  SAMTALE_TRY(const auto versions, database->bring_up_to_date(migrations, tell));
+  if (grant_to.empty()) return versions;
+  SAMTALE_TRY(auto transaction, database->begin({}));
+  for (const auto& statement : grants(options.schema, grant_to)) {
+    SAMTALE_TRY_VOID(transaction.later(statement));
+  }
+  SAMTALE_TRY_VOID(transaction.commit());
+  return versions;
+}
+
+Result<> Database::check_server() {
+  SAMTALE_TRY(const auto rows, read({},
+                                    "SELECT current_setting('server_version_num')::bigint, "
+                                    "current_setting('server_encoding') = 'UTF8'"));
+  if (rows.integer(0, 0) < 150'000) {
+    return fail(ErrorCode::invalid_argument, "PostgreSQL 15 or newer is needed");
+  }
+  if (rows.integer(0, 1) == 0) {
+    return fail(ErrorCode::invalid_argument, "the database's encoding must be UTF8");
+  }
+  return {};
 }
 
 Result<> Database::check_user() {
   SAMTALE_TRY(const auto rows, read({},
-                                    "SELECT rolname::text COLLATE \"C\", rolsuper OR rolbypassrls, "
-                                    "current_setting('server_version_num')::bigint, "
-                                    "current_setting('server_encoding') = 'UTF8' "
+                                    "SELECT rolname::text COLLATE \"C\", rolsuper OR rolbypassrls "
                                     "FROM pg_roles WHERE rolname = current_user"));
   if (rows.empty()) return fail(ErrorCode::corrupt, "PostgreSQL does not know who we are");
   if (rows.integer(0, 1) != 0) {
@@ -40,56 +123,77 @@ Result<> Database::check_user() {
                     "' passes over row-level security; connect as one that is neither superuser "
                     "nor BYPASSRLS");
   }
-  if (rows.integer(0, 2) < 150'000) {
-    return fail(ErrorCode::invalid_argument, "PostgreSQL 15 or newer is needed");
-  }
-  if (rows.integer(0, 3) == 0) {
-    return fail(ErrorCode::invalid_argument, "the database's encoding must be UTF8");
-  }
   return {};
 }
 
-Result<> Database::migrate(std::span<const Migration> migrations) {
-  while (true) {
-    SAMTALE_TRY(const bool is_done, apply_next(migrations));
-    if (is_done) return {};
+Result<> Database::check_version(std::size_t wanted) {
+  SAMTALE_TRY(const auto missing,
+              read({}, "SELECT to_regclass($1 || '.schema_migrations') IS NULL", schema()));
+  std::size_t version = 0;
+  if (missing.integer(0, 0) == 0) {
+    SAMTALE_TRY(const auto rows, read({}, kVersion));
+    version = static_cast<std::size_t>(rows.integer(0, 0));
   }
+  if (version > wanted) return std::unexpected(newer_than_known(schema(), version, wanted));
+  if (version == wanted) return {};
+  return fail(ErrorCode::unavailable,
+              "schema '" + schema() + "' has version " + std::to_string(version) +
+                  " and this program needs " + std::to_string(wanted) +
+                  "; as a user who may change it run `samtale migrate`, or what `samtale migrate "
+                  "--sql --from " +
+                  std::to_string(version) + "` prints");
 }
 
 // One migration a transaction, with its number: what was cut short is taken up where it stopped.
-// The lock makes processes that start together do this one after the other.
-Result<bool> Database::apply_next(std::span<const Migration> migrations) {
-  SAMTALE_TRY(auto transaction, begin({}, Durability::power_loss, options_.migration_timeout));
-  SAMTALE_TRY_VOID(transaction.later(
-      "SELECT pg_advisory_xact_lock(hashtextextended('samtale migrations ' || $1, 0))", schema()));
-  SAMTALE_TRY(const auto missing,
-              transaction.query("SELECT to_regnamespace($1) IS NULL, to_regclass($1 || "
-                                "'.schema_migrations') IS NULL",
-                                schema()));
-  if (missing.integer(0, 0) != 0) {
-    SAMTALE_TRY_VOID(transaction.later("CREATE SCHEMA " + schema()));
+Result<SchemaVersions> Database::bring_up_to_date(
+    std::span<const Migration> migrations, const std::function<void(const MigrationStep&)>& tell) {
+  std::optional<std::size_t> before;
+  std::size_t version = 0;
+  const auto known = migrations.size();
+  do {
+    int given_way = 0;
+    SAMTALE_TRY_VOID(patiently(
+        {}, [&](int times) { given_way = times; },
+        [&](Transaction& transaction) -> Result<> {
+          SAMTALE_TRY(version, read_version_alone(transaction, schema()));
+          if (!before) before = version;
+          if (version > known) return std::unexpected(newer_than_known(schema(), version, known));
+          if (version == known) return {};
+          tell({.number = version + 1, .last = known, .given_way = given_way});
+          return apply(transaction, migrations[version], version + 1);
+        }));
+  } while (version < known);
+  return SchemaVersions{.before = *before, .after = version};
+}
+
+Result<std::string> migration_sql(const std::string& schema, std::span<const Migration> migrations,
+                                  std::size_t from, const std::string& grant_to) {
+  SAMTALE_TRY_VOID(check_name(schema));
+  if (from > migrations.size()) {
+    return fail(ErrorCode::invalid_argument, "there is no version " + std::to_string(from) +
+                                                 " of the tables; the last is " +
+                                                 std::to_string(migrations.size()));
   }
-  if (missing.integer(0, 1) != 0) {
-    SAMTALE_TRY_VOID(transaction.later(
-        "CREATE TABLE schema_migrations(number bigint PRIMARY KEY, applied timestamptz NOT NULL)"));
+  std::string sql = "-- Samtale's schema " + schema + " from version " + std::to_string(from) +
+                    " to " + std::to_string(migrations.size()) + ".\n";
+  for (auto number = from; number < migrations.size(); ++number) {
+    const auto version = std::to_string(number);
+    sql += "\nBEGIN;\nSELECT pg_advisory_xact_lock(hashtextextended('samtale migrations " + schema +
+           "', 0));\nSET LOCAL lock_timeout = '2s';\n";
+    if (number == 0) sql += "CREATE SCHEMA IF NOT EXISTS " + schema + ";\n";
+    sql += "SET LOCAL search_path = " + schema + ";\n";
+    if (number == 0) sql += std::string("CREATE TABLE IF NOT EXISTS ") + kVersionsTable + ";\n";
+    sql += std::string("DO $$BEGIN IF (") + kVersion + ") <> " + version +
+           " THEN RAISE EXCEPTION 'schema " + schema + " does not have version " + version +
+           "'; END IF; END$$;\n";
+    for (const auto& statement : migrations[number].statements) sql += statement + ";\n";
+    sql += "INSERT INTO schema_migrations VALUES(" + std::to_string(number + 1) +
+           ", now());\nCOMMIT;\n";
   }
-  SAMTALE_TRY(const auto rows,
-              transaction.query("SELECT coalesce(max(number), 0) FROM schema_migrations"));
-  const auto applied = static_cast<std::size_t>(rows.integer(0, 0));
-  if (applied > migrations.size()) {
-    return fail(ErrorCode::corrupt, "schema '" + schema() + "' has version " +
-                                        std::to_string(applied) + " and this program knows " +
-                                        std::to_string(migrations.size()) +
-                                        "; use the newer program");
-  }
-  if (applied == migrations.size()) return true;
-  for (const auto& statement : migrations[applied].statements) {
-    SAMTALE_TRY_VOID(transaction.later(statement));
-  }
-  SAMTALE_TRY_VOID(
-      transaction.later("INSERT INTO schema_migrations VALUES($1, now())", applied + 1));
-  SAMTALE_TRY_VOID(transaction.commit());
-  return false;
+  if (grant_to.empty()) return sql;
+  sql += "\n";
+  for (const auto& statement : grants(schema, grant_to)) sql += statement + ";\n";
+  return sql;
 }
 
 }  // namespace samtale::postgres

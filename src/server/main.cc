@@ -16,6 +16,7 @@
 #include "server/app.h"
 #include "server/options.h"
 #include "server/ready_file.h"
+#include "server/stores.h"
 #include "sys/files.h"
 #include "sys/http_client.h"
 #include "sys/thread_priority.h"
@@ -123,6 +124,9 @@ int main(int argc, char** argv) {
     hooks.serve = samtale::serve;
     hooks.connect = samtale::connect;
     hooks.check_index = samtale::check_index;
+    hooks.migrate = samtale::migrate_store;
+    hooks.migration_sql = samtale::store_migration_sql;
+    hooks.move_company = samtale::move_company;
     return samtale::run(argc, argv, hooks);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "samtale: %s\n", error.what());

@@ -160,6 +160,7 @@ Result<PostgresStoreOptions> postgres_store_options(const Config& config) {
   pool.connections_max = store.connections_max;
   pool.statement_timeout = store.statement_timeout;
   options.database.schema = store.schema;
+  options.database.migrate = store.migrate;
   options.partitions = store.partitions;
   options.hash_partitions = store.hash_partitions;
   options.changes_kept = store.changes_kept;

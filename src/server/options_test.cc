@@ -75,6 +75,7 @@ void add_storage(const Config& config, Texts& all) {
   all["postgres.connections_max"] = text(pool.connections_max);
   all["postgres.statement_timeout"] = text(pool.statement_timeout);
   all["postgres.schema"] = postgres->database.schema;
+  all["postgres.migrate"] = text(postgres->database.migrate);
   all["postgres.partitions"] = text(postgres->partitions);
   all["postgres.hash_partitions"] = text(postgres->hash_partitions);
   all["postgres.changes_kept"] = text(postgres->changes_kept);
@@ -244,6 +245,7 @@ std::vector<Row> rows(const std::string& key_file) {
       {"store.password_file", '"' + key_file + '"', {"postgres.password"}},
       {"store.schema", R"("two")", {"postgres.schema"}},
       {"store.hash_partitions", "2", {"postgres.hash_partitions"}},
+      {"store.migrate", "false", {"postgres.migrate"}},
       {"store.connections_max", "2", {"postgres.connections_max"}},
       {"store.statement_timeout_ms", "200", {"postgres.statement_timeout"}},
       {"store.changes_kept_ms", "2000", {"postgres.changes_kept"}},

@@ -10,6 +10,7 @@
 
 #include "base/bytes.h"
 #include "server/options.h"
+#include "store/postgres_partitions.h"
 #include "store/postgres_registry.h"
 #include "store/postgres_schema.h"
 #include "store/postgres_store.h"
@@ -80,6 +81,64 @@ Result<Stores> open_stores(const Config& config, const std::string& folder, File
   SAMTALE_TRY(stores.registry, SqliteRegistry::open({.folder = folder, .vfs = {}}));
   SAMTALE_TRY(stores.store, SqliteStore::open(sqlite_store_options(config), clock, random));
   return stores;
+}
+
+Result<StoreVersions> migrate_store(const Config& config, const std::string& grant_to,
+                                    const std::function<void(std::string_view)>& tell) {
+  if (config.store.kind != "postgres") {
+    return fail(ErrorCode::invalid_argument,
+                "store.kind is " + config.store.kind +
+                    "; a server brings its files up to date itself, there is nothing to do");
+  }
+  SAMTALE_TRY(const auto options, postgres_store_options(config));
+  SystemClock clock;
+  const auto tell_step = [&](const postgres::MigrationStep& step) {
+    const auto number = std::to_string(step.number) + " of " + std::to_string(step.last);
+    tell(step.given_way == 0 ? "migration " + number
+                             : "migration " + number + ", having given way to others " +
+                                   std::to_string(step.given_way) + " times");
+  };
+  SAMTALE_TRY(const auto versions,
+              postgres::Database::migrate(options.database, clock,
+                                          postgres_store_schema(options.hash_partitions), grant_to,
+                                          tell_step));
+  return StoreVersions{.before = versions.before, .after = versions.after};
+}
+
+Result<std::string> store_migration_sql(const Config& config, std::size_t from,
+                                        const std::string& grant_to) {
+  return postgres::migration_sql(
+      config.store.schema, postgres_store_schema(config.store.hash_partitions), from, grant_to);
+}
+
+Result<std::vector<MovedTable>> move_company(const Config& config, const std::string& company,
+                                             bool to_its_own,
+                                             const std::function<void(std::string_view)>& tell) {
+  if (config.store.kind != "postgres") {
+    return fail(ErrorCode::invalid_argument,
+                "store.kind is " + config.store.kind + "; partitions are PostgreSQL's");
+  }
+  SAMTALE_TRY(auto options, postgres_store_options(config));
+  options.database.migrate = false;
+  options.database.for_maintenance = true;
+  SystemClock clock;
+  SAMTALE_TRY(const auto database,
+              postgres::Database::open(options.database, clock,
+                                       postgres_store_schema(options.hash_partitions)));
+  SAMTALE_TRY(const auto found,
+              database->read({}, "SELECT id FROM companies WHERE name = $1", company));
+  if (found.empty()) return fail(ErrorCode::not_found, "there is no company " + company);
+  PostgresPartitions partitions(*database, clock, tell);
+  const auto id = static_cast<CompanyId>(found.integer(0, 0));
+  SAMTALE_TRY(const auto moves, to_its_own ? partitions.promote(id) : partitions.demote(id));
+  std::vector<MovedTable> moved;
+  for (const auto& move : moves) {
+    moved.push_back({.name = move.table,
+                     .rows = move.rows,
+                     .copying = move.copying,
+                     .exchange = move.exchange});
+  }
+  return moved;
 }
 
 }  // namespace samtale

@@ -1,11 +1,15 @@
 // What the configuration keeps everything in.
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "base/result.h"
+#include "cli/cli.h"
 #include "cluster/members.h"
 #include "config/config.h"
 #include "store/registry.h"
@@ -30,6 +34,19 @@ struct Stores {
   // nobody else has its name.
   std::function<Result<>()> end_leases;
 };
+
+// Brings the tables of store.kind=postgres up to date; see postgres::Database::migrate.
+[[nodiscard]] Result<StoreVersions> migrate_store(
+    const Config& config, const std::string& grant_to,
+    const std::function<void(std::string_view)>& tell);
+// Its SQL; see postgres::migration_sql.
+[[nodiscard]] Result<std::string> store_migration_sql(const Config& config, std::size_t from,
+                                                      const std::string& grant_to);
+
+// See PostgresPartitions. Errors: not_found if there is no such company; those of Database.
+[[nodiscard]] Result<std::vector<MovedTable>> move_company(
+    const Config& config, const std::string& company, bool to_its_own,
+    const std::function<void(std::string_view)>& tell);
 
 // `folder`: the data folder, locked. `clock` and `random` must outlive what is made. Errors: those
 // of SqliteStore::open and PostgresStore::open.

@@ -1,5 +1,7 @@
 #include "store/postgres_schema.h"
 
+#include <utility>
+
 #include "postgres/company_table.h"
 #include "queue/postgres_queue.h"
 #include "store/registry.h"
@@ -151,6 +153,38 @@ postgres::Migration store_schema_1(std::size_t hash_partitions) {
   return migration;
 }
 
+// One a table, so that each lock is held for a moment only.
+std::vector<postgres::Migration> own_partitions() {
+  std::vector<postgres::Migration> migrations;
+  const auto add_table = [&](const char* name, const char* key,
+                             const std::vector<postgres::Index>& indexes = {},
+                             Across across = Across::nobody) {
+    add_own_partitions(migrations.emplace_back(),
+                       {.name = name, .columns = "", .key = key, .across = across}, indexes);
+  };
+  add_table("conversations", "id",
+            {{"conversations_by_time", "company, sort_us, id"},
+             {"conversations_by_channel", "company, channel, sort_us, id"},
+             {"conversations_by_source", "company, source, sort_us, id"},
+             {"conversations_by_external_id", "company, external_id"},
+             {"conversations_by_partition", "partition, company, id"}},
+            Across::readers);
+  add_table("chunks", "conversation, row");
+  add_table("events", "key", {{"events_by_conversation", "company, conversation, log, position"}});
+  add_table("tombstones", "conversation");
+  add_table("analyses", "conversation, analyzer",
+            {{"analyses_by_time", "company, analyzer, sort_us, conversation"}});
+  add_table("analysis_labels", "analyzer, label, sort_us, conversation",
+            {{"analysis_labels_by_time", "company, analyzer, sort_us, label, score"},
+             {"analysis_labels_by_conversation", "company, conversation, analyzer"}});
+  add_table("lm_results", "key", {{"lm_results_by_conversation", "company, conversation, key"}});
+  auto& others = migrations.emplace_back();
+  for (const auto* table : {"jobs", "dead_letters", "changes", "overrides"}) {
+    forget_sizes(others, table);
+  }
+  return migrations;
+}
+
 postgres::Migration registry_schema_1() {
   postgres::Migration migration;
   auto& statements = migration.statements;
@@ -221,7 +255,10 @@ postgres::Migration registry_schema_1() {
 }  // namespace
 
 std::vector<postgres::Migration> postgres_store_schema(std::size_t hash_partitions) {
-  return {postgres_queue_schema_1(), store_schema_1(hash_partitions), registry_schema_1()};
+  std::vector<postgres::Migration> migrations = {
+      postgres_queue_schema_1(), store_schema_1(hash_partitions), registry_schema_1()};
+  for (auto& migration : own_partitions()) migrations.push_back(std::move(migration));
+  return migrations;
 }
 
 }  // namespace samtale

@@ -36,7 +36,9 @@ std::string list_sql(const ConversationQuery& query) {
   sql += query.channel.empty() ? " AND $6 = ''::bytea" : " AND channel = $6";
   sql += query.source.empty() ? " AND $7 = ''::bytea" : " AND source = $7";
   sql += query.external_id.empty() ? " AND $8 = ''::bytea" : " AND external_id = $8";
-  return sql + " ORDER BY sort_us DESC, id DESC LIMIT $5";
+  // The few of an external id are sorted: for their order's sake it would walk all by time.
+  return sql + (query.external_id.empty() ? " ORDER BY sort_us DESC, id DESC LIMIT $5"
+                                          : " ORDER BY sort_us + 0 DESC, id DESC LIMIT $5");
 }
 
 Result<StoredChunk> read_chunk(const Row& row, ConversationId conversation) {

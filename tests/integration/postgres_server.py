@@ -29,8 +29,9 @@ def unprivileged():
 class Postgres:
     """What it has acknowledged survives kill(); a loss of power only if it syncs, which is slow."""
 
-    def __init__(self, fsync=False):
+    def __init__(self, fsync=False, shared_buffers="64MB"):
         self.fsync = "on" if fsync else "off"
+        self.shared_buffers = shared_buffers
 
     def __enter__(self):
         self.folder = tempfile.mkdtemp(prefix="samtale-postgres-")
@@ -55,7 +56,7 @@ class Postgres:
             self.process = subprocess.Popen(
                 [BIN + "/postgres", "-D", self.folder + "/data", "-k", self.folder,
                  "-p", str(self.port), "-c", "listen_addresses=127.0.0.1", "-c", "fsync=" + self.fsync,
-                 "-c", "shared_buffers=64MB", "-c", "max_connections=300"],
+                 "-c", "shared_buffers=" + self.shared_buffers, "-c", "max_connections=300"],
                 stdout=log, stderr=log, cwd="/", **self.as_user)
         wait_for("the start of PostgreSQL", lambda: subprocess.run(
             [BIN + "/pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)]).returncode == 0)
