@@ -1,6 +1,8 @@
 // RabbitProcess: a RabbitMQ broker of one test program's own, in a folder of its own.
 #pragma once
 
+#include <amqp.h>
+#include <amqp_tcp_socket.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <signal.h>
@@ -83,6 +85,20 @@ class RabbitProcess {
     // It goes on logging, and nobody reads: it must fit.
     ::fcntl(said[0], F_SETPIPE_SZ, 1 << 20);
     output_ = said[0];
+  }
+  // A queue that does not survive the broker: as somebody else may have made it.
+  void declare_transient(const std::string& name) {
+    auto* const connection = ::amqp_new_connection();
+    auto* const socket = ::amqp_tcp_socket_new(connection);
+    SAMTALE_CHECK(::amqp_socket_open(socket, "127.0.0.1", port_) == AMQP_STATUS_OK &&
+                      ::amqp_login(connection, "/", 0, AMQP_DEFAULT_FRAME_SIZE, 0,
+                                   AMQP_SASL_METHOD_PLAIN, "guest", "guest")
+                              .reply_type == AMQP_RESPONSE_NORMAL &&
+                      ::amqp_channel_open(connection, 1) != nullptr &&
+                      ::amqp_queue_declare(connection, 1, ::amqp_cstring_bytes(name.c_str()), 0, 0,
+                                           0, 0, amqp_empty_table) != nullptr,
+                  "anybody may make a queue");
+    ::amqp_destroy_connection(connection);
   }
   // Returns once the quorum queue would survive kill(): its name is written half a second after it
   // was declared, and without it the queue begins anew, empty or with nobody to lead it
