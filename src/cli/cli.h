@@ -34,6 +34,14 @@ struct IndexFile {
   std::string problem;  // Empty: none.
 };
 
+// A queue of the broker, and what is wrong with it.
+struct BrokerQueue {
+  std::string name;
+  std::uint64_t messages = 0;  // That wait in it.
+  std::string problem;         // Empty: none.
+  bool is_fixed = false;       // There was one, and is no more.
+};
+
 // What the command line cannot do itself, because it knows no store and no route.
 struct CliHooks {
   // Runs a server until it is told to stop; returns the exit status.
@@ -43,6 +51,8 @@ struct CliHooks {
   std::function<Result<Transport>(const Config&, bool needs_server)> connect;
   // Reads every file of the index; a server may run on the data folder.
   std::function<Result<std::vector<IndexFile>>(const Config&)> check_index;
+  // Looks at every queue of the broker; with `fix`, makes those that are missing or others.
+  std::function<Result<std::vector<BrokerQueue>>(const Config&, bool fix)> check_topology;
 
   // Null: those of the process.
   std::istream* in = nullptr;

@@ -31,8 +31,9 @@ struct RabbitCounters {
 };
 
 struct RabbitLaneOptions {
-  std::size_t window = 0;
-  Duration lent_for = std::chrono::seconds(30);
+  std::size_t window = 0;  // Jobs that may wait in the broker beyond what is asked for.
+  // A message that waits longer, also at a server that is busy, is sent again.
+  Duration lent_for = std::chrono::seconds(10);
 };
 
 // Threads: any; one works with the broker, and others wait for it, unless the broker is away.

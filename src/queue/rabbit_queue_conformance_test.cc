@@ -15,9 +15,9 @@ class ThroughBroker : public RabbitHarness<partitions, window> {
   ~ThroughBroker() { EXPECT_FALSE(this->log().has("queue.broker_away")); }
 };
 
-using Harnesses = ::testing::Types<ThroughBroker<1>, ThroughBroker<3>, ThroughBroker<1, 32>>;
+using Harnesses = ::testing::Types<ThroughBroker<3>, ThroughBroker<1, 32>>;
 INSTANTIATE_TYPED_TEST_SUITE_P(RabbitQueueTest, QueueConformance, Harnesses);
-using WithoutWindow = ::testing::Types<ThroughBroker<1>, ThroughBroker<3>>;
+using WithoutWindow = ::testing::Types<ThroughBroker<3>>;
 INSTANTIATE_TYPED_TEST_SUITE_P(RabbitQueueTest, QueueChargeConformance, WithoutWindow);
 
 }  // namespace
