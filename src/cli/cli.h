@@ -50,6 +50,14 @@ struct MovedTable {
   Duration exchange{};  // For so long nobody could use the table.
 };
 
+// A queue of the broker, and what is wrong with it.
+struct BrokerQueue {
+  std::string name;
+  std::uint64_t messages = 0;  // That wait in it.
+  std::string problem;         // Empty: none.
+  bool is_fixed = false;       // There was one, and is no more.
+};
+
 // What the command line cannot do itself, because it knows no store and no route.
 struct CliHooks {
   // Runs a server until it is told to stop; returns the exit status.
@@ -73,6 +81,8 @@ struct CliHooks {
                                                 bool to_its_own,
                                                 const std::function<void(std::string_view)>& tell)>
       move_company;
+  // Looks at every queue of the broker; with `fix`, makes those that are missing or others.
+  std::function<Result<std::vector<BrokerQueue>>(const Config&, bool fix)> check_topology;
 
   // Null: those of the process.
   std::istream* in = nullptr;

@@ -222,6 +222,31 @@ TEST_F(CliTest, partition_says_for_how_long_each_table_was_closed) {
             "nothing to do\n");
 }
 
+TEST_F(CliTest, topology_check_says_what_is_missing_and_makes_it_when_asked) {
+  bool fixes = false;
+  hooks_.check_topology = [&](const Config&, bool fix) -> Result<std::vector<BrokerQueue>> {
+    fixes = fix;
+    return std::vector<BrokerQueue>{
+        {.name = "samtale.dead", .messages = 3, .problem = ""},
+        {.name = "samtale.embed.bulk", .problem = "is not there", .is_fixed = fix}};
+  };
+
+  const int looked = run_words({"topology", "check"});
+  const auto text = out_.str();
+  out_.str("");
+  EXPECT_FALSE(fixes);
+  const int fixed = run_words({"topology", "check", "--fix"});
+
+  EXPECT_EQ(looked, 1);
+  EXPECT_EQ(text,
+            "QUEUE               MESSAGES  STATE\n"
+            "samtale.dead        3         ok\n"
+            "samtale.embed.bulk  0         is not there\n");
+  EXPECT_TRUE(fixes);
+  EXPECT_EQ(fixed, 0);
+  EXPECT_THAT(out_.str(), HasSubstr("samtale.embed.bulk  0         made\n"));
+}
+
 TEST_F(CliTest, a_saved_key_is_closed_to_others_and_not_on_the_screen) {
   say(200, R"({"id":"k1","key":"smt_k1_secret"})");
   const auto path = (folder_ / "new.key").string();

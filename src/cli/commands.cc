@@ -103,6 +103,9 @@ constexpr OptionInfo kUsage[] = {
   {"--from", "DATE", "First day (UTC), like 2026-11-01; default the month's first"},
   {"--to", "DATE", "Last day; default the month's last"},
 };
+constexpr OptionInfo kTopology[] = {
+  {"--fix", "", "Make the queues that are missing or others"},
+};
 constexpr OptionInfo kReplay[] = {
   {"--from", "TIME", "Events accepted at or after"},
   {"--to", "TIME", "Events accepted before"},
@@ -278,6 +281,14 @@ constexpr CommandInfo kCommands[] = {
    "Examples:\n"
    "  samtale index verify\n"
    "  samtale index verify --company acme --data /var/lib/samtale", {}, index_verify},
+
+  {"topology check", "", "Check the queues of the broker, and make those that are missing",
+   "Jobs go through them with queue.kind = rabbitmq. The exit status is 1 if one is missing or another than\n"
+   "is wanted (not durable, say); a server makes none, and takes its jobs from the store meanwhile. --fix\n"
+   "makes what is missing, and anew what is another: messages in it go, which loses no job.\n\n"
+   "Examples:\n"
+   "  samtale topology check --config samtale.toml\n"
+   "  samtale topology check --fix --config samtale.toml", kTopology, topology_check},
 
   {"config check", "", "Check the configuration and say every mistake", "Examples:\n  samtale config check --config samtale.toml", {}, config_check},
   {"config show", "", "Print every key, its value and where it is from", "Examples:\n  samtale config show --set http.port=9000", {}, config_show},

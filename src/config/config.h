@@ -78,6 +78,11 @@ struct AcceptConfig {
 };
 
 struct QueueConfig {
+  std::string kind = "store";  // "store" or "rabbitmq".
+  // For "rabbitmq":
+  std::string url;            // "amqp://user@host:5672/vhost"
+  std::string password_file;  // Mode 0600; empty: RabbitMQ's own "guest".
+  std::size_t window = 0;     // Jobs of a kind.
   std::size_t jobs_max_per_company = 1'000'000;
   std::size_t retry_attempts = 5;
   Duration retry_base = std::chrono::seconds(1);

@@ -197,6 +197,17 @@ TEST(ParseConfigTest, a_database_needs_a_url_and_keeps_its_password_in_a_file) {
             "");
 }
 
+TEST(ParseConfigTest, a_broker_needs_a_store_that_servers_share) {
+  EXPECT_THAT(mistakes_of("[queue]\nkind = 'rabbitmq'\nurl = 'amqp://broker.test'\n"),
+              HasSubstr("queue.kind: rabbitmq is for servers that share a store"));
+  const std::string shared = "[store]\nkind = 'postgres'\nurl = 'postgresql://db.test/x'\n";
+  EXPECT_THAT(mistakes_of(shared + "[queue]\nkind = 'rabbitmq'\n"),
+              HasSubstr("queue.url: must be set"));
+  EXPECT_THAT(mistakes_of("[queue]\nurl = 'amqp://broker.test'\n"),
+              HasSubstr("queue.url: is used by queue.kind = \"rabbitmq\" only"));
+  EXPECT_EQ(mistakes_of(shared + "[queue]\nkind = 'rabbitmq'\nurl = 'amqp://broker.test'\n"), "");
+}
+
 TEST(ParseConfigTest, tls_needs_both_files) {
   EXPECT_EQ(mistakes_of("[http]\ntls_key = '/k'\n"),
             "samtale.toml:2: http.tls_key: is set without http.tls_certificate; set both, or "

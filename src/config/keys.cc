@@ -85,6 +85,10 @@ const Key kKeys[] = {
   {"accept.group_wait_ms_max", AT(Duration, accept.group_wait_max), "How long an event may wait for others to share its flush.", 0, 1000},
   {"accept.archive_bytes_max", AT(Size, accept.archive_bytes_max), "Raw events kept for replay; the oldest go first, never before they are indexed.", 64 * kMiB, 1024 * kTiB, Meaning::bytes},
 
+  {"queue.kind", AT(Text, queue.kind), "How jobs get to the servers that share a store of kind postgres: from the store itself, or through RabbitMQ (3.10 or later), before which the store stays the record. `samtale topology check --fix` makes the queues there.", 0, 0, Meaning::plain, "store|rabbitmq"},
+  {"queue.url", AT(Text, queue.url), "The broker of kind rabbitmq, without a password: amqp://user@host:5672/vhost."},
+  {"queue.password_file", AT(Text, queue.password_file), "File with the password. Empty: the broker's default one is sent.", 0, 0, Meaning::secret_file},
+  {"queue.window", AT(Size, queue.window), "Jobs of a kind that wait in the broker beyond what workers ask for. More is faster, and a company waits for those of others that lie there.", 0, 10000},
   {"queue.jobs_max_per_company", AT(Size, queue.jobs_max_per_company), "Jobs of one company that may wait; its events beyond that get 429.", 1, 1e9},
   {"queue.retry_attempts", AT(Size, queue.retry_attempts), "Times a job is tried before it becomes a dead letter.", 1, 100},
   {"queue.retry_base_ms", AT(Duration, queue.retry_base), "Longest pause before the second attempt; doubles with each.", 1, kHour},

@@ -79,6 +79,7 @@ class Reader {
       mistake("queue.retry_longest_ms", "must not be less than queue.retry_base_ms; raise it");
     }
     check_store(config.store);
+    check_queue(config);
     check_cluster(config);
     check_embedder(config.embed);
     check_language_model("lm", config.lm);
@@ -187,6 +188,23 @@ class Reader {
     if (store.kind != "postgres" && !store.url.empty()) {
       mistake("store.url",
               "is used by store.kind = \"postgres\" only; set that too, or unset this");
+    }
+  }
+
+  void check_queue(const Config& config) {
+    const auto& queue = config.queue;
+    const bool has_broker = queue.kind == "rabbitmq";
+    if (has_broker && config.store.kind != "postgres") {
+      mistake("queue.kind",
+              "rabbitmq is for servers that share a store: it needs store.kind = \"postgres\"");
+    }
+    if (has_broker && queue.url.empty()) {
+      mistake("queue.url",
+              "must be set for queue.kind = \"rabbitmq\", such as amqp://samtale@127.0.0.1:5672");
+    }
+    if (!has_broker && !queue.url.empty()) {
+      mistake("queue.url",
+              "is used by queue.kind = \"rabbitmq\" only; set that too, or unset this");
     }
   }
 

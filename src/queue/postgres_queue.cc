@@ -19,8 +19,6 @@ using postgres::Transaction;
 constexpr int kSuspectExpiries = 2;
 // A batch is of so many companies at least, where so many have jobs.
 constexpr std::size_t kCompaniesMin = 4;
-// Dead letters put back in one transaction.
-constexpr std::size_t kRedriveBatch = 1000;
 constexpr std::int64_t kRestUs = 1'000'000;
 // How long a company is passed over whose due jobs another transaction holds.
 constexpr std::int64_t kLockedRestUs = 10'000;
@@ -28,7 +26,8 @@ constexpr std::int64_t kLockedRestUs = 10'000;
 // One statement a priority, each along the index. The row's lock is the lease's, until the commit:
 // a job that another process is taking is passed over.
 constexpr auto kDueJobs =
-    "SELECT id, due_us, leased, expiries, attempts, fence, enqueued_us, key, payload FROM jobs "
+    "SELECT id, due_us, leased AND node <> $6, expiries, attempts, fence, enqueued_us, key, "
+    "payload FROM jobs "
     "WHERE company = $1 AND kind = $2 AND priority = $3 AND due_us <= $4 "
     "ORDER BY due_us, leased, id LIMIT $5 FOR UPDATE SKIP LOCKED";
 
@@ -68,28 +67,15 @@ struct Line {
   [[nodiscard]] postgres::Row row() const { return {rows, place}; }
   // Smaller goes first: the aged priority, then the older.
   [[nodiscard]] auto rank(std::int64_t now_us) const {
+    return std::tuple(urgency(now_us), row().integer(1), row().integer(0));
+  }
+  [[nodiscard]] Priority urgency(std::int64_t now_us) const {
     const Duration waited = std::chrono::microseconds(now_us - row().integer(1));
-    return std::tuple(aged_priority(static_cast<Priority>(priority), waited), row().integer(1),
-                      row().integer(0));
+    return static_cast<Priority>(aged_priority(static_cast<Priority>(priority), waited));
   }
 };
 
 }  // namespace
-
-struct PostgresQueue::Taken {
-  std::string_view kind;
-  Partition partition{};
-  std::int64_t now_us = 0;
-  std::int64_t until_us = 0;
-  std::vector<Job> jobs{};
-  std::vector<CompanyId> failed{};  // Whose leases had ended.
-  bool closed = false;              // Takes no further job.
-};
-
-struct PostgresQueue::Candidate {
-  Job job;
-  int expiries = 0;
-};
 
 PostgresQueue::PostgresQueue(postgres::Database& database, std::size_t partitions,
                              const Clock& clock, const PostgresQueueOptions& options)
@@ -158,6 +144,12 @@ bool PostgresQueue::is_time_to_refresh() {
 
 Result<std::vector<Job>> PostgresQueue::take(std::string_view kind, std::size_t limit,
                                              Duration lease) {
+  SAMTALE_TRY(auto taken, take_batch(kind, limit, {.lease = lease}));
+  return std::move(taken.jobs);
+}
+
+Result<PostgresQueue::Taken> PostgresQueue::take_batch(std::string_view kind, std::size_t limit,
+                                                       const Terms& terms) {
   SAMTALE_TRY_VOID(pay());
   if (is_time_to_refresh()) SAMTALE_TRY_VOID(refresh());
   // A partition whose companies turn out to have nothing due is passed over; each then sleeps, so
@@ -169,23 +161,28 @@ Result<std::vector<Job>> PostgresQueue::take(std::string_view kind, std::size_t 
       const std::lock_guard lock(schedule_mutex_);
       next = schedule_.next_partition(kind, now);
     }
-    if (!next || limit == 0) return std::vector<Job>();
-    auto jobs = take_from(*next, kind, limit, lease);
-    if (!jobs) {
+    if (!next || limit == 0) return Taken();
+    auto taken = take_from(*next, kind, limit, terms);
+    if (!taken) {
       const std::lock_guard lock(schedule_mutex_);
       schedule_.rest(kind, *next, now + kRestUs);
-      return jobs;
+      return taken;
     }
-    if (!jobs->empty()) return jobs;
+    if (!taken->jobs.empty()) return taken;
   }
 }
 
-Result<std::vector<Job>> PostgresQueue::take_from(Partition partition, std::string_view kind,
-                                                  std::size_t limit, Duration lease) {
+Result<PostgresQueue::Taken> PostgresQueue::take_from(Partition partition, std::string_view kind,
+                                                      std::size_t limit, const Terms& terms) {
   SAMTALE_TRY(auto transaction, database_.begin({}, Durability::process));
   PostgresQueueTransaction changes(*this, partition, transaction);
   const auto now = now_us();
-  Taken taken{.kind = kind, .partition = partition, .now_us = now, .until_us = now + us(lease)};
+  Taken taken{.kind = kind,
+              .partition = partition,
+              .now_us = now,
+              .until_us = now + us(terms.lease),
+              .lent_until_us = now + us(terms.lent_for),
+              .lends = terms.lends};
   std::set<CompanyId> asked;
   Result<> done;
   while (done && taken.jobs.size() < limit && !taken.closed) {
@@ -211,13 +208,14 @@ Result<std::vector<Job>> PostgresQueue::take_from(Partition partition, std::stri
   }
   if (done) done = transaction.commit();
   if (!done) {
-    if (transaction.outcome_is_unknown()) owe(taken.jobs);
+    // What is lent is due again soon enough.
+    if (transaction.outcome_is_unknown() && !taken.lends) owe(taken.jobs);
     const std::lock_guard lock(schedule_mutex_);
     for (const auto company : asked) schedule_.wake(kind, company, now);
     return std::unexpected(std::move(done).error());
   }
   for (const auto company : taken.failed) count_failure(kind, company);
-  return std::move(taken.jobs);
+  return taken;
 }
 
 // Takes up to `limit` due jobs of the company. Returns when its next is due.
@@ -241,11 +239,11 @@ Result<std::vector<PostgresQueue::Candidate>> PostgresQueue::due_jobs(Transactio
                                                                       Taken& taken) const {
   SAMTALE_TRY_VOID(transaction.act_for(company));
   for (const int priority : {0, 1}) {
-    SAMTALE_TRY_VOID(
-        transaction.ahead(kDueJobs, company, taken.kind, priority, taken.now_us, limit));
+    SAMTALE_TRY_VOID(transaction.ahead(kDueJobs, company, taken.kind, priority, taken.now_us, limit,
+                                       kBrokerNode));
   }
-  SAMTALE_TRY(const auto found,
-              transaction.query_with(2, kDueJobs, company, taken.kind, 2, taken.now_us, limit));
+  SAMTALE_TRY(const auto found, transaction.query_with(2, kDueJobs, company, taken.kind, 2,
+                                                       taken.now_us, limit, kBrokerNode));
   std::vector<Line> lines;
   for (const int priority : kPriorities) {
     lines.push_back({found[static_cast<std::size_t>(priority)], priority});
@@ -275,7 +273,8 @@ Result<std::vector<PostgresQueue::Candidate>> PostgresQueue::due_jobs(Transactio
                                   .attempt = static_cast<int>(row.integer(4)) + 1,
                                   .fence = static_cast<std::uint64_t>(row.integer(5)) + 1,
                                   .enqueued_at = from_us(row.integer(6))},
-                          .expiries = expiries});
+                          .expiries = expiries,
+                          .urgency = first->urgency(taken.now_us)});
     if (was_leased) taken.failed.push_back(company);
     ++first->place;
   }
@@ -286,9 +285,11 @@ Result<std::vector<PostgresQueue::Candidate>> PostgresQueue::due_jobs(Transactio
 Result<> PostgresQueue::lease_or_bury(PostgresQueueTransaction& changes,
                                       std::span<Candidate> candidates, Taken& taken) {
   auto ids = Column::numbers();
+  auto dues_us = Column::numbers();
   auto attempts = Column::numbers();
   auto expiries = Column::numbers();
   auto fences = Column::numbers();
+  auto nodes = Column::texts();
   const auto before = taken.jobs.size();
   for (auto& candidate : candidates) {
     auto& job = candidate.job;
@@ -302,19 +303,25 @@ Result<> PostgresQueue::lease_or_bury(PostgresQueueTransaction& changes,
       SAMTALE_CHECK(buried, "the row has been locked since it was read");
       continue;
     }
+    const bool is_lent = taken.lends && candidate.expiries < kSuspectExpiries;
     ids.add(job.id);
-    attempts.add(job.attempt);
+    dues_us.add(is_lent ? taken.lent_until_us : taken.until_us);
+    attempts.add(is_lent ? job.attempt - 1 : job.attempt);
     expiries.add(candidate.expiries);
     fences.add(job.fence);
+    nodes.add(is_lent ? std::string_view(kBrokerNode) : std::string_view(options_.node));
+    if (is_lent) {
+      taken.lent.push_back({job.company, job.id, job.fence, candidate.urgency});
+    }
     taken.jobs.push_back(std::move(job));
   }
   if (taken.jobs.size() == before) return {};
   return changes.transaction_.later(
-      "UPDATE jobs SET leased = true, due_us = $2, node = $3, attempts = t.attempts, "
-      "expiries = t.expiries, fence = t.fence "
-      "FROM unnest($4, $5, $6, $7) AS t(id, attempts, expiries, fence) "
+      "UPDATE jobs SET leased = true, due_us = t.due_us, attempts = t.attempts, "
+      "expiries = t.expiries, fence = t.fence, node = t.node "
+      "FROM unnest($2, $3, $4, $5, $6, $7) AS t(id, due_us, attempts, expiries, fence, node) "
       "WHERE jobs.company = $1 AND jobs.id = t.id",
-      taken.jobs.back().company, taken.until_us, options_.node, ids, attempts, expiries, fences);
+      taken.jobs.back().company, ids, dues_us, attempts, expiries, fences, nodes);
 }
 
 void PostgresQueue::count_failure(std::string_view kind, CompanyId company) {
@@ -352,7 +359,7 @@ Result<> PostgresQueue::extend(const Job& job, Duration lease) {
 
 Result<> PostgresQueue::change(CompanyId company, Durability durability,
                                const std::function<Result<>(PostgresQueueTransaction&)>& work) {
-  const auto partition = partition_of(company, partitions_);
+  const auto partition = partition_of(company);
   std::optional<PostgresQueueTransaction> changes;
   SAMTALE_TRY_VOID(in_transaction(database_, {.company = company}, durability,
                                   [&](Transaction& transaction) -> Result<> {
@@ -441,64 +448,6 @@ Result<> PostgresQueue::give_up(const Job& job, std::string_view cause) {
   if (!done) return or_owe(job, std::move(done));
   count_failure(job.kind, job.company);
   return {};
-}
-
-Result<std::size_t> PostgresQueue::redrive(CompanyId company, std::span<const JobId> ids) {
-  const bool all = ids.empty();
-  std::size_t revived = 0;
-  while (true) {
-    std::vector<JobId> some;
-    if (all) {
-      SAMTALE_TRY(const auto rows, database_.read({.company = company},
-                                                  "SELECT id FROM dead_letters WHERE company = $1 "
-                                                  "ORDER BY id LIMIT $2",
-                                                  company, kRedriveBatch));
-      for (std::size_t i = 0; i < rows.size(); ++i) {
-        some.push_back(static_cast<JobId>(rows.integer(i, 0)));
-      }
-    } else {
-      const auto part = ids.first(std::min(ids.size(), kRedriveBatch));
-      some.assign(part.begin(), part.end());
-      ids = ids.subspan(part.size());
-    }
-    if (some.empty()) return revived;
-    std::size_t now_revived = 0;
-    SAMTALE_TRY_VOID(
-        change(company, Durability::power_loss, [&](PostgresQueueTransaction& changes) -> Result<> {
-          SAMTALE_TRY(now_revived, revive(changes, company, some));
-          return {};
-        }));
-    revived += now_revived;
-  }
-}
-
-// Ids that are no dead letters of the company's are left out. Where newer work of a letter's key
-// waits already, that one stands for it.
-Result<std::size_t> PostgresQueue::revive(PostgresQueueTransaction& changes, CompanyId company,
-                                          std::span<const JobId> ids) {
-  auto& transaction = changes.transaction_;
-  const auto now = now_us();
-  std::size_t revived = 0;
-  for (const auto id : ids) {
-    SAMTALE_TRY_VOID(transaction.ahead(
-        "INSERT INTO jobs(company, partition, id, kind, key, priority, due_us, leased, attempts, "
-        "expiries, fence, enqueued_us, payload) SELECT company, partition, id, kind, key, "
-        "priority, $3, false, 0, 0, fence, enqueued_us, payload FROM dead_letters AS dead "
-        "WHERE company = $1 AND id = $2 AND NOT EXISTS (SELECT 1 FROM jobs WHERE company = $1 AND "
-        "key = dead.key AND kind = dead.kind AND NOT leased AND key <> '') RETURNING kind",
-        company, id, now));
-    SAMTALE_TRY(const auto answers,
-                transaction.query_with(1, "DELETE FROM dead_letters WHERE company = $1 AND id = $2",
-                                       company, id));
-    if (answers[1].affected() == 0) continue;
-    ++revived;
-    if (answers[0].empty()) {
-      --changes.held_[company];
-    } else {
-      changes.wakes_.push_back({company, std::string(answers[0].bytes(0, 0)), now});
-    }
-  }
-  return revived;
 }
 
 void PostgresQueue::set_weight(CompanyId company, double weight) {

@@ -36,6 +36,14 @@ struct PostgresQueueOptions {
   Duration refresh_every = std::chrono::seconds(1);
 };
 
+// A job that is lent to a broker, which may hand it out: its row says whether it still is.
+struct LentJob {
+  CompanyId company{};
+  JobId id{};
+  std::uint64_t fence = 0;                // Of this lending.
+  Priority urgency = Priority::critical;  // Its priority when it was lent, aged.
+};
+
 class PostgresQueue;
 
 // Waits for the partition's turn: until the transaction ends, no other one that took it makes a job
@@ -142,10 +150,57 @@ class PostgresQueue final : public Queue {
   // A transaction of its own: for jobs that come with no data.
   Result<> enqueue(const NewJob& job);
 
+  [[nodiscard]] Partition partition_of(CompanyId company) const {
+    return samtale::partition_of(company, partitions_);
+  }
+
+  // For a broker that hands jobs out in our place (RabbitQueue). What is lent counts as leased, but
+  // nobody has begun with it: where the time ends it is due again, and no attempt or expiry counts.
+  struct Lending {
+    std::vector<LentJob> lent;
+    // In their place one that may kill its worker: it is not lent but taken, alone.
+    std::optional<Job> taken;
+  };
+  // Chooses as take() does. Lends until now + lent_for.
+  [[nodiscard]] Result<Lending> lend(std::string_view kind, std::size_t limit, Duration lent_for,
+                                     Duration lease);
+  // Takes those of the jobs, of one kind and partition, that are still lent as they were. The
+  // others are settled, or were handed out by another way, and are not ours to do. In the order
+  // given.
+  [[nodiscard]] Result<std::vector<Job>> claim(std::string_view kind, std::span<const LentJob> lent,
+                                               Duration lease);
+  // The broker has not got them, or may not have: those that are still lent are due again.
+  Result<> take_back(std::string_view kind, std::span<const LentJob> lent);
+
  private:
   friend class PostgresQueueTransaction;
-  struct Taken;      // A batch in the making.
-  struct Candidate;  // A job that is due.
+  // In place of a node's name, where a job is lent. No node is called so.
+  static constexpr std::string_view kBrokerNode = "@broker";
+  // On which jobs are taken.
+  struct Terms {
+    Duration lease;
+    bool lends = false;
+    Duration lent_for{};
+  };
+  // A job that is due.
+  struct Candidate {
+    Job job;
+    int expiries = 0;
+    Priority urgency = Priority::critical;
+  };
+  // A batch in the making.
+  struct Taken {
+    std::string_view kind{};
+    Partition partition{};
+    std::int64_t now_us = 0;
+    std::int64_t until_us = 0;
+    std::int64_t lent_until_us = 0;
+    bool lends = false;
+    std::vector<Job> jobs{};
+    std::vector<LentJob> lent{};      // Those of them that are.
+    std::vector<CompanyId> failed{};  // Whose leases had ended.
+    bool closed = false;              // Takes no further job.
+  };
 
   PostgresQueue(postgres::Database& database, std::size_t partitions, const Clock& clock,
                 const PostgresQueueOptions& options);
@@ -153,8 +208,10 @@ class PostgresQueue final : public Queue {
   [[nodiscard]] std::int64_t now_us() const { return to_us(clock_.wall_now()); }
   Result<> refresh();
   [[nodiscard]] bool is_time_to_refresh();
-  [[nodiscard]] Result<std::vector<Job>> take_from(Partition partition, std::string_view kind,
-                                                   std::size_t limit, Duration lease);
+  [[nodiscard]] Result<Taken> take_batch(std::string_view kind, std::size_t limit,
+                                         const Terms& terms);
+  [[nodiscard]] Result<Taken> take_from(Partition partition, std::string_view kind,
+                                        std::size_t limit, const Terms& terms);
   [[nodiscard]] Result<std::optional<std::int64_t>> take_of(PostgresQueueTransaction& changes,
                                                             CompanyId company, std::size_t limit,
                                                             Taken& taken);
@@ -163,6 +220,10 @@ class PostgresQueue final : public Queue {
                                                         Taken& taken) const;
   Result<> lease_or_bury(PostgresQueueTransaction& changes, std::span<Candidate> candidates,
                          Taken& taken);
+  [[nodiscard]] Result<std::map<JobId, Job>> claim_of(PostgresQueueTransaction& changes,
+                                                      std::string_view kind,
+                                                      std::span<const LentJob> lent,
+                                                      std::int64_t until_us) const;
   [[nodiscard]] Result<std::size_t> revive(PostgresQueueTransaction& changes, CompanyId company,
                                            std::span<const JobId> ids);
   // Runs `work` in a transaction that holds the partition's lock.

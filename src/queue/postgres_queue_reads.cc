@@ -34,7 +34,7 @@ Result<std::vector<DeadLetter>> PostgresQueue::dead_letters(CompanyId company,
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const postgres::Row row(rows, i);
     letters.push_back({.id = static_cast<JobId>(row.integer(0)),
-                       .partition = partition_of(company, partitions_),
+                       .partition = partition_of(company),
                        .company = company,
                        .kind = std::string(row.bytes(1)),
                        .payload = std::string(row.bytes(2)),
@@ -57,7 +57,7 @@ Result<std::vector<Job>> PostgresQueue::waiting(CompanyId company, std::size_t l
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const postgres::Row row(rows, i);
     jobs.push_back({.id = static_cast<JobId>(row.integer(0)),
-                    .partition = partition_of(company, partitions_),
+                    .partition = partition_of(company),
                     .company = company,
                     .kind = std::string(row.bytes(1)),
                     .payload = std::string(row.bytes(2)),
@@ -83,7 +83,7 @@ Result<std::vector<QueueStats>> PostgresQueue::stats(std::optional<CompanyId> co
   const auto now = now_us();
   for (std::size_t i = 0; i < partitions_; ++i) {
     const auto partition = static_cast<std::int64_t>(i);
-    if (company && static_cast<Partition>(i) != partition_of(*company, partitions_)) continue;
+    if (company && static_cast<Partition>(i) != partition_of(*company)) continue;
     const postgres::Scope scope =
         company ? postgres::Scope{.company = company} : postgres::Scope{.partition = partition};
     const auto of = company ? number(*company) : partition;

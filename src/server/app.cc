@@ -39,9 +39,10 @@ App::~App() { stop(); }
 
 Result<> App::build() {
   const auto& data = folder_.path();
-  SAMTALE_TRY(stores_, open_stores(config_, data, *files_, clock_, random_));
+  SAMTALE_TRY(stores_, open_stores(config_, data, *files_, clock_, random_, log_));
   store_ = stores_.store.get();
   registry_ = stores_.registry.get();
+  queue_ = stores_.broker_queue ? stores_.broker_queue.get() : &store_->queue();
   SAMTALE_TRY_VOID(build_node());
   if (node_) conversation_counts_ = std::make_unique<ConversationCounts>(*store_);
   auto tenant = tenant_options(config_);
@@ -109,7 +110,7 @@ Result<> App::build_node() {
 
 void App::set_weights() {
   for (const auto& company : tenants_->companies()) {
-    store_->queue().set_weight(company.id, company.weight);
+    queue_->set_weight(company.id, company.weight);
   }
 }
 
@@ -131,8 +132,8 @@ Result<> App::build_analyses() {
   BackfillOptions options;
   options.prices = token_prices(config_.lm);
   backfills_ = std::make_unique<Backfills>(
-      *store_, store_->queue(), *catalog_,
-      language_models_ ? &language_models_->analyst() : nullptr, clock_, random_, options);
+      *store_, *queue_, *catalog_, language_models_ ? &language_models_->analyst() : nullptr,
+      clock_, random_, options);
   return {};
 }
 
@@ -140,7 +141,7 @@ void App::make_routes() {
   ApiParts parts{.tenants = *tenants_,
                  .receiver = *receiver_,
                  .store = *store_,
-                 .queue = store_->queue(),
+                 .queue = *queue_,
                  .searcher = *searcher_,
                  .indexes = *indexes_,
                  .analyzers = *catalog_,

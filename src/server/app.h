@@ -95,6 +95,7 @@ class App {
   void make_routes();
   void export_metrics();
   void export_cache_metrics();
+  void export_broker_metrics();
   Result<> build_analyses();
   Result<> build_node();
   [[nodiscard]] bool does(Role role) const { return roles_.has(role); }
@@ -129,6 +130,7 @@ class App {
   Stores stores_;
   Store* store_ = nullptr;        // Of stores_, as …
   Registry* registry_ = nullptr;  // … this.
+  Queue* queue_ = nullptr;        // The store's, or the broker's before it.
   Roles roles_;
   Router router_{*http_client_, random_, clock_};
   std::unique_ptr<Node> node_;  // Null: nobody shares the store.

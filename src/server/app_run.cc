@@ -45,7 +45,7 @@ Result<> App::start() {
   slow.idle_pause = std::chrono::milliseconds(200);
   if (does(Role::analyst)) start_notifying(slow);
   if (does(Role::analyst) || does(Role::keeper)) SAMTALE_TRY_VOID(start_analyses(slow));
-  auto& queue = store_->queue();
+  auto& queue = *queue_;
   if (does(Role::keeper)) {
     idle_worker_ = std::make_unique<IdleWorker>(queue, *store_, random_, slow);
     start_worker(
@@ -184,7 +184,7 @@ Result<> App::start_indexing(const WorkerOptions& options) {
     return fail(ErrorCode::invalid_argument,
                 "chunk.policy: there is no policy \"" + config_.chunk.policy + "\"");
   }
-  auto& queue = store_->queue();
+  auto& queue = *queue_;
   const auto wants_analysis_now = [this](CompanyId company, const Conversation& conversation) {
     return wants_analysis(*catalog_, company, conversation);
   };
@@ -203,7 +203,7 @@ Result<> App::start_indexing(const WorkerOptions& options) {
 }
 
 void App::start_notifying(const WorkerOptions& options) {
-  auto& queue = store_->queue();
+  auto& queue = *queue_;
   notify_worker_ =
       std::make_unique<NotifyWorker>(queue, *store_, *subscriptions_, random_, options);
   start_worker(
@@ -219,7 +219,7 @@ void App::start_notifying(const WorkerOptions& options) {
 
 Result<> App::start_analyses(const WorkerOptions& options) {
   AnalyzeParts parts{
-      .queue = store_->queue(),
+      .queue = *queue_,
       .store = *store_,
       .catalog = *catalog_,
       .clock = clock_,

@@ -115,6 +115,29 @@ Result<std::vector<IndexFile>> check_index(const Config& config) {
   return found;
 }
 
+Result<std::vector<BrokerQueue>> check_broker(const Config& config, bool fix) {
+  SAMTALE_TRY(const auto broker, broker_options(config));
+  if (!broker) {
+    return fail(ErrorCode::invalid_argument,
+                "there is no broker: queue.kind is \"" + config.queue.kind + "\"");
+  }
+  SystemClock clock;
+  const auto timeout = broker->queue.session.timeout;
+  auto connection =
+      amqp::Connection::open(broker->queue.session.address, clock, clock.now() + timeout);
+  if (!connection) return std::unexpected(std::move(connection).error().during(config.queue.url));
+  const RabbitTopology topology(broker->prefix, broker->kinds);
+  SAMTALE_TRY(const auto checks, check_topology(**connection, topology, fix, clock, timeout));
+  std::vector<BrokerQueue> queues;
+  for (const auto& check : checks) {
+    queues.push_back({.name = check.queue,
+                      .messages = check.messages,
+                      .problem = check.problem,
+                      .is_fixed = check.is_fixed});
+  }
+  return queues;
+}
+
 }  // namespace
 }  // namespace samtale
 
@@ -127,6 +150,7 @@ int main(int argc, char** argv) {
     hooks.migrate = samtale::migrate_store;
     hooks.migration_sql = samtale::store_migration_sql;
     hooks.move_company = samtale::move_company;
+    hooks.check_topology = samtale::check_broker;
     return samtale::run(argc, argv, hooks);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "samtale: %s\n", error.what());

@@ -89,6 +89,37 @@ void App::export_cache_metrics() {
                   });
 }
 
+void App::export_broker_metrics() {
+  const auto* queue = stores_.broker_queue.get();
+  const auto count = [&](const char* name, const char* help, auto member) {
+    metrics_->gauge(name, help, [queue, member] {
+      return std::vector<Sample>{{{}, static_cast<double>(queue->broker_stats().*member)}};
+    });
+  };
+  using Stats = RabbitQueueStats;
+  count("samtale_broker_published", "Messages sent to the broker since the start.",
+        &Stats::published);
+  count("samtale_broker_confirmed", "Of them, those that it has on disk.", &Stats::confirmed);
+  count("samtale_broker_delivered", "Messages got from the broker since the start.",
+        &Stats::delivered);
+  count("samtale_broker_redelivered", "Of them, those that somebody may have had before.",
+        &Stats::redelivered);
+  count("samtale_broker_stale", "Of them, those about jobs that were handed out by another way.",
+        &Stats::stale);
+  count("samtale_broker_parked", "Of them, those that could not be read.", &Stats::parked);
+  count("samtale_broker_buried", "Jobs given up because their message was handed out too often.",
+        &Stats::buried);
+  metrics_->gauge("samtale_broker_up",
+                  "1 while jobs of the kind come through the broker, 0 while without it.", [queue] {
+                    std::vector<Sample> samples;
+                    const auto stats = queue->broker_stats();
+                    for (const auto& [kind, is_up] : stats.is_up) {
+                      samples.push_back({{{"kind", kind}}, is_up ? 1.0 : 0.0});
+                    }
+                    return samples;
+                  });
+}
+
 void App::export_metrics() {
   const auto gauge = [this](const char* name, const char* help, auto read) {
     metrics_->gauge(name, help, [read] {
@@ -118,7 +149,7 @@ void App::export_metrics() {
           return end - reached;
         });
 
-  const auto& queue = store_->queue();
+  const auto& queue = *queue_;
   const auto depth = [&](const char* name, const char* help, Read read) {
     metrics_->gauge(name, help, [&queue, read = std::move(read)] { return by_kind(queue, read); });
   };
@@ -166,6 +197,7 @@ void App::export_metrics() {
               "Files of graphs that could not be written or removed.", &Segments::failed);
 
   export_cache_metrics();
+  if (stores_.broker_queue) export_broker_metrics();
 
   gauge("samtale_index_partitions", "Partitions of the store whose index is loaded here.", [this] {
     return std::ranges::count_if(followers_, [](const auto& it) { return it->is_loaded(); });

@@ -5,6 +5,10 @@
 #include <fstream>
 #include <optional>
 
+#include "ingest/jobs.h"
+#include "notify/delivery_job.h"
+#include "queue/conversation_job.h"
+
 namespace samtale {
 namespace {
 
@@ -165,6 +169,25 @@ Result<PostgresStoreOptions> postgres_store_options(const Config& config) {
   options.hash_partitions = store.hash_partitions;
   options.changes_kept = store.changes_kept;
   options.queue.jobs_per_company_max = static_cast<std::int64_t>(config.queue.jobs_max_per_company);
+  return options;
+}
+
+// Those of the pipeline. The others are one server's own (erase), or one's that leads.
+Result<std::optional<BrokerOptions>> broker_options(const Config& config) {
+  const auto& queue = config.queue;
+  if (queue.kind != "rabbitmq") return std::nullopt;
+  auto address = amqp::parse_url(queue.url);
+  if (!address) return std::unexpected(std::move(address).error().during("queue.url"));
+  if (!queue.password_file.empty()) {
+    SAMTALE_TRY(address->password, read_key("queue.password_file", queue.password_file));
+  }
+  BrokerOptions options{.queue = {}, .prefix = config.store.schema, .kinds = {}};
+  options.queue.session.address = *std::move(address);
+  options.queue.lane.window = queue.window;
+  for (const auto kind : {kChunkJob, kEmbedJob, kAnalyzeJob, kLmCriticalJob, kLmJob, kLmBulkJob,
+                          kNotifyJob, kDeliverJob}) {
+    options.kinds.emplace_back(kind);
+  }
   return options;
 }
 

@@ -28,6 +28,7 @@
 #include "notify/subscriptions.h"
 #include "notify/webhook_sender.h"
 #include "notify/worker.h"
+#include "queue/rabbit_queue.h"
 #include "search/search.h"
 #include "store/postgres_store.h"
 #include "store/sqlite_store.h"
@@ -46,6 +47,15 @@ namespace samtale {
 // Errors: invalid_argument for a role that there is not.
 [[nodiscard]] Result<Roles> node_roles(const Config& config);
 [[nodiscard]] Result<PostgresStoreOptions> postgres_store_options(const Config& config);
+// The queues of the broker, and how they are used.
+struct BrokerOptions {
+  RabbitQueueOptions queue;
+  std::string prefix;  // Of their names: two stores may share a broker.
+  std::vector<std::string> kinds;
+};
+// Empty where jobs come from the store itself. Reads the file with the password. Errors:
+// invalid_argument.
+[[nodiscard]] Result<std::optional<BrokerOptions>> broker_options(const Config& config);
 [[nodiscard]] WorkerOptions worker_options(const Config& config);
 // Without the key of the cursors.
 [[nodiscard]] SearchOptions search_options(const Config& config);

@@ -80,6 +80,12 @@ void add_storage(const Config& config, Texts& all) {
   all["postgres.hash_partitions"] = text(postgres->hash_partitions);
   all["postgres.changes_kept"] = text(postgres->changes_kept);
   all["postgres.jobs_per_company_max"] = text(postgres->queue.jobs_per_company_max);
+  const auto broker = broker_options(config);
+  ASSERT_TRUE(broker) << broker.error().message;
+  all["broker.host"] = *broker ? (*broker)->queue.session.address.host : "";
+  all["broker.password"] = *broker ? (*broker)->queue.session.address.password : "";
+  all["broker.window"] = *broker ? text((*broker)->queue.lane.window) : "";
+  all["broker.prefix"] = *broker ? (*broker)->prefix : "";
   const auto worker = worker_options(config);
   all["worker.attempts"] = text(worker.retry.attempts);
   all["worker.base"] = text(worker.retry.base);
@@ -202,6 +208,10 @@ struct Row {
 const Texts kJwt = {{"auth.jwks_url", R"("https://one.test/jwks")"}};
 const Texts kPostgres = {{"store.kind", R"("postgres")"},
                          {"store.url", R"("postgresql://one.test/a")"}};
+const Texts kBroker = {{"store.kind", R"("postgres")"},
+                       {"store.url", R"("postgresql://one.test/a")"},
+                       {"queue.kind", R"("rabbitmq")"},
+                       {"queue.url", R"("amqp://one.test")"}};
 const Texts kOpenAi = {{"embed.kind", R"("openai")"},
                        {"embed.url", R"("https://one.test/v1")"},
                        {"embed.model", R"("m")"},
@@ -253,6 +263,9 @@ std::vector<Row> rows(const std::string& key_file) {
       {"accept.group_records_max", "2", {"accept.group_records_max"}},
       {"accept.group_wait_ms_max", "2", {"accept.group_wait_max"}},
       {"accept.archive_bytes_max", R"("64 MiB")", {"accept.log_bytes_max"}},
+      {"queue.url", R"("amqp://two.test")", {"broker.host"}, kBroker},
+      {"queue.password_file", '"' + key_file + '"', {"broker.password"}, kBroker},
+      {"queue.window", "7", {"broker.window"}, kBroker},
       {"queue.jobs_max_per_company",
        "2",
        {"queue.jobs_per_company_max", "postgres.jobs_per_company_max"}},
@@ -344,6 +357,7 @@ std::vector<Row> rows(const std::string& key_file) {
 
 // These go to where they are used without an options struct, or have a test of their own.
 const std::set<std::string> kUsedAsTheyAre = {"store.kind",
+                                              "queue.kind",
                                               "auth.jwks_url",
                                               "auth.jwks_file",
                                               "auth.jwt_secret_file",
@@ -431,6 +445,27 @@ TEST_F(OptionsTest, a_node_has_the_roles_that_are_listed_and_no_others) {
   EXPECT_EQ(text(roles("gateway").value()), "");
   EXPECT_THAT(roles("gateway,search").error().message, HasSubstr("got \"search\""));
   EXPECT_FALSE(roles(""));
+}
+
+TEST_F(OptionsTest, queues_of_the_broker_are_named_by_the_stores_schema) {
+  EXPECT_FALSE(broker_options(Config())->has_value());
+  auto values = kBroker;
+  values["store.schema"] = R"("ours")";
+
+  const auto options = broker_options(read(values))->value();
+
+  EXPECT_EQ(options.prefix, "ours");
+  EXPECT_THAT(options.kinds, testing::Contains("embed"));
+}
+
+TEST_F(OptionsTest, a_url_of_a_broker_that_is_none_is_named) {
+  auto values = kBroker;
+  values["queue.url"] = R"("amqp://me:secret@one.test")";
+
+  const auto refused = broker_options(read(values));
+
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().message, HasSubstr("queue.url: must hold no password"));
 }
 
 TEST_F(OptionsTest, the_schedule_of_retries_is_the_recommended_one_unless_set) {

@@ -56,7 +56,7 @@ Result<std::string> place_of(const std::string& path) {
 }  // namespace
 
 Result<Stores> open_stores(const Config& config, const std::string& folder, Files& files,
-                           Clock& clock, Random& random) {
+                           Clock& clock, Random& random, Log& log) {
   Stores stores;
   if (config.store.kind == "postgres") {
     SAMTALE_TRY(auto options, postgres_store_options(config));
@@ -74,6 +74,13 @@ Result<Stores> open_stores(const Config& config, const std::string& folder, File
                                          postgres_store_schema(options.hash_partitions)));
     stores.members = std::make_unique<Members>(*stores.members_database);
     SAMTALE_TRY(stores.place, place_of(folder + "/node.id"));
+    SAMTALE_TRY(auto broker, broker_options(config));
+    if (broker) {
+      stores.topology =
+          std::make_unique<RabbitTopology>(std::move(broker->prefix), std::move(broker->kinds));
+      stores.broker_queue = std::make_unique<RabbitQueue>(store->queue(), *stores.topology, clock,
+                                                          random, log, broker->queue);
+    }
     stores.end_leases = [it = store.get()] { return it->end_leases(); };
     stores.store = std::move(store);
     return stores;

@@ -12,10 +12,12 @@
 #include "cli/cli.h"
 #include "cluster/members.h"
 #include "config/config.h"
+#include "queue/rabbit_queue.h"
 #include "store/registry.h"
 #include "store/store.h"
 #include "sys/clock.h"
 #include "sys/files.h"
+#include "sys/log.h"
 #include "sys/random.h"
 
 namespace samtale {
@@ -24,6 +26,9 @@ namespace samtale {
 struct Stores {
   std::unique_ptr<Store> store;
   std::unique_ptr<Registry> registry;
+  // Where jobs go through a broker; else null, and they come from the store's queue.
+  std::unique_ptr<RabbitTopology> topology;
+  std::unique_ptr<RabbitQueue> broker_queue;
   // Where others share the store; else null and empty.
   std::unique_ptr<postgres::Database>
       members_database;  // Nobody else's work delays its one connection.
@@ -48,9 +53,9 @@ struct Stores {
     const Config& config, const std::string& company, bool to_its_own,
     const std::function<void(std::string_view)>& tell);
 
-// `folder`: the data folder, locked. `clock` and `random` must outlive what is made. Errors: those
-// of SqliteStore::open and PostgresStore::open.
+// `folder`: the data folder, locked. `clock`, `random` and `log` must outlive what is made. Errors:
+// those of SqliteStore::open and PostgresStore::open.
 [[nodiscard]] Result<Stores> open_stores(const Config& config, const std::string& folder,
-                                         Files& files, Clock& clock, Random& random);
+                                         Files& files, Clock& clock, Random& random, Log& log);
 
 }  // namespace samtale

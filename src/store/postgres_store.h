@@ -49,7 +49,7 @@ class PostgresStore final : public Store {
   [[nodiscard]] std::size_t partitions() const override { return options_.partitions; }
   [[nodiscard]] LogId log() const override { return log_; }
   [[nodiscard]] std::string secret(std::string_view purpose) const override;
-  [[nodiscard]] Queue& queue() override { return *queue_; }
+  [[nodiscard]] PostgresQueue& queue() override { return *queue_; }
   [[nodiscard]] Partition partition_of(CompanyId company) const override;
   [[nodiscard]] Result<std::vector<std::optional<StoredConversation>>> find_conversations(
       CompanyId company, std::span<const ConversationId> ids) const override;

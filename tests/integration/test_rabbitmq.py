@@ -1,0 +1,131 @@
+"""The main job with RabbitMQ before the store's queue: two servers on one PostgreSQL, and a broker that
+is killed with SIGKILL under load."""
+import copy
+import json
+import subprocess
+import threading
+import time
+import unittest
+import urllib.request
+
+import test_main_job
+from postgres_server import Postgres
+from rabbit_server import Rabbit
+from samtale import BIN, ENVIRONMENT, Server, conversation, sign, wait_for
+
+POSTGRES = Postgres()
+RABBIT = Rabbit()
+
+
+def setUpModule():
+    unittest.enterModuleContext(POSTGRES)
+    unittest.enterModuleContext(RABBIT)
+
+
+def flags(schema):
+    return (*POSTGRES.settings(), *RABBIT.settings(), "--set", "store.schema=" + schema)
+
+
+def topology(schema, *words):
+    done = subprocess.run([BIN, "topology", "check", *words, "--json", *flags(schema)],
+                          capture_output=True, text=True, timeout=120, env=ENVIRONMENT)
+    return done.returncode, json.loads(done.stdout)
+
+
+def metric(server, name):
+    """Summed over its labels."""
+    url = f"http://127.0.0.1:{server.port}/metrics"
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        lines = answer.read().decode().split("\n")
+    return sum(float(line.split()[-1]) for line in lines
+               if line.startswith((name + " ", name + "{")))
+
+
+class MainJobThroughBrokerTest(test_main_job.MainJobTest):
+    @classmethod
+    def setUpClass(cls):
+        assert topology("main_job", "--fix")[0] == 0
+        cls.flags = flags("main_job")
+        super().setUpClass()
+
+
+class TopologyTest(unittest.TestCase):
+    def test_queues_are_made_on_request_and_by_no_server(self):
+        with Server(*flags("unmade")) as server:
+            acme = server.company("acme")
+            acme.send(conversation("c1", "the kettle leaks"))
+            acme.find("kettle")
+            wait_for("its vector", lambda: acme.search("leaking kettles", "vector"))
+            self.assertEqual(metric(server, "samtale_broker_published"), 0)
+            self.assertIn("unmade.parked is not there; `samtale topology check --fix` makes it",
+                          server.read_log())
+            self.assertEqual(topology("unmade")[0], 1)
+
+            status, made = topology("unmade", "--fix")
+            self.assertEqual(status, 0)
+            self.assertTrue(all(one["fixed"] for one in made["queues"]))
+            wait_for("the broker's part", lambda: metric(server, "samtale_broker_up") == 8)
+            acme.send(conversation("c2", "the toaster burns"))
+            acme.find("toaster")
+            wait_for("messages", lambda: metric(server, "samtale_broker_delivered") >= 2)
+        status, found = topology("unmade")
+        self.assertEqual(status, 0)
+        self.assertEqual({one["problem"] for one in found["queues"]}, {""})
+
+
+class KilledBrokerTest(unittest.TestCase):
+    def test_nothing_is_lost_or_doubled_while_the_broker_is_killed(self):
+        _, made = topology("killed", "--fix")
+        RABBIT.wait_until_kept(*(one["name"] for one in made["queues"]))
+        answered, stop = set(), threading.Event()
+        with Server(*flags("killed")) as one, Server(*flags("killed")) as two:
+            acme = one.company("acme")
+            endpoint = acme.endpoint()
+
+            def send(first, server):
+                company, i = copy.copy(acme), first
+                company.server = server
+                while not stop.is_set():
+                    name = f"l{i}"
+                    body = json.dumps(conversation(name, f"ledger{name} words", "ok")).encode()
+                    status, _, _ = company.call("POST", "/v1/webhooks/" + endpoint["id"], body,
+                                                sign(endpoint["secret"], "msg_" + name, body))
+                    self.assertEqual(status, 202)
+                    answered.add(name)
+                    i += 2
+                    time.sleep(0.05)  # What is measured is not speed.
+
+            senders = [threading.Thread(target=send, args=(i, server))
+                       for i, server in enumerate((one, two))]
+            for sender in senders:
+                sender.start()
+            try:
+                for _ in range(2):
+                    had = len(answered)
+                    wait_for("some by the broker", lambda: len(answered) > had + 50)
+                    RABBIT.kill()
+                    wait_for("some without it", lambda: len(answered) > had + 100)
+                    RABBIT.start()
+            finally:
+                stop.set()
+                for sender in senders:
+                    sender.join()
+
+            def status():
+                return acme.call("GET", "/v1/status")[1]
+
+            wait_for("all to be stored", lambda: status().get("conversations") == len(answered))
+            wait_for("all vectors", lambda: status().get("chunks_without_vector") == 0)
+            wait_for("both by the broker again", lambda: all(
+                metric(server, "samtale_broker_up") == 8 for server in (one, two)))
+            self.assertEqual(status()["events"], len(answered))
+            for name in sorted(answered)[::max(1, len(answered) // 50)]:
+                self.assertEqual([hit["external_id"] for hit in acme.find(f"ledger{name}")], [name])
+            self.assertEqual(acme.call("GET", "/v1/dead-letters")[1]["dead_letters"], [])
+            published = sum(metric(server, "samtale_broker_published") for server in (one, two))
+            self.assertGreater(published, 0)
+            print(f"{len(answered)} events answered, 0 lost, 0 doubled; {published:.0f} messages")
+
+
+if __name__ == "__main__":
+    unittest.main()
