@@ -87,8 +87,10 @@ def measure(name, conversations):
         def is_through():
             status = company.call("GET", "/v1/status")[1]
             time.sleep(0.05)
-            return (status.get("index", {}).get("conversations") == len(lines)
-                    and status["chunks_without_vector"] == 0
+            open_jobs = sum(kind["ready"] + kind["delayed"] + kind["leased"] for kind in status["queue"]
+                            if kind["kind"] in ("chunk", "embed"))
+            return (status.get("index", {}).get("conversations") == len(lines) <= status["chunks"]
+                    and open_jobs == 0 and status["chunks_without_vector"] == 0
                     and status["index"]["vectors"] == status["chunks"])
 
         wait_for("all to be found", is_through)
