@@ -1,12 +1,17 @@
 #include "store/postgres_rows.h"
 
+#include <unordered_set>
+
 #include "store/codec.h"
 
 namespace samtale {
 
 postgres::Column column_of(std::span<const ConversationId> ids) {
   auto column = postgres::Column::blobs();
-  for (const auto& id : ids) column.add(blob(id));
+  std::unordered_set<ConversationId> added;
+  for (const auto& id : ids) {
+    if (added.insert(id).second) column.add(blob(id));
+  }
   return column;
 }
 

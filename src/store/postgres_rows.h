@@ -14,7 +14,8 @@ namespace samtale {
 
 inline postgres::Bytes blob(const ConversationId& id) { return {id.view()}; }
 
-// As a parameter for "= ANY($n)".
+// Each once, in their order: for unnest($n), each to be looked up by itself (LATERAL, OFFSET 0).
+// For a plain join or "= ANY($n)" PostgreSQL reads all of a company that it takes to be small.
 [[nodiscard]] postgres::Column column_of(std::span<const ConversationId> ids);
 
 // What was found of each, in the order of `ids`: rows come back in any.
@@ -31,13 +32,17 @@ template <class T>
 
 // Each SQL with the function that takes its rows.
 constexpr auto kPgFindConversations =
-    "SELECT id, body, state, revision, received_us, updated_us FROM conversations "
-    "WHERE company = $1 AND id = ANY($2)";
+    "SELECT c.id, c.body, c.state, c.revision, c.received_us, c.updated_us FROM unnest($2) AS "
+    "w(id) "
+    "CROSS JOIN LATERAL (SELECT * FROM conversations "
+    "WHERE company = $1 AND id = w.id OFFSET 0) AS c";
 using FoundConversations = std::unordered_map<ConversationId, std::optional<StoredConversation>>;
 [[nodiscard]] Result<FoundConversations> read_conversations(const postgres::Rows& rows);
 
 constexpr auto kPgDeleted =
-    "SELECT conversation FROM tombstones WHERE company = $1 AND conversation = ANY($2)";
+    "SELECT t.conversation FROM unnest($2) AS w(conversation) CROSS JOIN LATERAL (SELECT * FROM "
+    "tombstones "
+    "WHERE company = $1 AND conversation = w.conversation OFFSET 0) AS t";
 
 constexpr auto kPgSpendOfDays =
     "SELECT day, analyzer, spent_tokens, spent_micro_usd, held_tokens, held_micro_usd, requests "

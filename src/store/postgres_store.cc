@@ -80,11 +80,14 @@ Result<std::vector<std::optional<StoredConversation>>> PostgresStore::find_conve
 
 Result<std::vector<std::optional<ConversationSummary>>> PostgresStore::find_summaries(
     CompanyId company, std::span<const ConversationId> ids) const {
-  SAMTALE_TRY(const auto rows,
-              database_->read({.company = company},
-                              "SELECT " + std::string(kSummaryColumns) +
-                                  ", id FROM conversations WHERE company = $1 AND id = ANY($2)",
-                              company, column_of(ids)));
+  SAMTALE_TRY(
+      const auto rows,
+      database_->read(
+          {.company = company},
+          "SELECT " + std::string(kSummaryColumns) +
+              ", c.id FROM unnest($2) AS w(id) CROSS JOIN LATERAL (SELECT * FROM conversations "
+              "WHERE company = $1 AND id = w.id OFFSET 0) AS c",
+          company, column_of(ids)));
   std::unordered_map<ConversationId, std::optional<ConversationSummary>> found;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     SAMTALE_TRY(const auto id, read_id(rows.bytes(i, 5)));
@@ -116,18 +119,22 @@ Result<ConversationPage> PostgresStore::list_conversations(CompanyId company,
 
 Result<std::vector<std::vector<StoredChunk>>> PostgresStore::chunks_of(
     CompanyId company, std::span<const ConversationId> ids) const {
-  SAMTALE_TRY(const auto rows,
-              database_->read({.company = company},
-                              "SELECT ordinal, first_turn, last_turn, header, text, policy, "
-                              "embed_error, model, vector, conversation FROM chunks "
-                              "WHERE company = $1 AND conversation = ANY($2) "
-                              "ORDER BY conversation, ordinal",
-                              company, column_of(ids)));
+  SAMTALE_TRY(
+      const auto rows,
+      database_->read({.company = company},
+                      "SELECT c.ordinal, c.first_turn, c.last_turn, c.header, c.text, "
+                      "c.policy, c.embed_error, c.model, c.vector, c.conversation "
+                      "FROM unnest($2) AS w(conversation) CROSS JOIN LATERAL (SELECT * FROM chunks "
+                      "WHERE company = $1 AND conversation = w.conversation OFFSET 0) AS c",
+                      company, column_of(ids)));
   std::unordered_map<ConversationId, std::vector<StoredChunk>> found;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     SAMTALE_TRY(const auto id, read_id(rows.bytes(i, 9)));
     SAMTALE_TRY(auto chunk, read_chunk({rows, i}, id));
     found[id].push_back(std::move(chunk));
+  }
+  for (auto& [id, chunks] : found) {
+    std::ranges::sort(chunks, {}, [](const StoredChunk& stored) { return stored.chunk.ordinal; });
   }
   return in_order_of(ids, found);
 }
@@ -140,15 +147,17 @@ Result<std::vector<std::optional<StoredChunk>>> PostgresStore::find_chunks(
     conversations.add(blob(place.conversation));
     ordinals.add(place.ordinal);
   }
-  SAMTALE_TRY(const auto rows,
-              database_->read({.company = company},
-                              "SELECT c.ordinal, c.first_turn, c.last_turn, c.header, c.text, "
-                              "c.policy, c.embed_error, NULL, NULL, wanted.place "
-                              "FROM unnest($2, $3) WITH ORDINALITY "
-                              "AS wanted(conversation, ordinal, place) JOIN chunks AS c "
-                              "ON c.company = $1 AND c.conversation = wanted.conversation "
-                              "AND c.ordinal = wanted.ordinal",
-                              company, conversations, ordinals));
+  SAMTALE_TRY(
+      const auto rows,
+      database_->read(
+          {.company = company},
+          "SELECT c.ordinal, c.first_turn, c.last_turn, c.header, c.text, "
+          "c.policy, c.embed_error, NULL, NULL, wanted.place "
+          "FROM unnest($2, $3) WITH ORDINALITY "
+          "AS wanted(conversation, ordinal, place) CROSS JOIN LATERAL (SELECT * FROM chunks "
+          "WHERE company = $1 AND conversation = wanted.conversation "
+          "AND ordinal = wanted.ordinal OFFSET 0) AS c",
+          company, conversations, ordinals));
   std::vector<std::optional<StoredChunk>> found(places.size());
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const auto place = static_cast<std::size_t>(rows.integer(i, 9) - 1);

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <chrono>
+#include <tuple>
 
 #include "store/codec.h"
 #include "store/cursor.h"
@@ -51,28 +52,33 @@ std::string list_sql(const AnalysisQuery& query) {
 
 Result<std::vector<std::vector<StoredAnalysis>>> PostgresStore::analyses_of(
     CompanyId company, std::span<const ConversationId> ids) const {
-  SAMTALE_TRY(const auto rows,
-              database_->read({.company = company},
-                              "SELECT " + std::string(kColumns) +
-                                  " FROM analyses AS a WHERE company = $1 "
-                                  "AND conversation = ANY($2) ORDER BY conversation, analyzer",
-                              company, column_of(ids)));
+  SAMTALE_TRY(
+      const auto rows,
+      database_->read(
+          {.company = company},
+          "SELECT " + std::string(kColumns) +
+              " FROM unnest($2) AS w(conversation) CROSS JOIN LATERAL (SELECT * FROM analyses "
+              "WHERE company = $1 AND conversation = w.conversation OFFSET 0) AS a",
+          company, column_of(ids)));
   std::unordered_map<ConversationId, std::vector<StoredAnalysis>> found;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     SAMTALE_TRY(auto one, read_analysis({rows, i}));
     found[one.first].push_back(std::move(one.second));
   }
+  for (auto& [id, analyses] : found) std::ranges::sort(analyses, {}, &StoredAnalysis::analyzer);
   return in_order_of(ids, found);
 }
 
 Result<std::vector<std::vector<AnalysisLabel>>> PostgresStore::analysis_labels_of(
     CompanyId company, std::span<const ConversationId> ids) const {
-  SAMTALE_TRY(const auto rows, database_->read({.company = company},
-                                               "SELECT conversation, analyzer, label, score "
-                                               "FROM analysis_labels WHERE company = $1 AND "
-                                               "conversation = ANY($2) "
-                                               "ORDER BY conversation, analyzer, label",
-                                               company, column_of(ids)));
+  SAMTALE_TRY(
+      const auto rows,
+      database_->read(
+          {.company = company},
+          "SELECT l.conversation, l.analyzer, l.label, l.score "
+          "FROM unnest($2) AS w(conversation) CROSS JOIN LATERAL (SELECT * FROM analysis_labels "
+          "WHERE company = $1 AND conversation = w.conversation OFFSET 0) AS l",
+          company, column_of(ids)));
   std::unordered_map<ConversationId, std::vector<AnalysisLabel>> found;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     SAMTALE_TRY(const auto id, read_id(rows.bytes(i, 0)));
@@ -80,6 +86,10 @@ Result<std::vector<std::vector<AnalysisLabel>>> PostgresStore::analysis_labels_o
         {.analyzer = std::string(rows.bytes(i, 1)),
          .label = std::string(rows.bytes(i, 2)),
          .score = rows.is_null(i, 3) ? std::nullopt : std::optional(rows.real(i, 3))});
+  }
+  for (auto& [id, labels] : found) {
+    std::ranges::sort(labels, {},
+                      [](const AnalysisLabel& one) { return std::tie(one.analyzer, one.label); });
   }
   return in_order_of(ids, found);
 }

@@ -148,11 +148,13 @@ Result<> PostgresWriter::settle_chunks(CompanyId id, Company& company) {
 Result<std::multimap<ConversationId, PostgresWriter::ChunkRow>> PostgresWriter::read_chunk_rows(
     CompanyId company, std::span<const ConversationId> ids) {
   SAMTALE_TRY(const auto rows,
-              transaction_.query("SELECT row, ordinal, first_turn, last_turn, model IS NOT NULL, "
-                                 "digest, conversation FROM chunks "
-                                 "WHERE company = $1 AND conversation = ANY($2) "
-                                 "ORDER BY conversation, ordinal",
-                                 company, column_of(ids)));
+              transaction_.query(
+                  "SELECT c.row, c.ordinal, c.first_turn, c.last_turn, "
+                  "c.model IS NOT NULL, c.digest, c.conversation "
+                  "FROM unnest($2) AS w(conversation) CROSS JOIN LATERAL (SELECT * FROM chunks "
+                  "WHERE company = $1 AND conversation = w.conversation OFFSET 0) AS c "
+                  "ORDER BY c.ordinal",
+                  company, column_of(ids)));
   std::multimap<ConversationId, ChunkRow> found;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const postgres::Row row(rows, i);

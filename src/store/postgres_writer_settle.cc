@@ -41,12 +41,11 @@ constexpr auto kPutAnalyses =
 // Each goes to the chunk of its text: in its place, where it mostly is, else wherever that moved.
 constexpr auto kPutVectors =
     "UPDATE chunks AS c SET model = found.model, vector = found.vector, embed_error = '' "
-    "FROM (SELECT DISTINCT ON (w.place) w.place, w.model, w.vector, o.conversation, o.row, "
-    "o.model IS NOT NULL AS had_vector "
-    "FROM unnest($2, $3, $4, $5, $6) WITH ORDINALITY "
-    "AS w(conversation, digest, ordinal, model, vector, place) JOIN chunks AS o "
-    "ON o.company = $1 AND o.conversation = w.conversation AND o.digest = w.digest "
-    "ORDER BY w.place, o.ordinal <> w.ordinal, o.ordinal) AS found "
+    "FROM (SELECT w.model, w.vector, o.* FROM unnest($2, $3, $4, $5, $6) "
+    "AS w(conversation, digest, ordinal, model, vector) CROSS JOIN LATERAL "
+    "(SELECT conversation, row, model IS NOT NULL AS had_vector FROM chunks "
+    "WHERE company = $1 AND conversation = w.conversation AND digest = w.digest "
+    "ORDER BY ordinal <> w.ordinal, ordinal LIMIT 1) AS o) AS found "
     "WHERE c.company = $1 AND c.conversation = found.conversation AND c.row = found.row "
     "RETURNING found.conversation, found.had_vector";
 
@@ -63,10 +62,11 @@ Result<> PostgresWriter::know_events(CompanyId id, std::span<const std::string> 
   }
   if (!is_any) return {};
   SAMTALE_TRY_VOID(transaction_.act_for(id));
-  SAMTALE_TRY(
-      const auto rows,
-      transaction_.query("SELECT key, body_hash FROM events WHERE company = $1 AND key = ANY($2)",
-                         id, unknown));
+  SAMTALE_TRY(const auto rows,
+              transaction_.query("SELECT e.key, e.body_hash FROM unnest($2) AS w(key) CROSS JOIN "
+                                 "LATERAL (SELECT * FROM events "
+                                 "WHERE company = $1 AND key = w.key OFFSET 0) AS e",
+                                 id, unknown));
   for (std::size_t i = 0; i < rows.size(); ++i) {
     known[std::string(rows.bytes(i, 0))] = rows.bytes(i, 1);
   }
@@ -92,9 +92,11 @@ Result<> PostgresWriter::know_heads(CompanyId id, std::span<const ConversationId
   const auto unknown = not_in(known, ids);
   if (unknown.empty()) return {};
   SAMTALE_TRY_VOID(transaction_.act_for(id));
-  SAMTALE_TRY(const auto rows, transaction_.query("SELECT id, turns, sort_us FROM conversations "
-                                                  "WHERE company = $1 AND id = ANY($2)",
-                                                  id, column_of(unknown)));
+  SAMTALE_TRY(const auto rows,
+              transaction_.query("SELECT c.id, c.turns, c.sort_us FROM unnest($2) AS w(id) "
+                                 "CROSS JOIN LATERAL (SELECT * FROM conversations "
+                                 "WHERE company = $1 AND id = w.id OFFSET 0) AS c",
+                                 id, column_of(unknown)));
   for (const auto& conversation : unknown) known[conversation] = std::nullopt;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     SAMTALE_TRY(const auto conversation, read_id(rows.bytes(i, 0)));
