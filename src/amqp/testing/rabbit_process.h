@@ -119,8 +119,12 @@ class RabbitProcess {
     ::close(output_);
     pid_ = 0;
   }
-  // It takes connections and answers nothing until it goes on.
-  void hang() const { ::kill(pid_, SIGSTOP); }
+  // It takes connections and answers nothing until it goes on. Returns once each of its threads has
+  // stopped.
+  void hang() const {
+    ::kill(pid_, SIGSTOP);
+    ::waitpid(pid_, nullptr, WUNTRACED);
+  }
   void go_on() const { ::kill(pid_, SIGCONT); }
 
  private:
