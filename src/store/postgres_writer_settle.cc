@@ -10,11 +10,14 @@ namespace {
 using postgres::Bytes;
 using postgres::Column;
 
+// Each once.
 std::vector<ConversationId> not_in(const auto& known, std::span<const ConversationId> ids) {
   std::vector<ConversationId> unknown;
   for (const auto& id : ids) {
     if (!known.contains(id)) unknown.push_back(id);
   }
+  std::ranges::sort(unknown);
+  unknown.erase(std::ranges::unique(unknown).begin(), unknown.end());
   return unknown;
 }
 

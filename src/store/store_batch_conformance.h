@@ -182,7 +182,24 @@ TYPED_TEST_P(StoreBatchConformance, writes_the_same_in_one_transaction_as_in_man
   }
 }
 
+TYPED_TEST_P(StoreBatchConformance, keeps_what_is_there_of_a_conversation_that_is_announced_twice) {
+  auto stored = this->conversation(this->kOne, "c");
+  stored.state = "what was said so far";
+  this->put(this->kOne, stored);
+  const auto id = stored.conversation.id;
+
+  this->write(this->kOne, [&](StoreWriter& writer) -> Result<> {
+    SAMTALE_TRY_VOID(writer.expect(this->kOne, std::vector<std::string>{"k", "k"},
+                                   std::vector<ConversationId>{id, id}));
+    SAMTALE_TRY(const auto found, writer.find_conversation(this->kOne, id));
+    EXPECT_EQ(found->state, "what was said so far");
+    EXPECT_EQ(found->revision, 1);
+    return {};
+  });
+}
+
 REGISTER_TYPED_TEST_SUITE_P(StoreBatchConformance, reads_many_in_the_order_they_are_asked_for,
+                            keeps_what_is_there_of_a_conversation_that_is_announced_twice,
                             writes_the_same_in_one_transaction_as_in_many);
 
 }  // namespace samtale
