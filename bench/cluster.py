@@ -6,7 +6,8 @@ them searches, beside pgvector in the same database.
 
 Runs build/release/bin/samtale: alone on SQLite (one), and on a PostgreSQL of its own that syncs to disk, as one server with
 all roles (postgres), and as gateway, indexer and searcher, one of each (cluster 1) and two of each (cluster 2). Each is
-sent --conversations of six turns as NDJSON by four clients. In turn, --rounds times; medians.
+sent --conversations of six turns as NDJSON by four clients. "broker" is cluster 1 with a RabbitMQ that hands out
+jobs, "replicated" the same, which also confirms each event before its 202. In turn, --rounds times; medians.
 
 accepted/s  from the first byte to the last 202
 through/s   from the first byte to all being found with their vectors
@@ -23,6 +24,7 @@ import json
 import os
 import random
 import statistics
+import subprocess
 import sys
 import threading
 import time
@@ -33,6 +35,7 @@ os.environ.setdefault("SAMTALE_BIN", os.path.join(ROOT, "build", "release", "bin
 import pgvector_peer
 import samtale as harness
 from postgres_server import Postgres
+from rabbit_server import Rabbit
 from samtale import Company, Server, conversation, wait_for
 
 harness.DEADLINE_S = 3600
@@ -41,6 +44,8 @@ WORDS = [a + b for a in ("par", "lam", "ket", "bil", "rou", "ord", "pho", "tic",
          for b in ("cel", "per", "tle", "ling", "ter", "der", "ne", "ket", "rs", "dow")]
 SETUPS = {"one": [("all", 1)], "postgres": [("all", 1)],
           "cluster 1": [("gateway", 1), ("indexer", 1), ("searcher", 1)],
+          "broker": [("gateway", 1), ("indexer", 1), ("searcher", 1)],
+          "replicated": [("gateway", 1), ("indexer", 1), ("searcher", 1)],
           "cluster 2": [("gateway", 2), ("indexer", 2), ("searcher", 2)]}
 
 
@@ -59,6 +64,7 @@ def send(company, server, lines):
     assert answer.status == 200, text[:500]
     refused = [line for line in text.split("\n") if line and '"error"' in line]
     assert not refused, refused[0]
+    return text.count('"ack":"replicated"')
 
 
 def measure(name, conversations):
@@ -66,6 +72,11 @@ def measure(name, conversations):
         flags = []
         if name != "one":
             flags = stack.enter_context(Postgres(fsync=True)).settings()
+        if name in ("broker", "replicated"):
+            flags = (*flags, *stack.enter_context(Rabbit()).settings())
+            flags += ("--set", "accept.ack=replicated") if name == "replicated" else ()
+            subprocess.run([harness.BIN, "topology", "check", "--fix", *flags], check=True,
+                           stdout=subprocess.DEVNULL, env=harness.ENVIRONMENT)
         servers = [stack.enter_context(Server(*(["--role", role] if role != "all" else []), *flags))
                    for role, count in SETUPS[name] for _ in range(count)]
         gateways = servers[:SETUPS[name][0][1]]

@@ -87,10 +87,10 @@ void Connection::Close::operator()(amqp_connection_state_t connection) const {
 }
 
 Result<std::unique_ptr<Connection>> Connection::open(const Address& address, const Clock& clock,
-                                                     Instant deadline) {
+                                                     Instant deadline, std::size_t body_bytes_max) {
   auto* const made = ::amqp_new_connection();
   if (made == nullptr) return fail(ErrorCode::unavailable, "no memory for a connection");
-  std::unique_ptr<Connection> connection(new Connection(made, clock));
+  std::unique_ptr<Connection> connection(new Connection(made, clock, body_bytes_max));
   SAMTALE_TRY_VOID(connection->handshake(address, deadline));
   return connection;
 }
@@ -193,6 +193,14 @@ Result<bool> Connection::declare_on_the_side(const QueueSpec& queue, bool passiv
     limit.value.value.i32 = queue.deliveries_max;
     arguments.push_back(limit);
   }
+  if (queue.bytes_max > 0) {
+    amqp_table_entry_t limit{};
+    limit.key = amqp_cstring_bytes("x-max-length-bytes");
+    limit.value.kind = AMQP_FIELD_KIND_I64;
+    limit.value.value.i64 = queue.bytes_max;
+    arguments.push_back(limit);
+    arguments.push_back(entry("x-overflow", "reject-publish"));  // Else it drops its oldest.
+  }
   if (!queue.dead_letters.empty()) {
     arguments.push_back(entry("x-dead-letter-exchange", ""));  // The one that knows queues by name.
     arguments.push_back(entry("x-dead-letter-routing-key", queue.dead_letters));
@@ -242,9 +250,8 @@ Result<std::size_t> Connection::waiting(std::string_view queue, Instant deadline
 
 Result<> Connection::publish(std::span<const Message> messages, Instant deadline) {
   amqp_basic_properties_t properties{};
-  properties._flags = AMQP_BASIC_DELIVERY_MODE_FLAG | AMQP_BASIC_CONTENT_TYPE_FLAG;
+  properties._flags = AMQP_BASIC_DELIVERY_MODE_FLAG;
   properties.delivery_mode = kPersistent;
-  properties.content_type = amqp_cstring_bytes("application/json");
   for (const auto& message : messages) {
     constexpr amqp_boolean_t kMandatory = 1;  // Else one that no queue takes is dropped.
     SAMTALE_TRY_VOID(broken(
@@ -325,7 +332,7 @@ Result<bool> Connection::take_frame(Instant deadline) {
   } else if (frame.frame_type == AMQP_FRAME_BODY && incoming_) {
     auto& body = incoming_->delivery.body;
     const auto part = text_of(frame.payload.body_fragment);
-    body += std::string_view(part).substr(0, kBodyBytesMax - body.size());
+    body += std::string_view(part).substr(0, body_bytes_max_ - body.size());
     incoming_->bytes_left -= std::min<std::uint64_t>(incoming_->bytes_left, part.size());
     end_incoming();
   }

@@ -39,6 +39,7 @@ struct QueueSpec {
   std::string name{};
   std::int32_t deliveries_max = 0;  // Then it is a dead letter; 0: however often.
   std::string dead_letters{};       // The queue that gets them; empty: they are dropped.
+  std::int64_t bytes_max = 0;       // It refuses what is more; 0: whatever the broker has room for.
 };
 
 struct Message {
@@ -49,7 +50,7 @@ struct Message {
 struct Delivery {
   std::uint64_t tag = 0;  // Of this connection: none other can acknowledge it.
   std::string queue;
-  std::string body;             // Cut after kBodyBytesMax.
+  std::string body;             // Cut after the connection's body_bytes_max.
   bool is_redelivered = false;  // Somebody may have had it before.
 };
 
@@ -60,15 +61,15 @@ struct Delivery {
 //          (is_usable()); permission_denied; those named.
 class Connection {
  public:
-  static constexpr std::size_t kBodyBytesMax = std::size_t{64} << 10;
-  static constexpr Duration kHeartbeat = std::chrono::seconds(60);  // When idle.
+  static constexpr std::size_t kBodyBytesMax = std::size_t{64} << 10;  // Unless told otherwise.
+  static constexpr Duration kHeartbeat = std::chrono::seconds(60);     // When idle.
   static constexpr Duration kSendTimeout = std::chrono::seconds(10);
 
   // A host's name is looked up by the system, which may take longer than the deadline.
   // `clock` must outlive the connection. Errors: permission_denied if user or password is refused.
-  [[nodiscard]] static Result<std::unique_ptr<Connection>> open(const Address& address,
-                                                                const Clock& clock,
-                                                                Instant deadline);
+  [[nodiscard]] static Result<std::unique_ptr<Connection>> open(
+      const Address& address, const Clock& clock, Instant deadline,
+      std::size_t body_bytes_max = kBodyBytesMax);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -110,8 +111,8 @@ class Connection {
     std::uint64_t bytes_left = 0;
   };
 
-  Connection(amqp_connection_state_t_* connection, const Clock& clock)
-      : connection_(connection), clock_(clock) {}
+  Connection(amqp_connection_state_t_* connection, const Clock& clock, std::size_t body_bytes_max)
+      : connection_(connection), clock_(clock), body_bytes_max_(body_bytes_max) {}
 
   Result<> handshake(const Address& address, Instant deadline);
   [[nodiscard]] Result<> set_deadline(Instant deadline);
@@ -130,6 +131,7 @@ class Connection {
 
   const std::unique_ptr<amqp_connection_state_t_, Close> connection_;
   const Clock& clock_;
+  const std::size_t body_bytes_max_;
   bool is_usable_ = true;
   std::uint64_t published_ = 0;
   std::set<std::uint64_t> unconfirmed_;

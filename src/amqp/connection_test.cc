@@ -95,6 +95,36 @@ TEST_F(AmqpConnectionTest, cuts_what_is_longer_than_anything_of_ours) {
   EXPECT_EQ(deliveries[1].body, "b");
 }
 
+TEST_F(AmqpConnectionTest, takes_bodies_as_long_as_it_was_told) {
+  const auto told = Connection::open(RabbitProcess::shared().address(), clock_, soon(), 200'000);
+  ASSERT_TRUE(told) << told.error().message;
+  ASSERT_TRUE((*told)->declare({.name = name_}, soon()));
+  publish(**told, {std::string(200'000, 'x'), std::string(200'001, 'x')});
+
+  ASSERT_TRUE((*told)->consume(name_, 10, soon()));
+  const auto deliveries = take(**told, 2);
+
+  EXPECT_EQ(deliveries.at(0).body.size(), 200'000u);
+  EXPECT_EQ(deliveries.at(1).body.size(), 200'000u);
+}
+
+TEST_F(AmqpConnectionTest, refuses_what_a_full_queue_has_no_room_for_and_keeps_what_it_has) {
+  ASSERT_TRUE(connection_->declare({.name = name_, .bytes_max = 1000}, soon()));
+  const auto other = connect();
+  const std::array messages = {Message{.queue = name_, .body = std::string(600, 'x')}};
+  Result<> published{};
+  std::size_t confirmed = 0;
+  while (published) {
+    published = other->publish(messages, soon());
+    confirmed += published ? 1 : 0;
+  }
+
+  EXPECT_THAT(published.error().message, HasSubstr("cannot take it now"));
+  EXPECT_GT(confirmed, 0u);
+  ASSERT_TRUE(connection_->consume(name_, 100, soon()));
+  EXPECT_EQ(take(*connection_, confirmed).size(), confirmed);
+}
+
 TEST_F(AmqpConnectionTest, sends_no_more_than_it_may_until_some_are_acknowledged) {
   ASSERT_TRUE(connection_->declare({.name = name_}, soon()));
   publish(*connection_, {"a", "b", "c", "d"});

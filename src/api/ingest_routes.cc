@@ -45,6 +45,8 @@ Result<Item> make_item(const Context& context, const Caller& caller, const json:
   return item;
 }
 
+const char* ack_of(const Accepted& result) { return result.is_replicated ? "replicated" : "local"; }
+
 json::Object describe(std::size_t index, int status) {
   return {{"index", index}, {"status", status}};
 }
@@ -61,6 +63,7 @@ json::Value accepted(std::size_t index, const Accepted& result, const Conversati
   object.emplace_back("id", text(id));
   object.emplace_back("external_id", external_id);
   object.emplace_back("event_id", result.event_id);
+  object.emplace_back("ack", ack_of(result));
   return object;
 }
 
@@ -303,7 +306,8 @@ void post_webhook(const Context& context, const Call& call, http::Reply reply) {
     if (!result) {
       return reply(failure(result.error(), request_id, http_status(result.error().code)));
     }
-    reply(ok(json::Object{{"event_id", result->event_id}}, result->is_duplicate ? 200 : 202));
+    reply(ok(json::Object{{"event_id", result->event_id}, {"ack", ack_of(*result)}},
+             result->is_duplicate ? 200 : 202));
   });
 }
 

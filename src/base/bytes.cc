@@ -232,6 +232,16 @@ __attribute__((target("sse4.2"))) std::uint32_t crc32c_sse42(std::string_view by
 
 }  // namespace
 
+void append_u64(std::string& out, std::uint64_t value) {
+  for (int shift = 0; shift < 64; shift += 8) out.push_back(static_cast<char>(value >> shift));
+}
+
+std::uint64_t read_u64(std::string_view bytes) {
+  std::uint64_t value = 0;
+  for (std::size_t i = 8; i-- > 0;) value = value << 8 | static_cast<unsigned char>(bytes[i]);
+  return value;
+}
+
 std::uint32_t crc32c(std::string_view bytes, std::uint32_t crc) {
 #if defined(__x86_64__)
   static const bool has_instruction = __builtin_cpu_supports("sse4.2") != 0;

@@ -37,6 +37,11 @@ using Sha256 = std::array<char, 32>;
 // Equal, in a time that depends only on the lengths.
 [[nodiscard]] bool equal_in_constant_time(std::string_view a, std::string_view b);
 
+// Eight bytes, the least significant first.
+void append_u64(std::string& out, std::uint64_t value);
+// Of at least eight bytes.
+[[nodiscard]] std::uint64_t read_u64(std::string_view bytes);
+
 // CRC-32C (Castagnoli, RFC 3720 appendix B.4), continued from `crc`.
 [[nodiscard]] std::uint32_t crc32c(std::string_view bytes, std::uint32_t crc = 0);
 

@@ -75,6 +75,15 @@ TEST(BytesTest, compares_whole_strings) {
   EXPECT_FALSE(equal_in_constant_time(std::string_view("a\0b", 3), std::string_view("a\0c", 3)));
 }
 
+TEST(BytesTest, writes_numbers_with_the_least_byte_first) {
+  std::string bytes = "a";
+
+  append_u64(bytes, 0x0123456789ABCDEFU);
+
+  EXPECT_EQ(hex(bytes), "61efcdab8967452301");
+  EXPECT_EQ(read_u64(std::string_view(bytes).substr(1)), 0x0123456789ABCDEFU);
+}
+
 TEST(BytesTest, knows_utf8_at_every_border) {
   for (const std::string_view text :
        {"", "a", "\x7F", "\xC2\x80", "\xDF\xBF", "\xE0\xA0\x80", "\xED\x9F\xBF", "\xEE\x80\x80",

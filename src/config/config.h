@@ -75,6 +75,7 @@ struct AcceptConfig {
   std::size_t group_records_max = 256;
   Duration group_wait_max = std::chrono::milliseconds(5);
   std::size_t archive_bytes_max = std::size_t{20} << 30;  // Raw events kept for replay.
+  std::string ack = "local";                              // Or "replicated".
 };
 
 struct QueueConfig {

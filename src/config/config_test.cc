@@ -208,6 +208,15 @@ TEST(ParseConfigTest, a_broker_needs_a_store_that_servers_share) {
   EXPECT_EQ(mistakes_of(shared + "[queue]\nkind = 'rabbitmq'\nurl = 'amqp://broker.test'\n"), "");
 }
 
+TEST(ParseConfigTest, events_are_replicated_by_way_of_a_broker) {
+  EXPECT_THAT(mistakes_of("[accept]\nack = 'replicated'\n"),
+              HasSubstr("accept.ack: replicated needs a broker"));
+  EXPECT_EQ(mistakes_of("[accept]\nack = 'replicated'\n"
+                        "[store]\nkind = 'postgres'\nurl = 'postgresql://db.test/x'\n"
+                        "[queue]\nkind = 'rabbitmq'\nurl = 'amqp://broker.test'\n"),
+            "");
+}
+
 TEST(ParseConfigTest, tls_needs_both_files) {
   EXPECT_EQ(mistakes_of("[http]\ntls_key = '/k'\n"),
             "samtale.toml:2: http.tls_key: is set without http.tls_certificate; set both, or "

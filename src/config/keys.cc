@@ -85,6 +85,7 @@ const Key kKeys[] = {
   {"accept.group_wait_ms_max", AT(Duration, accept.group_wait_max), "How long an event may wait for others to share its flush.", 0, 1000},
   {"accept.archive_bytes_max", AT(Size, accept.archive_bytes_max), "Raw events kept for replay; the oldest go first, never before they are indexed.", 64 * kMiB, 1024 * kTiB, Meaning::bytes},
 
+  {"accept.ack", AT(Text, accept.ack), "When an event is answered: once it is on this server's disk, or once the broker has confirmed that it is on a majority of its disks, too. While that is away, or takes over two seconds, answers say \"ack\": \"local\".", 0, 0, Meaning::plain, "local|replicated"},
   {"queue.kind", AT(Text, queue.kind), "How jobs get to the servers that share a store of kind postgres: from the store itself, or through RabbitMQ (3.10 or later), before which the store stays the record. `samtale topology check --fix` makes the queues there.", 0, 0, Meaning::plain, "store|rabbitmq"},
   {"queue.url", AT(Text, queue.url), "The broker of kind rabbitmq, without a password: amqp://user@host:5672/vhost."},
   {"queue.password_file", AT(Text, queue.password_file), "File with the password. Empty: the broker's default one is sent.", 0, 0, Meaning::secret_file},

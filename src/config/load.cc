@@ -202,6 +202,10 @@ class Reader {
       mistake("queue.url",
               "must be set for queue.kind = \"rabbitmq\", such as amqp://samtale@127.0.0.1:5672");
     }
+    if (!has_broker && config.accept.ack == "replicated") {
+      mistake("accept.ack",
+              "replicated needs a broker: set queue.kind = \"rabbitmq\" too, or leave this out");
+    }
     if (!has_broker && !queue.url.empty()) {
       mistake("queue.url",
               "is used by queue.kind = \"rabbitmq\" only; set that too, or unset this");

@@ -61,6 +61,7 @@ NewJob make_event_job(CompanyId company, const EventPlace& place) {
   json::Object payload{{"v", 1}, {"position", std::to_string(number(place.position))}};
   if (place.log != LogId{}) payload.emplace_back("log", number(place.log));
   job.payload = json::dump(std::move(payload));
+  job.key = std::to_string(number(place.log)) + ":" + std::to_string(number(place.position));
   return job;
 }
 

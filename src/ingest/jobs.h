@@ -33,7 +33,7 @@ Result<> enqueue_erasure(StoreWriter& writer, CompanyId company, LogId own,
                          const std::vector<EventPlace>& places);
 [[nodiscard]] Result<std::vector<LogPosition>> positions_of(const Job& job);
 
-// An event in a log that could not take effect.
+// An event in a log that could not take effect. Its key is its place.
 [[nodiscard]] NewJob make_event_job(CompanyId company, const EventPlace& place);
 
 }  // namespace samtale

@@ -4,13 +4,11 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
-#include <utility>
-#include <vector>
 
 #include "accept/accept_log.h"
 #include "base/result.h"
-#include "ingest/received_event.h"
 #include "store/store.h"
 #include "sys/clock.h"
 #include "sys/log.h"
@@ -20,15 +18,15 @@ namespace samtale {
 struct NormaliserOptions {
   std::size_t batch_bytes = std::size_t{2} << 20;  // Of log read at a time.
   std::size_t batch_events = 256;                  // Of own events in a transaction.
+  // Whether an event is left, with all after it, to those who have a copy, for now. Unset: none is.
+  std::function<bool(WallTime received_at)> is_left;
 };
 
 // One for each partition; each reads the whole log and takes what is its partition's. Its place
 // in the log is committed with the effects, so that a crash repeats nothing.
 //
-// An event that cannot take effect (bad for its parser, an id used again with another body)
-// becomes a dead letter with its cause; the raw bytes stay in the log for replay.
-// What is passed in must outlive it.
-// Threads: one; reached from any.
+// What events do, and what becomes of one that cannot: apply_events.h. The raw bytes stay in the
+// log for replay. What is passed in must outlive it. Threads: one; reached from any.
 class Normaliser {
  public:
   Normaliser(AcceptLog& accepted, Store& store, Partition partition, Log& log,
@@ -51,14 +49,6 @@ class Normaliser {
 
  private:
   static constexpr std::uint64_t kNotBegun = ~std::uint64_t{0};
-
-  struct Own;  // An event of this partition, read.
-
-  [[nodiscard]] Result<Own> read(LogPosition position, std::string_view payload) const;
-  static Result<> expect(StoreWriter& writer, std::span<const Own> events);
-  Result<> apply(StoreWriter& writer, const Own& own, bool is_replay);
-  Result<> apply_event(StoreWriter& writer, const Own& own, const EventPlace& place,
-                       bool is_replay);
 
   AcceptLog& accepted_;
   Store& store_;

@@ -1,8 +1,5 @@
 #include "ingest/received_event.h"
 
-#include <array>
-#include <cstring>
-
 #include "base/bytes.h"
 
 namespace samtale {
@@ -13,27 +10,15 @@ constexpr char kVersion = 1;
 // Magic and version, company, received_at, idle_timeout.
 constexpr std::size_t kFixedBytes = 4 + 8 + 8 + 8;
 
-void put_u64(std::string& out, std::uint64_t value) {
-  for (int shift = 0; shift < 64; shift += 8) out.push_back(static_cast<char>(value >> shift));
-}
-
-std::uint64_t get_u64(std::string_view bytes) {
-  std::uint64_t value = 0;
-  for (int i = 7; i >= 0; --i) {
-    value = (value << 8) | static_cast<unsigned char>(bytes[static_cast<std::size_t>(i)]);
-  }
-  return value;
-}
-
 void put_text(std::string& out, std::string_view text) {
-  put_u64(out, text.size());
+  append_u64(out, text.size());
   out.append(text);
 }
 
 // Takes a length and that many bytes off the front; false if they are not all there.
 bool take_text(std::string_view& bytes, std::string& text) {
   if (bytes.size() < 8) return false;
-  const auto length = get_u64(bytes);
+  const auto length = read_u64(bytes);
   bytes.remove_prefix(8);
   if (bytes.size() < length) return false;
   text = bytes.substr(0, length);
@@ -62,9 +47,9 @@ std::string encode(const ReceivedEvent& event) {
               event.body.size());
   out.append(kMagic);
   out.push_back(kVersion);
-  put_u64(out, static_cast<std::uint64_t>(number(event.company)));
-  put_u64(out, static_cast<std::uint64_t>(to_us(event.received_at)));
-  put_u64(out, static_cast<std::uint64_t>(event.idle_timeout.count()));
+  append_u64(out, static_cast<std::uint64_t>(number(event.company)));
+  append_u64(out, static_cast<std::uint64_t>(to_us(event.received_at)));
+  append_u64(out, static_cast<std::uint64_t>(event.idle_timeout.count()));
   put_text(out, event.source);
   put_text(out, event.provider);
   put_text(out, event.key);
@@ -77,7 +62,7 @@ Result<ReceivedEvent> decode_received_event(std::string_view payload) {
   SAMTALE_TRY(const auto head, peek_event(payload));
   event.company = head.company;
   event.received_at = head.received_at;
-  event.idle_timeout = Duration(static_cast<std::int64_t>(get_u64(payload.substr(20))));
+  event.idle_timeout = Duration(static_cast<std::int64_t>(read_u64(payload.substr(20))));
   auto rest = payload.substr(kFixedBytes);
   const bool whole = take_text(rest, event.source) && take_text(rest, event.provider) &&
                      take_text(rest, event.key) && take_text(rest, event.body) && rest.empty();
@@ -87,8 +72,8 @@ Result<ReceivedEvent> decode_received_event(std::string_view payload) {
 
 Result<EventHead> peek_event(std::string_view payload) {
   SAMTALE_TRY_VOID(check_head(payload));
-  return EventHead{.company = CompanyId{static_cast<std::int64_t>(get_u64(payload.substr(4)))},
-                   .received_at = from_us(static_cast<std::int64_t>(get_u64(payload.substr(12))))};
+  return EventHead{.company = CompanyId{static_cast<std::int64_t>(read_u64(payload.substr(4)))},
+                   .received_at = from_us(static_cast<std::int64_t>(read_u64(payload.substr(12))))};
 }
 
 std::string make_event_key(std::string_view source, std::string_view event_id) {

@@ -20,7 +20,8 @@ Receiver::Recent Receiver::identify(const ReceivedEvent& event) {
   return {hash(std::to_string(number(event.company)) + "\n" + event.key), hash(event.body)};
 }
 
-Receiver::Receiver(AcceptLog& log, ReceiverOptions options) : log_(log), options_(options) {}
+Receiver::Receiver(AcceptLog& log, Replicator* replicator, ReceiverOptions options)
+    : log_(log), replicator_(replicator), options_(options) {}
 
 Result<> Receiver::recall() {
   constexpr std::size_t kReadBytes = std::size_t{4} << 20;
@@ -37,25 +38,36 @@ Result<> Receiver::recall() {
 }
 
 void Receiver::receive(ReceivedEvent event, Done done) {
-  const auto recent = identify(event);
+  auto recent = identify(event);
   auto event_id = public_event_id(event.company, event.key);
   {
     std::unique_lock lock(recent_mutex_);
     const auto found = by_key_.find(recent.key_hash);
     if (found != by_key_.end()) {
-      const bool is_same = found->second->body_hash == recent.body_hash;
+      const auto known = *found->second;
       lock.unlock();
-      if (is_same) return done(Accepted{std::move(event_id), true});
+      if (known.body_hash == recent.body_hash) {
+        return done(Accepted{std::move(event_id), true, known.is_replicated});
+      }
       return done(fail(ErrorCode::conflict,
                        "an event with this id was received with another body; ids may not be "
                        "used again"));
     }
   }
-  log_.append(encode(event), [this, recent, event_id = std::move(event_id),
-                              done = std::move(done)](Result<LogPosition> position) mutable {
-    if (!position) return done(std::unexpected(std::move(position).error()));
-    remember(recent);
-    done(Accepted{std::move(event_id), false});
+  auto payload = encode(event);
+  auto copy = replicator_ == nullptr ? std::string() : payload;
+  log_.append(std::move(payload), [this, recent, company = event.company, copy = std::move(copy),
+                                   event_id = std::move(event_id),
+                                   done = std::move(done)](Result<LogPosition> at) mutable {
+    if (!at) return done(std::unexpected(std::move(at).error()));
+    auto answer = [this, recent, event_id = std::move(event_id),
+                   done = std::move(done)](bool is_replicated) mutable {
+      recent.is_replicated = is_replicated;
+      remember(recent);
+      done(Accepted{std::move(event_id), false, is_replicated});
+    };
+    if (replicator_ == nullptr) return answer(false);
+    replicator_->replicate(company, *at, std::move(copy), std::move(answer));
   });
 }
 

@@ -37,7 +37,7 @@ class ReceiverTest : public testing::Test {
     auto opened = open_accept_log(files, "log", log_options, clock, lines);
     ASSERT_TRUE(opened) << opened.error().message;
     log = *std::move(opened);
-    receiver = std::make_unique<Receiver>(*log, options);
+    receiver = std::make_unique<Receiver>(*log, nullptr, options);
     ASSERT_TRUE(receiver->recall());
   }
 

@@ -225,6 +225,16 @@ Result<> PostgresQueueTransaction::add_dead_letter(const NewJob& job, std::strin
       Bytes{cause}, Bytes{job.payload});
 }
 
+Result<bool> PostgresQueueTransaction::has_dead_letter(CompanyId company, std::string_view kind,
+                                                       std::string_view key) {
+  SAMTALE_TRY_VOID(transaction_.act_for(company));
+  SAMTALE_TRY(const auto rows,
+              transaction_.query("SELECT 1 FROM dead_letters WHERE company = $1 AND key = $2 AND "
+                                 "kind = $3 AND key <> ''",
+                                 company, Bytes{key}, kind));
+  return !rows.empty();
+}
+
 Result<> PostgresQueueTransaction::erase_key(CompanyId company, std::string_view key) {
   SAMTALE_TRY_VOID(insert_new_jobs());
   SAMTALE_TRY_VOID(transaction_.act_for(company));

@@ -161,6 +161,15 @@ Result<> QueueTransaction::add_dead_letter(const NewJob& job, std::string_view c
   return connection_.run("UPDATE dead_letters SET key = ?2 WHERE id = ?1", id, Blob{job.key});
 }
 
+Result<bool> QueueTransaction::has_dead_letter(CompanyId company, std::string_view kind,
+                                               std::string_view key) {
+  SAMTALE_TRY(const auto found,
+              connection_.integer("SELECT 1 FROM dead_letters INDEXED BY dead_letters_by_key WHERE "
+                                  "company = ?1 AND key = ?2 AND kind = ?3 AND key <> x''",
+                                  company, Blob{key}, kind));
+  return found.has_value();
+}
+
 Result<> QueueTransaction::erase_key(CompanyId company, std::string_view key) {
   SAMTALE_TRY_VOID(
       connection_.run("DELETE FROM jobs INDEXED BY jobs_by_key "

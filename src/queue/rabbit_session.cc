@@ -38,7 +38,8 @@ amqp::Connection* RabbitSession::connection(std::uint16_t prefetch) {
 }
 
 Result<std::unique_ptr<amqp::Connection>> RabbitSession::open(std::uint16_t prefetch) const {
-  SAMTALE_TRY(auto opened, amqp::Connection::open(options_.address, clock_, deadline()));
+  SAMTALE_TRY(auto opened, amqp::Connection::open(options_.address, clock_, deadline(),
+                                                  options_.body_bytes_max));
   for (const auto& queue : others_) SAMTALE_TRY_VOID(check_queue(*opened, queue, deadline()));
   for (const auto& queue : queues_) {
     SAMTALE_TRY_VOID(check_queue(*opened, queue, deadline()));

@@ -1,5 +1,4 @@
 // RabbitSession: a connection to the broker that is opened again after a failure, after a pause.
-// Private to queue/.
 #pragma once
 
 #include <atomic>
@@ -20,7 +19,8 @@ namespace samtale {
 
 struct RabbitSessionOptions {
   amqp::Address address;
-  Duration timeout = std::chrono::seconds(5);  // Of one call.
+  Duration timeout = std::chrono::seconds(5);                    // Of one call.
+  std::size_t body_bytes_max = amqp::Connection::kBodyBytesMax;  // Of a delivery: cut after it.
   // After each failure in a row nobody asks for so long.
   RetryPolicy pause{.base = std::chrono::milliseconds(100), .longest = std::chrono::seconds(10)};
 };
@@ -31,7 +31,7 @@ struct RabbitSessionOptions {
 //          whose queues are not as they should be as an error ("queue.topology_wrong").
 class RabbitSession {
  public:
-  // Consumes `queues`, each of which must be there, as `others` must.
+  // Consumes `queues`, each of which must be there, as `others` must, to which it may publish.
   RabbitSession(std::string name, std::vector<amqp::QueueSpec> queues,
                 std::vector<amqp::QueueSpec> others, const Clock& clock, Random& random, Log& log,
                 const RabbitSessionOptions& options);

@@ -1,6 +1,8 @@
 #include "queue/rabbit_topology.h"
 
+#include <algorithm>
 #include <array>
+#include <iterator>
 
 namespace samtale {
 
@@ -12,8 +14,25 @@ amqp::QueueSpec RabbitTopology::of(std::string_view kind, Priority urgency) cons
           .dead_letters = dead().name};
 }
 
+std::vector<amqp::QueueSpec> RabbitTopology::event_lanes() const {
+  std::vector<amqp::QueueSpec> lanes;
+  for (std::size_t i = 0; i < kEventLanes; ++i) {
+    lanes.push_back({.name = prefix_ + ".accepted." + std::to_string(i),
+                     .deliveries_max = kDeliveriesMax,
+                     .dead_letters = parked().name,
+                     .bytes_max = kEventLaneBytesMax});
+  }
+  return lanes;
+}
+
+std::string RabbitTopology::event_lane(CompanyId company) const {
+  const auto lane = static_cast<std::uint64_t>(number(company)) % kEventLanes;
+  return prefix_ + ".accepted." + std::to_string(lane);
+}
+
 std::vector<amqp::QueueSpec> RabbitTopology::all() const {
   std::vector<amqp::QueueSpec> queues{dead(), parked()};
+  std::ranges::move(event_lanes(), std::back_inserter(queues));
   for (const auto& kind : kinds_) {
     for (const auto urgency : kPriorities) queues.push_back(of(kind, urgency));
   }

@@ -19,6 +19,8 @@ class RabbitTopology {
   // Handed out so often without an answer, a message goes to the dead letters. A connection that is
   // cut counts, so it is more than the attempts of a job.
   static constexpr std::int32_t kDeliveriesMax = 10;
+  static constexpr std::size_t kEventLanes = 8;
+  static constexpr std::int64_t kEventLaneBytesMax = std::int64_t{1} << 30;
 
   // Names begin with `prefix`: "samtale.embed.critical". Kinds that are not listed go another way.
   RabbitTopology(std::string prefix, std::vector<std::string> kinds)
@@ -27,6 +29,10 @@ class RabbitTopology {
   [[nodiscard]] const std::vector<std::string>& kinds() const { return kinds_; }
   [[nodiscard]] std::vector<amqp::QueueSpec> all() const;
   [[nodiscard]] amqp::QueueSpec of(std::string_view kind, Priority urgency) const;
+  // Of accepted events: so that one company's flood delays an eighth of the others. Full, one
+  // refuses more; what nobody can take effect of is parked.
+  [[nodiscard]] std::vector<amqp::QueueSpec> event_lanes() const;
+  [[nodiscard]] std::string event_lane(CompanyId company) const;
   [[nodiscard]] amqp::QueueSpec dead() const { return {.name = prefix_ + ".dead"}; }
   // Of messages that nobody here can read: kept for who can.
   [[nodiscard]] amqp::QueueSpec parked() const { return {.name = prefix_ + ".parked"}; }

@@ -46,6 +46,8 @@ class QueueTransaction {
   // conflict if one of the leases was lost.
   Result<> finish(std::span<const Job> jobs);
   Result<> add_dead_letter(const NewJob& job, std::string_view cause);
+  [[nodiscard]] Result<bool> has_dead_letter(CompanyId company, std::string_view kind,
+                                             std::string_view key);
   // Removes the waiting jobs and the dead letters of this key.
   Result<> erase_key(CompanyId company, std::string_view key);
 

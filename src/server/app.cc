@@ -54,8 +54,20 @@ Result<> App::build() {
 
   SAMTALE_TRY(accept_log_, open_accept_log(*files_, data + "/accepted", accept_log_options(config_),
                                            clock_, log_));
-  receiver_ = std::make_unique<Receiver>(*accept_log_);
+  if (config_.accept.ack == "replicated") {
+    auto options = ReplicatorOptions{};
+    options.session.address = stores_.broker.address;
+    replicator_ = std::make_unique<RabbitReplicator>(store_->log(), *stores_.topology, clock_,
+                                                     random_, log_, options);
+  }
+  receiver_ = std::make_unique<Receiver>(*accept_log_, replicator_.get());
   SAMTALE_TRY_VOID(receiver_->recall());
+
+  // Two: while one waits for the store, the other reads.
+  for (int i = 0; stores_.topology && does(Role::indexer) && i < 2; ++i) {
+    replicated_events_.push_back(std::make_unique<ReplicatedEvents>(
+        *store_, *stores_.topology, clock_, random_, log_, stores_.broker));
+  }
 
   set_weights();
 

@@ -31,6 +31,8 @@
 #include "notify/subscriptions.h"
 #include "notify/webhook_sender.h"
 #include "notify/worker.h"
+#include "relay/rabbit_replicator.h"
+#include "relay/replicated_events.h"
 #include "search/index_set.h"
 #include "search/near_cache.h"
 #include "search/query_vectors.h"
@@ -96,6 +98,7 @@ class App {
   void export_metrics();
   void export_cache_metrics();
   void export_broker_metrics();
+  void export_replication_metrics();
   Result<> build_analyses();
   Result<> build_node();
   [[nodiscard]] bool does(Role role) const { return roles_.has(role); }
@@ -109,6 +112,7 @@ class App {
   Result<> join();
   Result<> load_index();
   Result<std::size_t> follow(std::size_t partition);
+  [[nodiscard]] bool is_left_to_others(WallTime received_at) const;
   Result<> start_indexing(const WorkerOptions& options);
   void start_worker(std::string name, Step step, WorkerOptions options);
   void start_notifying(const WorkerOptions& options);
@@ -147,6 +151,8 @@ class App {
   std::unique_ptr<WebhookSender> webhook_sender_;
   std::unique_ptr<NotifyWorker> notify_worker_;
   std::unique_ptr<DeliverWorker> deliver_worker_;
+  std::unique_ptr<RabbitReplicator>
+      replicator_;  // Null: an event lies here until it has its effect.
   std::unique_ptr<Receiver> receiver_;
   MadeEmbedder embedder_;
   std::unique_ptr<SegmentFolder> segments_;
@@ -156,6 +162,7 @@ class App {
   std::unique_ptr<IndexSet> indexes_;
   std::unique_ptr<Searcher> searcher_;
   std::vector<std::unique_ptr<Normaliser>> normalisers_;
+  std::vector<std::unique_ptr<ReplicatedEvents>> replicated_events_;
   std::vector<std::unique_ptr<IndexFollower>> followers_;
   std::vector<std::unique_ptr<ChunkWorker>> chunk_workers_;
   std::vector<std::unique_ptr<EmbedWorker>> embed_workers_;
@@ -175,6 +182,7 @@ class App {
   std::atomic<bool> is_loaded_ = false;
   std::atomic<bool> is_stopping_ = false;
   std::jthread committer_;
+  std::jthread replicating_;
   std::jthread embedder_watch_;
   std::vector<std::jthread> workers_;
 };

@@ -25,6 +25,12 @@ Result<> App::start() {
     become_prompt_thread();
     accept_log_->run(stop);
   });
+  if (replicator_) {
+    replicating_ = std::jthread([this](const std::stop_token& stop) {
+      become_prompt_thread();
+      replicator_->run(stop);
+    });
+  }
   if (embedder_.watch) embedder_watch_ = std::jthread(embedder_.watch);
 
   SAMTALE_TRY_VOID(load_index());
@@ -32,8 +38,11 @@ Result<> App::start() {
   auto following = options;
   // Each look costs a shared store a statement.
   if (config_.store.kind != "sqlite") following.idle_pause = std::chrono::milliseconds(50);
+  NormaliserOptions normalising;
+  if (replicator_) normalising.is_left = [this](WallTime at) { return is_left_to_others(at); };
   for (std::uint32_t i = 0; i < store_->partitions(); ++i) {
-    normalisers_.push_back(std::make_unique<Normaliser>(*accept_log_, *store_, Partition{i}, log_));
+    normalisers_.push_back(
+        std::make_unique<Normaliser>(*accept_log_, *store_, Partition{i}, log_, normalising));
     start_worker(
         "normalise", [it = normalisers_.back().get()] { return it->step(); }, options);
     if (!does(Role::searcher)) continue;
@@ -178,7 +187,19 @@ Result<HttpAnswer> App::ask_elsewhere(const Caller& caller, const http::Request&
                       std::move(call));
 }
 
+// Who gets its events from the broker has this long to be first: this node's own reading of its log
+// then finds them done. What the broker has not got is not left to anybody.
+bool App::is_left_to_others(WallTime received_at) const {
+  constexpr auto kHeadStart = std::chrono::seconds(2);
+  const auto age = clock_.wall_now() - received_at;
+  return !replicator_->is_away() && age >= Duration{} && age < kHeadStart;
+}
+
 Result<> App::start_indexing(const WorkerOptions& options) {
+  for (const auto& it : replicated_events_) {
+    start_worker(
+        "replicated", [it = it.get()] { return it->step(); }, options);
+  }
   const auto* policy = find_chunk_policy(config_.chunk.policy);
   if (policy == nullptr) {
     return fail(ErrorCode::invalid_argument,
@@ -307,6 +328,7 @@ void App::stop() {
   // Last, so that everything that was accepted meanwhile is committed and answered.
   committer_.request_stop();
   if (committer_.joinable()) committer_.join();
+  replicating_ = {};
 }
 
 // Checkpoints, and lets the oldest raw events go: those past the archive's limit that have taken

@@ -120,6 +120,38 @@ void App::export_broker_metrics() {
                   });
 }
 
+void App::export_replication_metrics() {
+  const auto count = [this](const char* name, const char* help, auto read) {
+    metrics_->gauge(name, help, [read] {
+      return std::vector<Sample>{{{}, static_cast<double>(read())}};
+    });
+  };
+  if (replicator_) {
+    const auto* it = replicator_.get();
+    count("samtale_accept_replicated", "Events that the broker has confirmed since the start.",
+          [it] { return it->stats().replicated; });
+    count("samtale_accept_kept_here",
+          "Events answered though this server alone had them: the broker was away, slow or full.",
+          [it] { return it->stats().kept_here; });
+    count("samtale_accept_replication_up", "0 while the broker is away.",
+          [it] { return it->is_away() ? 0 : 1; });
+  }
+  const auto sum = [this](const char* name, const char* help, auto member) {
+    metrics_->gauge(name, help, [this, member] {
+      std::uint64_t all = 0;
+      for (const auto& it : replicated_events_) all += it->stats().*member;
+      return std::vector<Sample>{{{}, static_cast<double>(all)}};
+    });
+  };
+  using Stats = ReplicatedEventsStats;
+  sum("samtale_replicated_applied", "Events of any server that took effect by way of the broker.",
+      &Stats::applied);
+  sum("samtale_replicated_passed", "Events got from the broker that had their effect already.",
+      &Stats::passed);
+  sum("samtale_replicated_parked", "Events got from the broker that could not be read.",
+      &Stats::parked);
+}
+
 void App::export_metrics() {
   const auto gauge = [this](const char* name, const char* help, auto read) {
     metrics_->gauge(name, help, [read] {
@@ -197,7 +229,10 @@ void App::export_metrics() {
               "Files of graphs that could not be written or removed.", &Segments::failed);
 
   export_cache_metrics();
-  if (stores_.broker_queue) export_broker_metrics();
+  if (stores_.broker_queue) {
+    export_broker_metrics();
+    export_replication_metrics();
+  }
 
   gauge("samtale_index_partitions", "Partitions of the store whose index is loaded here.", [this] {
     return std::ranges::count_if(followers_, [](const auto& it) { return it->is_loaded(); });

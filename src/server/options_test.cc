@@ -357,6 +357,7 @@ std::vector<Row> rows(const std::string& key_file) {
 
 // These go to where they are used without an options struct, or have a test of their own.
 const std::set<std::string> kUsedAsTheyAre = {"store.kind",
+                                              "accept.ack",
                                               "queue.kind",
                                               "auth.jwks_url",
                                               "auth.jwks_file",

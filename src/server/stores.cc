@@ -76,6 +76,7 @@ Result<Stores> open_stores(const Config& config, const std::string& folder, File
     SAMTALE_TRY(stores.place, place_of(folder + "/node.id"));
     SAMTALE_TRY(auto broker, broker_options(config));
     if (broker) {
+      stores.broker = broker->queue.session;
       stores.topology =
           std::make_unique<RabbitTopology>(std::move(broker->prefix), std::move(broker->kinds));
       stores.broker_queue = std::make_unique<RabbitQueue>(store->queue(), *stores.topology, clock,

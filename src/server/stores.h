@@ -29,6 +29,7 @@ struct Stores {
   // Where jobs go through a broker; else null, and they come from the store's queue.
   std::unique_ptr<RabbitTopology> topology;
   std::unique_ptr<RabbitQueue> broker_queue;
+  RabbitSessionOptions broker;  // How it is reached.
   // Where others share the store; else null and empty.
   std::unique_ptr<postgres::Database>
       members_database;  // Nobody else's work delays its one connection.

@@ -71,19 +71,21 @@ Result<std::optional<StoredConversation>> PostgresWriter::find_conversation(Comp
   return of(company).conversations.at(id);
 }
 
-Result<bool> PostgresWriter::put_event(CompanyId company, const StoredEvent& event,
-                                       WallTime received_at) {
+Result<EventState> PostgresWriter::put_event(CompanyId company, const StoredEvent& event,
+                                             WallTime received_at) {
   const auto digest = event_key_digest(event.key);
   SAMTALE_TRY_VOID(know_events(company, {&digest, 1}));
   SAMTALE_TRY(auto* rows, gather(company, Pending::conversations, event.body_hash.size()));
   auto& known = rows->events.at(digest);
   if (!known) {
-    known = event.body_hash;
+    known = KnownEvent{.body_hash = event.body_hash, .place = event.place};
     rows->new_events.push_back({digest, event, received_at});
     ++rows->counts.events;
-    return true;
+    return EventState::fresh;
   }
-  if (*known == event.body_hash) return false;
+  if (known->body_hash == event.body_hash) {
+    return known->place == event.place ? EventState::applied : EventState::repeated;
+  }
   return fail(ErrorCode::conflict, "event '" + event.key +
                                        "' has been received before with another body; a new "
                                        "event needs an id of its own");
@@ -168,14 +170,24 @@ Result<> PostgresWriter::add_dead_letter(const NewJob& job, std::string_view cau
   return queue_.add_dead_letter(job, cause);
 }
 
+Result<bool> PostgresWriter::has_dead_letter(CompanyId company, std::string_view kind,
+                                             std::string_view key) {
+  SAMTALE_TRY_VOID(act_for(company));
+  return queue_.has_dead_letter(company, kind, key);
+}
+
 Result<> PostgresWriter::set_log_offset(LogPosition before, LogPosition next) {
-  SAMTALE_TRY(const auto rows,
-              transaction_.query("SELECT next FROM log_offsets WHERE partition = $1 AND log = $2",
-                                 partition_, log_));
-  const auto kept = static_cast<LogPosition>(rows.empty() ? 0 : rows.integer(0, 0));
+  SAMTALE_TRY(const auto kept, log_offset(log_));
   SAMTALE_TRY_VOID(check_log_offset(kept, before));
   log_offset_ = next;
   return {};
+}
+
+Result<LogPosition> PostgresWriter::log_offset(LogId log) {
+  SAMTALE_TRY(const auto rows,
+              transaction_.query("SELECT next FROM log_offsets WHERE partition = $1 AND log = $2",
+                                 partition_, log));
+  return static_cast<LogPosition>(rows.empty() ? 0 : rows.integer(0, 0));
 }
 
 Result<> PostgresWriter::flush(std::string_view token) {

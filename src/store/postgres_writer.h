@@ -40,8 +40,8 @@ class PostgresWriter final : public StoreWriter {
                   std::span<const ConversationId> conversations) override;
   [[nodiscard]] Result<std::optional<StoredConversation>> find_conversation(
       CompanyId company, ConversationId id) override;
-  [[nodiscard]] Result<bool> put_event(CompanyId company, const StoredEvent& event,
-                                       WallTime received_at) override;
+  [[nodiscard]] Result<EventState> put_event(CompanyId company, const StoredEvent& event,
+                                             WallTime received_at) override;
   [[nodiscard]] Result<bool> is_deleted(CompanyId company, ConversationId id) override;
   Result<> put_conversation(CompanyId company, const StoredConversation& conversation) override;
   Result<> put_chunks(CompanyId company, ConversationId conversation,
@@ -71,7 +71,10 @@ class PostgresWriter final : public StoreWriter {
   Result<> enqueue(const NewJob& job) override;
   Result<> finish(std::span<const Job> jobs) override;
   Result<> add_dead_letter(const NewJob& job, std::string_view cause) override;
+  [[nodiscard]] Result<bool> has_dead_letter(CompanyId company, std::string_view kind,
+                                             std::string_view key) override;
   Result<> set_log_offset(LogPosition before, LogPosition next) override;
+  [[nodiscard]] Result<LogPosition> log_offset(LogId log) override;
 
   // Writes what was gathered on the way, and `token`, by which the write can be known. Last, before
   // the commit.
@@ -98,6 +101,10 @@ class PostgresWriter final : public StoreWriter {
     std::int64_t sort_us = 0;
   };
   struct ChunkRow;  // What is known of a stored chunk.
+  struct KnownEvent {
+    std::string body_hash;
+    EventPlace place;
+  };
   struct NewEvent {
     std::string digest;
     StoredEvent event;
@@ -109,7 +116,7 @@ class PostgresWriter final : public StoreWriter {
   // rows of one kind are put off and written by one statement, which costs more than its rows, and
   // more the farther the server is. Of one kind at a time, so nothing overtakes.
   struct Company {
-    std::map<std::string, std::optional<std::string>> events;  // By digest of the key: body_hash.
+    std::map<std::string, std::optional<KnownEvent>> events;  // By digest of the key.
     std::map<ConversationId, bool> deleted;
     std::map<ConversationId, std::optional<Head>> heads;
     FoundConversations conversations;

@@ -65,13 +65,18 @@ Result<> PostgresWriter::know_events(CompanyId id, std::span<const std::string> 
   }
   if (!is_any) return {};
   SAMTALE_TRY_VOID(transaction_.act_for(id));
-  SAMTALE_TRY(const auto rows,
-              transaction_.query("SELECT e.key, e.body_hash FROM unnest($2) AS w(key) CROSS JOIN "
-                                 "LATERAL (SELECT * FROM events "
-                                 "WHERE company = $1 AND key = w.key OFFSET 0) AS e",
-                                 id, unknown));
+  SAMTALE_TRY(
+      const auto rows,
+      transaction_.query(
+          "SELECT e.key, e.body_hash, e.log, e.position FROM unnest($2) AS w(key) CROSS JOIN "
+          "LATERAL (SELECT * FROM events "
+          "WHERE company = $1 AND key = w.key OFFSET 0) AS e",
+          id, unknown));
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    known[std::string(rows.bytes(i, 0))] = rows.bytes(i, 1);
+    known[std::string(rows.bytes(i, 0))] =
+        KnownEvent{.body_hash = std::string(rows.bytes(i, 1)),
+                   .place = {.log = static_cast<LogId>(rows.integer(i, 2)),
+                             .position = static_cast<LogPosition>(rows.integer(i, 3))}};
   }
   return {};
 }

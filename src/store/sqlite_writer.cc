@@ -32,8 +32,8 @@ Result<std::optional<StoredConversation>> SqliteWriter::find_conversation(Compan
   return read_conversation(connection_, company, id);
 }
 
-Result<bool> SqliteWriter::put_event(CompanyId company, const StoredEvent& event,
-                                     WallTime received_at) {
+Result<EventState> SqliteWriter::put_event(CompanyId company, const StoredEvent& event,
+                                           WallTime received_at) {
   check_company(company);
   const auto key = event_key_digest(event.key);
   SAMTALE_TRY_VOID(connection_.run(
@@ -43,13 +43,17 @@ Result<bool> SqliteWriter::put_event(CompanyId company, const StoredEvent& event
       to_us(received_at), Blob{event.body_hash}));
   if (connection_.changes() == 1) {
     ++counts_[company].events;
-    return true;
+    return EventState::fresh;
   }
   SAMTALE_TRY(auto row,
-              connection_.prepare("SELECT body_hash FROM events WHERE company = ?1 AND key = ?2"));
+              connection_.prepare("SELECT body_hash, position FROM events WHERE company = "
+                                  "?1 AND key = ?2"));
   SAMTALE_TRY_VOID(row.bind(company, Blob{key}));
   SAMTALE_TRY(const bool found, row.step());
-  if (found && row.bytes(0) == event.body_hash) return false;
+  if (found && row.bytes(0) == event.body_hash) {
+    const auto position = static_cast<LogPosition>(row.integer(1));
+    return position == event.place.position ? EventState::applied : EventState::repeated;
+  }
   return fail(ErrorCode::conflict, "event '" + event.key +
                                        "' has been received before with another body; a new "
                                        "event needs an id of its own");
@@ -168,12 +172,24 @@ Result<> SqliteWriter::add_dead_letter(const NewJob& job, std::string_view cause
   return queue_.add_dead_letter(job, cause);
 }
 
+Result<bool> SqliteWriter::has_dead_letter(CompanyId company, std::string_view kind,
+                                           std::string_view key) {
+  check_company(company);
+  return queue_.has_dead_letter(company, kind, key);
+}
+
 Result<> SqliteWriter::set_log_offset(LogPosition before, LogPosition next) {
-  SAMTALE_TRY(const auto kept,
-              connection_.integer("SELECT value FROM meta WHERE name = 'log_offset'"));
-  SAMTALE_TRY_VOID(check_log_offset(static_cast<LogPosition>(kept.value_or(0)), before));
+  SAMTALE_TRY(const auto kept, log_offset(LogId{}));
+  SAMTALE_TRY_VOID(check_log_offset(kept, before));
   return connection_.run("INSERT OR REPLACE INTO meta(name, value) VALUES('log_offset', ?1)",
                          number(next));
+}
+
+Result<LogPosition> SqliteWriter::log_offset(LogId log) {
+  if (log != LogId{}) return LogPosition{};
+  SAMTALE_TRY(const auto kept,
+              connection_.integer("SELECT value FROM meta WHERE name = 'log_offset'"));
+  return static_cast<LogPosition>(kept.value_or(0));
 }
 
 Result<> SqliteWriter::flush() {

@@ -29,8 +29,8 @@ class SqliteWriter final : public StoreWriter {
   }
   [[nodiscard]] Result<std::optional<StoredConversation>> find_conversation(
       CompanyId company, ConversationId id) override;
-  [[nodiscard]] Result<bool> put_event(CompanyId company, const StoredEvent& event,
-                                       WallTime received_at) override;
+  [[nodiscard]] Result<EventState> put_event(CompanyId company, const StoredEvent& event,
+                                             WallTime received_at) override;
   [[nodiscard]] Result<bool> is_deleted(CompanyId company, ConversationId id) override;
   Result<> put_conversation(CompanyId company, const StoredConversation& conversation) override;
   Result<> put_chunks(CompanyId company, ConversationId conversation,
@@ -60,7 +60,10 @@ class SqliteWriter final : public StoreWriter {
   Result<> enqueue(const NewJob& job) override;
   Result<> finish(std::span<const Job> jobs) override;
   Result<> add_dead_letter(const NewJob& job, std::string_view cause) override;
+  [[nodiscard]] Result<bool> has_dead_letter(CompanyId company, std::string_view kind,
+                                             std::string_view key) override;
   Result<> set_log_offset(LogPosition before, LogPosition next) override;
+  [[nodiscard]] Result<LogPosition> log_offset(LogId log) override;
 
   // Writes what was gathered on the way: changes and counts. Last, before the commit.
   Result<> flush();

@@ -189,6 +189,13 @@ struct CompanyStats {
   std::int64_t events = 0;
 };
 
+// What the store knows of an event that is put.
+enum class EventState : std::uint8_t {
+  fresh,     // It has had no effect before.
+  repeated,  // The very same has, from another place.
+  applied,   // It has, from this place.
+};
+
 // The writes of one transaction on one partition. Lives only inside Store::write. A company that
 // does not belong to the partition is a CHECK failure: the caller grouped wrongly.
 class StoreWriter {
@@ -202,10 +209,10 @@ class StoreWriter {
   [[nodiscard]] virtual Result<std::optional<StoredConversation>> find_conversation(
       CompanyId company, ConversationId id) = 0;
 
-  // conflict if an event of this key with another body_hash has taken effect; false if the very
-  // same has (nothing is written then); true if it is new.
-  [[nodiscard]] virtual Result<bool> put_event(CompanyId company, const StoredEvent& event,
-                                               WallTime received_at) = 0;
+  // Writes it if it is fresh. conflict if an event of this key with another body_hash has taken
+  // effect.
+  [[nodiscard]] virtual Result<EventState> put_event(CompanyId company, const StoredEvent& event,
+                                                     WallTime received_at) = 0;
 
   // True if the conversation was deleted, ever: nothing may bring it back.
   [[nodiscard]] virtual Result<bool> is_deleted(CompanyId company, ConversationId id) = 0;
@@ -274,11 +281,16 @@ class StoreWriter {
   virtual Result<> finish(std::span<const Job> jobs) = 0;
   // A failure that belongs to no job (one chunk of a batch): straight to the dead letters.
   virtual Result<> add_dead_letter(const NewJob& job, std::string_view cause) = 0;
+  // Of this kind and key.
+  [[nodiscard]] virtual Result<bool> has_dead_letter(CompanyId company, std::string_view kind,
+                                                     std::string_view key) = 0;
 
   // How far this process's accept log has taken effect in this partition: committed with the
   // effects.
   // conflict if it is not at `before` any more: somebody else applies the same log.
   virtual Result<> set_log_offset(LogPosition before, LogPosition next) = 0;
+  // How far any log has, as of this transaction; the beginning of one that nobody has moved.
+  [[nodiscard]] virtual Result<LogPosition> log_offset(LogId log) = 0;
 
  protected:
   ~StoreWriter() = default;

@@ -58,8 +58,8 @@ class StoreBatchConformance : public StoreConformance<Harness> {
         if (pick(10) != 0) {
           const auto known = this->event(company, "key " + std::to_string(pick(5)), "hash");
           return [=](StoreWriter& writer) -> Result<> {
-            SAMTALE_TRY(const bool is_new, writer.put_event(company, known, from_us(5)));
-            if (!is_new) return {};
+            SAMTALE_TRY(const auto state, writer.put_event(company, known, from_us(5)));
+            if (state != EventState::fresh) return {};
             return writer.enqueue(
                 {.company = company, .kind = "embed", .payload = known.key, .key = "all"});
           };

@@ -232,18 +232,20 @@ TYPED_TEST_P(StoreConformance, sees_its_own_writes_in_a_transaction) {
 }
 
 TYPED_TEST_P(StoreConformance, tells_new_same_and_conflicting_events_apart) {
-  const auto put = [&](const std::string& hash) -> Result<bool> {
-    Result<bool> is_new = false;
+  const auto put = [&](const std::string& hash, std::uint64_t position) -> Result<EventState> {
+    Result<EventState> state = EventState::fresh;
     this->write(this->kOne, [&](StoreWriter& writer) -> Result<> {
-      is_new = writer.put_event(this->kOne, this->event(this->kOne, "k", hash, 9), from_us(1));
+      state =
+          writer.put_event(this->kOne, this->event(this->kOne, "k", hash, position), from_us(1));
       return {};
     });
-    return is_new;
+    return state;
   };
 
-  EXPECT_TRUE(put("hash").value());
-  EXPECT_FALSE(put("hash").value());
-  EXPECT_EQ(put("other").error().code, ErrorCode::conflict);
+  EXPECT_EQ(put("hash", 9).value(), EventState::fresh);
+  EXPECT_EQ(put("hash", 9).value(), EventState::applied);
+  EXPECT_EQ(put("hash", 10).value(), EventState::repeated);
+  EXPECT_EQ(put("other", 9).error().code, ErrorCode::conflict);
 
   const auto found = this->store().find_event(this->kOne, "k");
   ASSERT_TRUE(found.value());
@@ -454,6 +456,37 @@ TYPED_TEST_P(StoreConformance, refuses_to_move_a_log_offset_that_somebody_else_h
   EXPECT_EQ(move(0, 9).error().code, ErrorCode::conflict);
   EXPECT_EQ(this->store().log_offset(partition).value(), LogPosition{5});
   EXPECT_TRUE(move(5, 9));
+}
+
+TYPED_TEST_P(StoreConformance, knows_within_a_write_how_far_each_log_has_taken_effect) {
+  const auto partition = this->store().partition_of(this->kOne);
+  const auto own = this->store().log();
+  const auto other = LogId{number(own) + 1};
+  ASSERT_TRUE(this->store().write(
+      partition, [&](StoreWriter& writer) { return writer.set_log_offset({}, LogPosition{5}); }));
+
+  this->write(this->kOne, [&](StoreWriter& writer) -> Result<> {
+    EXPECT_EQ(writer.log_offset(own).value(), LogPosition{5});
+    EXPECT_EQ(writer.log_offset(other).value(), LogPosition{});
+    return {};
+  });
+}
+
+TYPED_TEST_P(StoreConformance, finds_a_dead_letter_by_its_kind_and_key) {
+  const NewJob job{.company = this->kOne, .kind = "event", .payload = "p", .key = "1:22"};
+  this->write(this->kOne,
+              [&](StoreWriter& writer) { return writer.add_dead_letter(job, "cause"); });
+
+  this->write(this->kOne, [&](StoreWriter& writer) -> Result<> {
+    EXPECT_TRUE(writer.has_dead_letter(this->kOne, "event", "1:22").value());
+    EXPECT_FALSE(writer.has_dead_letter(this->kOne, "event", "1:23").value());
+    EXPECT_FALSE(writer.has_dead_letter(this->kOne, "embed", "1:22").value());
+    return {};
+  });
+  this->write(this->kTwo, [&](StoreWriter& writer) -> Result<> {
+    EXPECT_FALSE(writer.has_dead_letter(this->kTwo, "event", "1:22").value());
+    return {};
+  });
 }
 
 TYPED_TEST_P(StoreConformance, has_a_secret_of_its_own_for_each_purpose) {
@@ -680,7 +713,8 @@ TYPED_TEST_P(StoreConformance, shows_no_company_anything_of_another) {
   this->embed(this->kTwo, id, this->chunk(0, "a"), 9);
   this->write(this->kTwo, [&](StoreWriter& writer) -> Result<> {
     EXPECT_FALSE(writer.find_conversation(this->kTwo, id)->has_value());
-    EXPECT_TRUE(writer.put_event(this->kTwo, this->event(this->kOne, "k", "x"), {}).value());
+    EXPECT_EQ(writer.put_event(this->kTwo, this->event(this->kOne, "k", "x"), {}).value(),
+              EventState::fresh);
     return writer.put_embed_error(this->kTwo, id, this->chunk(0, "a"), "bad");
   });
   EXPECT_TRUE(this->erase(this->kTwo, make_conversation_id(this->kOne, "api", "c")).size() <= 1);
@@ -720,6 +754,7 @@ REGISTER_TYPED_TEST_SUITE_P(
     stops_what_arrives_after_an_erasure_of_the_unknown, lists_newest_first_page_by_page,
     lists_by_time_channel_source_and_external_id, lists_a_conversation_where_it_now_belongs,
     refuses_a_cursor_that_is_forged_or_of_another_company,
+    knows_within_a_write_how_far_each_log_has_taken_effect, finds_a_dead_letter_by_its_kind_and_key,
     refuses_to_move_a_log_offset_that_somebody_else_has_moved,
     has_a_secret_of_its_own_for_each_purpose, tells_changes_in_order_and_forgets_them_when_told,
     tells_who_follows_that_changes_it_has_not_seen_are_forgotten,

@@ -2,6 +2,7 @@
 is killed with SIGKILL under load."""
 import copy
 import json
+import shutil
 import subprocess
 import threading
 import time
@@ -125,6 +126,64 @@ class KilledBrokerTest(unittest.TestCase):
             published = sum(metric(server, "samtale_broker_published") for server in (one, two))
             self.assertGreater(published, 0)
             print(f"{len(answered)} events answered, 0 lost, 0 doubled; {published:.0f} messages")
+
+
+class ReplicatedTest(unittest.TestCase):
+    def post(self, company, endpoint, name):
+        body = json.dumps(conversation(name, f"ledger{name} words", "ok")).encode()
+        status, answer, _ = company.call("POST", "/v1/webhooks/" + endpoint["id"], body,
+                                         sign(endpoint["secret"], "msg_" + name, body))
+        self.assertEqual(status, 202)
+        return answer["ack"]
+
+    def test_an_event_answered_as_replicated_survives_the_disk_of_the_server_that_took_it(self):
+        _, made = topology("lost_disk", "--fix")
+        RABBIT.wait_until_kept(*(one["name"] for one in made["queues"]))
+        everything = flags("lost_disk")
+        replicated = (*everything, "--set", "accept.ack=replicated")
+        with Server(*everything, "--role", "searcher,indexer") as keeper:
+            with Server(*replicated, "--role", "gateway") as doomed:
+                acme = doomed.company("acme")
+                endpoint = acme.endpoint()
+                self.post(acme, endpoint, "first")
+                keeper_acme = copy.copy(acme)
+                keeper_acme.server = keeper
+                keeper_acme.find("ledgerfirst")
+                names = [f"l{i}" for i in range(100)]
+                acks = [self.post(acme, endpoint, name) for name in names]
+                self.assertEqual(set(acks), {"replicated"})
+                doomed.kill()
+                shutil.rmtree(doomed.data)
+
+            def status():
+                return keeper_acme.call("GET", "/v1/status")[1]
+
+            wait_for("all to be stored", lambda: status().get("conversations") == len(names) + 1)
+            self.assertEqual(status()["events"], len(names) + 1)
+            for name in names[::10]:
+                self.assertEqual([hit["external_id"] for hit in keeper_acme.find(f"ledger{name}")],
+                                 [name])
+
+    def test_without_the_broker_events_are_answered_from_the_servers_own_disk(self):
+        topology("away", "--fix")
+        with Server(*flags("away"), "--set", "accept.ack=replicated") as server:
+            acme = server.company("acme")
+            endpoint = acme.endpoint()
+            self.assertEqual(self.post(acme, endpoint, "a"), "replicated")
+            RABBIT.kill()
+            try:
+                self.assertEqual(self.post(acme, endpoint, "b"), "local")
+                begin = time.monotonic()
+                self.assertEqual(self.post(acme, endpoint, "c"), "local")
+                self.assertLess(time.monotonic() - begin, 1)
+                acme.find("ledgerc")
+                self.assertEqual(metric(server, "samtale_accept_kept_here"), 2)
+                self.assertEqual(metric(server, "samtale_accept_replication_up"), 0)
+            finally:
+                RABBIT.start()
+            names = iter(range(1000))
+            wait_for("the broker again",
+                     lambda: self.post(acme, endpoint, f"d{next(names)}") == "replicated")
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ class ApiTest : public testing::Test {
     acme = tenants->create_company({.name = "acme"})->id;
     globex = tenants->create_company({.name = "globex"})->id;
     accept_log = *open_accept_log(*files_, folder_ + "/accepted", log_options, log_clock_, log);
-    receiver_.emplace(*accept_log);
+    receiver_.emplace(*accept_log, nullptr);
     SqliteStoreOptions store_options;
     store_options.folder = folder_;
     store_options.partitions = 1;
