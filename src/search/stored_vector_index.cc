@@ -24,8 +24,9 @@ constexpr double kEffortMin = 0.25;
 constexpr double kEffortMax = 16;
 
 constexpr std::size_t kQuestionsMeasured = 8;
-// Looks between two measurements, and at a graph that was there: one a second in a server.
-constexpr std::size_t kQuietLooks = 60;
+// Of looks, one a second in a server: each so many sees whether a graph is still there …
+constexpr std::size_t kGraphLooks = 10;
+constexpr std::size_t kMeasureLooks = 60;  // … and what it finds.
 
 class StoredVectorIndex final : public CompanyIndex {
  public:
@@ -198,11 +199,12 @@ void StoredVectorIndex::remember(const VectorQuestion& question) const {
 
 Result<bool> StoredVectorIndex::maintain(const std::stop_token& stop) {
   if (!is_large()) return false;
-  const bool is_due = looks_++ % kQuietLooks == 0;
-  if (has_graph_ && !is_due) return false;
+  const auto look = looks_++;
+  if (has_graph_ && look % kGraphLooks != 0) return false;
   SAMTALE_TRY(const bool has_graph, vectors_.make_graph(company_));
   const bool is_new = has_graph && !has_graph_;
   has_graph_ = has_graph;
+  if (look % kMeasureLooks != 0) return is_new;
   SAMTALE_TRY(const bool has_measured, measure(stop));
   return is_new || has_measured;
 }

@@ -4,7 +4,7 @@ import random
 import unittest
 
 import test_main_job
-from postgres_server import Postgres
+from postgres_server import PgBouncer, Postgres
 from samtale import Company, Ended, Server, conversation, wait_for
 from test_postgres import metric, webhook
 
@@ -101,10 +101,9 @@ class PgvectorTest(unittest.TestCase):
             self.assertEqual(again, native)
             self.assertEqual(self.rows(), 60)
             if not flags:  # What it changes, the next puts right.
-                acme.send(conversation("c0", "parcel parcel parcel"))
-                wait_for("the change", lambda: acme.call("GET", "/v1/conversations?external_id=c0")[1][
-                    "conversations"][0]["revision"] > 1)
-                wait_for("its vectors", lambda: is_whole(acme, 60))
+                acme.send(conversation("c0", "a broken kettle"))
+                acme.find("kettle", "keyword")
+                wait_for("its vector", lambda: is_whole(acme, 60))
                 native = [ranks(acme, query, mode, filters=filters) for query, mode, filters in questions]
 
     def test_a_large_company_is_searched_by_a_graph_of_its_own(self):
@@ -123,6 +122,36 @@ class PgvectorTest(unittest.TestCase):
         found, is_exact = ranks(small, "broken lamp", "vector")
         self.assertTrue(is_exact)
         self.assertEqual(len(found), 5)
+
+    def test_a_graph_is_made_and_walked_through_a_pooler(self):
+        with PgBouncer(POSTGRES) as pooler:
+            server = self.start(*POSTGRES.settings(pooler.port), *PGVECTOR, "--set", "search.graph_from=100",
+                                "--set", "search.candidates=10")
+            giant = server.company("giant")
+            send_all(giant, 150)
+            wait_for("its graph", lambda: not ranks(giant, "broken lamp", "vector", limit=2)[1])
+            server.stop()
+
+    def test_a_company_that_gets_partitions_of_its_own_gets_its_graph_there(self):
+        server = self.start(*PGVECTOR, "--set", "search.graph_from=100", "--set", "search.candidates=10")
+        giant, small = server.company("giant"), server.company("small")
+        send_all(giant, 150)
+        send_all(small, 5, seed=2)
+        wait_for("its graph", lambda: not ranks(giant, "broken lamp", "vector", limit=2)[1])
+        before = [ranks(company, "broken lamp", "vector", limit=2, exact=True) for company in (giant, small)]
+
+        for move in "promote", "demote":
+            server.cli("partition", move, "giant", *server.flags)
+            after = [ranks(company, "broken lamp", "vector", limit=2, exact=True) for company in (giant, small)]
+            self.assertEqual(after, before)
+            wait_for("its graph", lambda: self.graphs() == 1)
+        giant.send(conversation("new", "a kettle boils over"))
+        wait_for("what is new", lambda: giant.search("kettle boils over", "vector")[0]["external_id"] == "new")
+
+    def graphs(self):
+        return int(POSTGRES.sql("SELECT count(*) FROM pg_index JOIN pg_class AS c ON c.oid = indexrelid WHERE indisvalid "
+                                f"AND relnamespace = '{self._testMethodName[-30:]}'::regnamespace "
+                                "AND relname LIKE 'embeddings_near_%'"))
 
     def test_while_the_database_is_away_there_is_no_part_of_an_answer(self):
         server = self.start(*PGVECTOR)
