@@ -276,15 +276,22 @@ Result<bool> PostgresVectors::make_graph(CompanyId company) {
 Result<> PostgresVectors::begin_graph(CompanyId company) {
   SAMTALE_TRY(const auto place,
               database_.read({.company = company},
-                             "SELECT tableoid::regclass::text FROM embeddings WHERE company = $1 "
-                             "LIMIT 1",
+                             "SELECT e.tableoid::regclass::text, pg_has_role(c.relowner, 'USAGE') "
+                             "FROM embeddings AS e JOIN pg_class AS c ON c.oid = e.tableoid "
+                             "WHERE e.company = $1 LIMIT 1",
                              company));
   if (place.empty()) return {};
+  const auto sql = "CREATE INDEX CONCURRENTLY IF NOT EXISTS " + graph_name(company) + " ON " +
+                   database_.schema() + "." + std::string(place.bytes(0, 0)) +
+                   " USING hnsw ((embedding::" + half() + ") " + pgvector_.schema +
+                   ".halfvec_ip_ops) WHERE " + graph_condition(company);
+  if (place.integer(0, 1) == 0) {
+    const std::lock_guard lock(told_mutex_);
+    if (told_.insert(company).second) log_.warn("vectors.not_owner", {{"run_as_owner", sql}});
+    return {};
+  }
   SAMTALE_TRY(auto lease, database_.pool().acquire());
-  SAMTALE_TRY_VOID(lease->send("CREATE INDEX CONCURRENTLY IF NOT EXISTS " + graph_name(company) +
-                               " ON " + database_.schema() + "." + std::string(place.bytes(0, 0)) +
-                               " USING hnsw ((embedding::" + half() + ") " + pgvector_.schema +
-                               ".halfvec_ip_ops) WHERE " + graph_condition(company)));
+  SAMTALE_TRY_VOID(lease->send(sql));
   const auto made = lease->sync(database_.pool().clock().now() + kGraphWait);
   if (made || !lease->is_usable()) return {};
   return std::unexpected(Error(made.error()).during("make the graph of a large company"));

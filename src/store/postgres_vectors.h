@@ -4,6 +4,8 @@
 #include <atomic>
 #include <cstddef>
 #include <memory>
+#include <mutex>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -62,7 +64,7 @@ class PostgresVectors final : public VectorSearch {
                                                       std::size_t effort) const override;
   // Logs how far it is, each 10,000 vectors.
   Result<> fill(CompanyId company, std::span<const ConversationId> conversations) override;
-  // Errors: also permission_denied, if the user does not own the table.
+  // Where the user does not own the table, the log says once a company what its owner should run.
   [[nodiscard]] Result<bool> make_graph(CompanyId company) override;
 
  private:
@@ -84,6 +86,8 @@ class PostgresVectors final : public VectorSearch {
   const Pgvector pgvector_;
   Log& log_;
   std::atomic<std::size_t> filled_ = 0;
+  std::mutex told_mutex_;
+  std::set<CompanyId> told_;  // Whose owner has been told to make a graph; guarded by told_mutex_.
 };
 
 }  // namespace samtale

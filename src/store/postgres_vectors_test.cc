@@ -8,12 +8,14 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <functional>
 #include <numeric>
 #include <random>
 #include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "sim/memory_log.h"
@@ -203,6 +205,31 @@ TEST_F(PostgresVectorsTest, holds_nothing_outdated_of_what_a_server_without_it_h
   EXPECT_THAT(scan(kAcme, {1, 0}), ElementsAre(is(id_of(kAcme, 1), 0, 0)));
 }
 
+TEST_F(PostgresVectorsTest, brings_back_nothing_that_is_deleted_while_it_is_put_in) {
+  PostgresHarness<1> without(postgres_options(schema_, 1));
+  constexpr int kNames = 40;
+  std::vector<ConversationId> all;
+  for (int name = 0; name < kNames; ++name) all.push_back(id_of(kAcme, name));
+  std::atomic<bool> is_over = false;
+  std::thread filler([&] {
+    while (!is_over) EXPECT_TRUE(vectors_->fill(kAcme, all));
+  });
+
+  for (int name = 0; name < kNames; ++name) {
+    put(without.store(), kAcme, name, {{"east", {1, 0}}, {"north", {0, 1}}});
+    if (name % 2 == 0) put(without.store(), kAcme, name, {{"east", {0, 1}}});
+    if (name % 4 != 0) erase(without.store(), kAcme, name);
+  }
+  is_over = true;
+  filler.join();
+
+  ASSERT_TRUE(vectors_->fill(kAcme, all));
+  const auto found = scan(kAcme, {0, 1}, 100);
+  EXPECT_EQ(found.size(), static_cast<std::size_t>(kNames / 4));
+  for (const auto& one : found) EXPECT_EQ(one.score, 1);
+  EXPECT_EQ(ask("SELECT count(*)::text FROM embeddings"), std::to_string(kNames / 4));
+}
+
 TEST_F(PostgresVectorsTest, keeps_vectors_beside_their_rows) {
   std::mt19937_64 random(1);
   put(store(), kAcme, 1, {{"large", random_vector(random, 1024)}}, "1024");
@@ -297,6 +324,21 @@ TEST_F(PostgresVectorsTest,
   EXPECT_TRUE(vectors_->make_graph(kAcme).value());
   EXPECT_EQ(graphs(), "1");
   EXPECT_FALSE(open("wide", 4001)->make_graph(kAcme).value()) << "more than halfvec takes";
+}
+
+TEST_F(PostgresVectorsTest, tells_the_owner_how_to_make_a_graph_where_we_are_not_the_owner) {
+  put(store(), kAcme, 1, {{"east", {1, 0}}});
+  for (const auto* leaf : {"embeddings_0", "embeddings_1"}) {
+    ask("ALTER TABLE " + std::string(leaf) + " OWNER TO admin");
+  }
+
+  for (int i = 0; i < 3; ++i) EXPECT_FALSE(vectors_->make_graph(kAcme).value());
+  ASSERT_THAT(log_.lines(), SizeIs(1));
+  auto line = log_.lines().front();
+  line.erase(line.find("CONCURRENTLY "), 13);  // Which only a statement by itself may be.
+  ask(line.substr(line.find("CREATE INDEX")));
+
+  EXPECT_TRUE(vectors_->make_graph(kAcme).value());
 }
 
 TEST_F(PostgresVectorsTest, names_the_extension_and_the_remedy_where_it_is_missing_or_too_old) {
