@@ -113,8 +113,12 @@ Result<> find_embedding_column(postgres::Database& database) {
 
 std::string embedding_column_sql(const std::string& schema) {
   const auto table = "ALTER TABLE " + schema + ".embeddings ";
-  return "\n-- For search.backend = pgvector, whose type must be on the search_path.\n" + table +
-         "ADD COLUMN IF NOT EXISTS embedding vector;\n" + table +
+  return "\n-- For search.backend = pgvector.\n"
+         "DO $$DECLARE home text := (SELECT quote_ident(n.nspname) FROM pg_extension "
+         "JOIN pg_namespace AS n ON n.oid = extnamespace WHERE extname = 'vector'); "
+         "BEGIN IF home IS NULL THEN RAISE EXCEPTION "
+         "'extension vector is missing; run CREATE EXTENSION vector'; END IF; EXECUTE '" +
+         table + "ADD COLUMN IF NOT EXISTS embedding ' || home || '.vector'; END$$;\n" + table +
          "ALTER embedding SET STORAGE MAIN;\n";
 }
 

@@ -31,7 +31,7 @@ struct Pgvector {
 // for it (unavailable, with the remedy).
 Result<> add_embedding_column(postgres::Database& database, const Pgvector& pgvector);
 Result<> find_embedding_column(postgres::Database& database);
-// The first as SQL for psql.
+// The first as SQL for psql. May be run any number of times.
 [[nodiscard]] std::string embedding_column_sql(const std::string& schema);
 
 // As pgvector reads it; gives back the same bits.
