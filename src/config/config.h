@@ -146,7 +146,8 @@ struct AnalyzeConfig {
 };
 
 struct SearchConfig {
-  double hybrid_weight = 0.5;  // Share of meaning against words, 0 to 1.
+  std::string backend = "native";  // Of vectors: "native" or "pgvector".
+  double hybrid_weight = 0.5;      // Share of meaning against words, 0 to 1.
   std::size_t candidates = 200;
   std::size_t graph_from = 50'000;  // Vectors of one company; 0: never.
   double recall_target = 0.95;      // Of a search by the graph.

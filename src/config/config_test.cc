@@ -197,6 +197,13 @@ TEST(ParseConfigTest, a_database_needs_a_url_and_keeps_its_password_in_a_file) {
             "");
 }
 
+TEST(ParseConfigTest, pgvector_needs_a_store_in_postgresql) {
+  const std::string pgvector = "[search]\nbackend = 'pgvector'\n";
+  EXPECT_THAT(mistakes_of(pgvector), HasSubstr("search.backend: pgvector is an extension of"));
+  EXPECT_EQ(mistakes_of(pgvector + "[store]\nkind = 'postgres'\nurl = 'postgresql://db.test/x'\n"),
+            "");
+}
+
 TEST(ParseConfigTest, a_broker_needs_a_store_that_servers_share) {
   EXPECT_THAT(mistakes_of("[queue]\nkind = 'rabbitmq'\nurl = 'amqp://broker.test'\n"),
               HasSubstr("queue.kind: rabbitmq is for servers that share a store"));

@@ -129,6 +129,7 @@ const Key kKeys[] = {
   {"analyze.usd_per_day", AT(double, analyze.usd_per_day), "Dollars a company may spend a day (UTC). 0: no limit.", 0, 1e6},
   {"analyze.usd_per_month", AT(double, analyze.usd_per_month), "The same, a month.", 0, 1e6},
 
+  {"search.backend", AT(Text, search.backend), "What compares vectors: the server, in its own memory, or PostgreSQL by its extension pgvector (0.8 or later), where store.kind is postgres.", 0, 0, Meaning::plain, "native|pgvector"},
   {"search.hybrid_weight", AT(double, search.hybrid_weight), "Share of meaning in a hybrid search: 0 is words alone, 1 is meaning alone.", 0, 1},
   {"search.candidates", AT(Size, search.candidates), "Chunks taken from each side before they are joined.", 10, 10000},
   {"search.graph_from", AT(Size, search.graph_from), "With so many vectors a company is searched by a graph, faster and not quite exactly. 0: never.", 0, 1e9},

@@ -79,6 +79,10 @@ class Reader {
       mistake("queue.retry_longest_ms", "must not be less than queue.retry_base_ms; raise it");
     }
     check_store(config.store);
+    if (config.search.backend == "pgvector" && config.store.kind != "postgres") {
+      mistake("search.backend",
+              "pgvector is an extension of PostgreSQL: it needs store.kind = \"postgres\"");
+    }
     check_queue(config);
     check_cluster(config);
     check_embedder(config.embed);

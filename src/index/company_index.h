@@ -129,6 +129,10 @@ class CompanyIndex : public WordStatistics {
   [[nodiscard]] virtual std::vector<ChunkHit> words(std::string_view query, std::size_t limit,
                                                     const ConversationFilter& filter) const = 0;
 
+  // The conversations that pass, in any order.
+  [[nodiscard]] virtual std::vector<ConversationId> passing(
+      const ConversationFilter& filter) const = 0;
+
   [[nodiscard]] virtual IndexSize size() const = 0;
 
   // Makes a graph or measures one, if either is due; false if not. Takes up to 0.5 ms of one core a
@@ -137,6 +141,9 @@ class CompanyIndex : public WordStatistics {
   // Errors: unavailable if `stop` was requested before the end, or the disk has no room for floats.
   virtual Result<bool> maintain(const std::stop_token& stop) = 0;
 };
+
+// Errors: invalid_argument unless `vector` has `dimension` finite floats that are not all zero.
+[[nodiscard]] Result<double> checked_length(std::span<const float> vector, std::size_t dimension);
 
 // Where an index finds its graph again, and has room for floats.
 struct SegmentPlace {

@@ -418,6 +418,20 @@ TYPED_TEST_P(CompanyIndexConformance, asks_the_filter_once_for_a_conversation) {
   EXPECT_EQ(near->hits.size(), 38U);
 }
 
+TYPED_TEST_P(CompanyIndexConformance, tells_which_conversations_pass) {
+  this->put(1, {on_channel("chat"), {}});
+  this->put(2, {on_channel("voice"), {}});
+  this->put(3, {on_channel("chat"), {}});
+  this->remove(3);
+
+  const auto all = this->index_->passing({});
+  const auto some = this->index_->passing(
+      [](const Attributes& attributes) { return attributes.channel == "chat"; });
+
+  EXPECT_THAT(all, testing::UnorderedElementsAre(conversation(1), conversation(2)));
+  EXPECT_THAT(some, testing::ElementsAre(conversation(1)));
+}
+
 TYPED_TEST_P(CompanyIndexConformance, holds_no_vectors_without_a_dimension) {
   auto index = TypeParam{}(0);
   const IndexChunk chunks[] = {{0, "refund", {}}};
@@ -465,6 +479,7 @@ REGISTER_TYPED_TEST_SUITE_P(
     never_answers_from_another_company, breaks_ties_by_conversation_and_ordinal,
     refuses_vectors_it_cannot_compare_and_changes_nothing, takes_queries_of_any_length_but_none,
     refuses_a_chunk_that_is_there_twice, asks_the_filter_once_for_a_conversation,
-    holds_no_vectors_without_a_dimension, answers_while_it_changes_and_changes_while_it_answers);
+    tells_which_conversations_pass, holds_no_vectors_without_a_dimension,
+    answers_while_it_changes_and_changes_while_it_answers);
 
 }  // namespace samtale::index_conformance

@@ -83,6 +83,7 @@ class TieredIndex final : public CompanyIndex {
   std::vector<ChunkHit> words(std::string_view query, std::size_t limit,
                               const ConversationFilter& filter) const override;
   double inverse_document_frequency(std::string_view word) const override;
+  std::vector<ConversationId> passing(const ConversationFilter& filter) const override;
   IndexSize size() const override;
   Result<bool> maintain(const std::stop_token& stop) override;
 
@@ -490,6 +491,15 @@ std::vector<ChunkHit> TieredIndex::words(std::string_view query, std::size_t lim
 double TieredIndex::inverse_document_frequency(std::string_view word) const {
   const auto lock = index_mutex_.read();
   return words_.inverse_document_frequency(word);
+}
+
+std::vector<ConversationId> TieredIndex::passing(const ConversationFilter& filter) const {
+  const auto lock = index_mutex_.read();
+  std::vector<ConversationId> ids;
+  for (const auto& slot : slots_) {
+    if (slot.is_used && (!filter || filter(slot.attributes))) ids.push_back(slot.id);
+  }
+  return ids;
 }
 
 IndexSize TieredIndex::size() const {

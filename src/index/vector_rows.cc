@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/check.h"
+#include "index/company_index.h"
 #include "index/grow.h"
 #include "index/segment_folder.h"
 #include "simd/codes.h"

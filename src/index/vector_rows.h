@@ -123,7 +123,4 @@ class VectorRows {
   std::vector<Owner> owners_;
 };
 
-// Errors: invalid_argument unless `vector` has `dimension` finite floats that are not all zero.
-[[nodiscard]] Result<double> checked_length(std::span<const float> vector, std::size_t dimension);
-
 }  // namespace samtale

@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "search/stored_vector_index.h"
+
 namespace samtale {
 namespace {
 
@@ -56,6 +58,16 @@ IndexSet::IndexSet(std::string model, std::size_t dimension, const IndexOptions&
       dimension_(dimension),
       options_(options),
       segments_(segments),
+      vectors_(nullptr),
+      on_removed_(std::move(on_removed)) {}
+
+IndexSet::IndexSet(std::string model, std::size_t dimension, const IndexOptions& options,
+                   VectorSearch& vectors, std::function<void(CompanyId)> on_removed)
+    : model_(std::move(model)),
+      dimension_(dimension),
+      options_(options),
+      segments_(nullptr),
+      vectors_(&vectors),
       on_removed_(std::move(on_removed)) {}
 
 std::shared_ptr<const CompanyIndex> IndexSet::find(CompanyId company) const {
@@ -68,7 +80,9 @@ std::shared_ptr<CompanyIndex> IndexSet::of(CompanyId company) {
   const std::unique_lock lock(indexes_mutex_);
   auto& index = indexes_[company];
   if (!index) {
-    index = make_company_index(dimension_, options_, {.folder = segments_, .company = company});
+    index = vectors_ != nullptr ? make_stored_vector_index(dimension_, options_, company, *vectors_)
+                                : make_company_index(dimension_, options_,
+                                                     {.folder = segments_, .company = company});
   }
   return index;
 }
@@ -80,6 +94,7 @@ Result<> IndexSet::refresh(const Store& store, CompanyId company,
   SAMTALE_TRY(const auto stored, store.find_conversations(company, conversations));
   SAMTALE_TRY(const auto chunks, store.chunks_of(company, conversations));
   SAMTALE_TRY(auto labels, store.analysis_labels_of(company, conversations));
+  if (vectors_ != nullptr) SAMTALE_TRY_VOID(vectors_->fill(company, conversations));
   for (std::size_t i = 0; i < conversations.size(); ++i) {
     if (!stored[i]) {
       const auto index = find(company);

@@ -20,6 +20,7 @@
 #include "index/segment_folder.h"
 #include "model/ids.h"
 #include "store/store.h"
+#include "store/vector_search.h"
 #include "sys/clock.h"
 
 namespace samtale {
@@ -32,6 +33,11 @@ class IndexSet {
   // `on_removed` is told each time a conversation was removed, after no search finds it any more.
   IndexSet(std::string model, std::size_t dimension, const IndexOptions& options = {},
            SegmentFolder* segments = nullptr, std::function<void(CompanyId)> on_removed = nullptr);
+
+  // Vectors stay where the store keeps them (search/stored_vector_index.h); `vectors` is of the
+  // same model, and must outlive it.
+  IndexSet(std::string model, std::size_t dimension, const IndexOptions& options,
+           VectorSearch& vectors, std::function<void(CompanyId)> on_removed = nullptr);
 
   [[nodiscard]] const std::string& model() const { return model_; }
 
@@ -61,6 +67,7 @@ class IndexSet {
   const std::size_t dimension_;
   const IndexOptions options_;
   SegmentFolder* const segments_;
+  VectorSearch* const vectors_;  // Null: the indexes hold them.
   const std::function<void(CompanyId)> on_removed_;
   // One refresh of a company at a time: else one that read before a deletion could put back after
   // it what the deletion took away.

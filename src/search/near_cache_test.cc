@@ -65,6 +65,9 @@ class SlowIndex final : public CompanyIndex {
   double inverse_document_frequency(std::string_view word) const override {
     return index_.inverse_document_frequency(word);
   }
+  std::vector<ConversationId> passing(const ConversationFilter& filter) const override {
+    return index_.passing(filter);
+  }
   IndexSize size() const override { return index_.size(); }
   Result<bool> maintain(const std::stop_token& stop) override { return index_.maintain(stop); }
 

@@ -7,24 +7,14 @@
 #include <filesystem>
 
 #include "base/bytes.h"
-#include "embed/testing/fake_embedder.h"
+#include "search/search_conformance.h"
 #include "sim/memory_log.h"
-#include "sim/sim_clock.h"
 #include "sim/sim_files.h"
-#include "sim/sim_random.h"
 #include "store/sqlite_store.h"
 #include "text/words.h"
 
 namespace samtale {
 namespace {
-
-using testing::ElementsAre;
-using testing::HasSubstr;
-using testing::IsEmpty;
-using testing::SizeIs;
-
-constexpr CompanyId kAcme{1};
-constexpr CompanyId kGlobex{2};
 
 // All of an answer but how long it took.
 std::string shown(const SearchAnswer& answer) {
@@ -41,212 +31,39 @@ std::string shown(const SearchAnswer& answer) {
   return text;
 }
 
-class SearchTest : public testing::Test {
- protected:
-  SearchTest() {
+class NativeBackend final : public SearchBackend {
+ public:
+  NativeBackend() {
     std::string folder = testing::TempDir() + "/search-XXXXXX";
     folder_ = ::mkdtemp(folder.data());
     SqliteStoreOptions options;
     options.folder = folder_;
     options.partitions = 1;
-    store = *SqliteStore::open(options, clock, random);
+    store_ = *SqliteStore::open(options, clock_, random_);
   }
-  ~SearchTest() override { std::filesystem::remove_all(folder_); }
+  ~NativeBackend() override { std::filesystem::remove_all(folder_); }
+  static std::unique_ptr<SearchBackend> make() { return std::make_unique<NativeBackend>(); }
 
-  // Stores a conversation of one chunk, with its vector, and follows it into the index.
-  ConversationId add(CompanyId company, const std::string& name, const std::string& text,
-                     const std::string& channel = "chat") {
-    StoredConversation stored;
-    auto& conversation = stored.conversation;
-    conversation.id = make_conversation_id(company, "api", name);
-    conversation.source = "api";
-    conversation.external_id = name;
-    conversation.channel = channel;
-    conversation.turns.push_back({.id = "1", .role = "customer", .text = text});
-    const Chunk chunk{.text = "customer: " + text, .policy = "turns-v1"};
-    const auto vector = embedder.embed(std::vector{text}, EmbedRole::passage, nullptr, {});
-    EXPECT_TRUE(store->write(Partition{0}, [&](StoreWriter& writer) -> Result<> {
-      SAMTALE_TRY_VOID(writer.put_conversation(company, stored));
-      SAMTALE_TRY_VOID(writer.put_chunks(company, conversation.id, std::vector{chunk}));
-      return writer.put_embedding(company, conversation.id, chunk,
-                                  {embedder.model_id(), vector->front()});
-    }));
-    EXPECT_TRUE(follower.step());
-    return conversation.id;
-  }
-
-  void remove(CompanyId company, const ConversationId& id) {
-    EXPECT_TRUE(store->write(Partition{0}, [&](StoreWriter& writer) -> Result<> {
-      SAMTALE_TRY([[maybe_unused]] const auto positions, writer.erase_conversation(company, id));
-      return {};
-    }));
-    EXPECT_TRUE(follower.step());
-  }
-
-  void conclude(CompanyId company, const ConversationId& id, const std::string& analyzer,
-                std::vector<std::string> labels, std::optional<double> score = std::nullopt) {
-    const StoredAnalysis analysis{.analyzer = analyzer,
-                                  .method = "lm",
-                                  .revision = 1,
-                                  .result = "{}",
-                                  .labels = std::move(labels),
-                                  .score = score};
-    EXPECT_TRUE(store->write(Partition{0}, [&](StoreWriter& writer) {
-      return writer.put_analysis(company, id, analysis);
-    }));
-    EXPECT_TRUE(follower.step());
-  }
-
-  std::vector<std::string> found(CompanyId company, const SearchRequest& request) {
-    std::vector<std::string> names;
-    const auto answer = searcher().search(company, request);
-    EXPECT_TRUE(answer);
-    for (const auto& hit : answer->hits) names.push_back(hit.summary.head.external_id);
-    return names;
-  }
-
-  Searcher searcher() {
-    return Searcher(indexes, *store, query_vectors, near_cache, clock, {.cursor_key = "a key"});
+  Store& store() override { return *store_; }
+  std::unique_ptr<IndexSet> make_indexes(const Embedder& embedder,
+                                         std::function<void(CompanyId)> on_removed) override {
+    return std::make_unique<IndexSet>(embedder.model_id(), embedder.dimension(), IndexOptions(),
+                                      nullptr, std::move(on_removed));
   }
 
  private:
   std::string folder_;
-
- protected:
-  SimClock clock;
-  SimRandom random{1};
-  FakeEmbedder embedder;
-  std::unique_ptr<SqliteStore> store;
-  QueryVectors query_vectors{embedder, std::size_t{1} << 20};
-  NearCache near_cache{embedder.model_id(), std::size_t{1} << 20};
-  IndexSet indexes{
-      embedder.model_id(), embedder.dimension(), {}, nullptr, [this](CompanyId company) {
-        near_cache.forget(company);
-      }};
-  // Made when first asked for: the store is opened in the constructor.
-  struct Follower {
-    explicit Follower(SearchTest& test) : test_(test) {}
-    Result<std::size_t> step() {
-      if (!follower_) follower_.emplace(*test_.store, Partition{0}, test_.indexes);
-      return follower_->step();
-    }
-    SearchTest& test_;
-    std::optional<IndexFollower> follower_;
-  } follower{*this};
+  SimClock clock_;
+  SimRandom random_{1};
+  std::unique_ptr<SqliteStore> store_;
 };
 
-TEST_F(SearchTest, finds_by_what_each_analyzer_concluded) {
-  const auto first = add(kAcme, "first", "the parcel is late");
-  add(kAcme, "second", "the parcel is here");
-  conclude(kAcme, first, "intent", {"complain", "cancel"});
-  conclude(kAcme, first, "quality", {}, 0.5);
-  const auto found_by = [&](AnalysisFilter filter) {
-    SearchRequest request;
-    request.query = "parcel";
-    request.filters.analyses = {std::move(filter)};
-    return found(kAcme, request);
-  };
+INSTANTIATE_TEST_SUITE_P(Native, SearchConformance, testing::Values(NativeBackend::make));
 
-  EXPECT_THAT(found_by({.analyzer = "intent", .labels = {"cancel"}}), ElementsAre("first"));
-  EXPECT_THAT(found_by({.analyzer = "intent", .labels = {"ask"}}), IsEmpty());
-  EXPECT_THAT(found_by({.analyzer = "topics", .labels = {"cancel"}}), IsEmpty());
-  EXPECT_THAT(found_by({.analyzer = "quality", .score_min = 0.5, .score_max = 0.5}),
-              ElementsAre("first"));
-  EXPECT_THAT(found_by({.analyzer = "quality", .score_min = 0.51}), IsEmpty());
-  EXPECT_THAT(found_by({.analyzer = "quality", .score_max = 0.49}), IsEmpty());
-  EXPECT_THAT(found_by({.analyzer = "intent", .score_max = 1}), IsEmpty());
-}
-
-TEST_F(SearchTest, finds_by_words_by_meaning_and_by_both) {
-  add(kAcme, "lamp", "the lamp arrived broken");
-  add(kAcme, "bill", "please explain my bill");
-
-  for (const auto mode : {SearchMode::keyword, SearchMode::vector, SearchMode::hybrid}) {
-    EXPECT_THAT(found(kAcme, {.query = "broken lamp", .mode = mode, .limit = 1}),
-                ElementsAre("lamp"));
-  }
-}
-
-TEST_F(SearchTest, never_answers_with_another_companys_conversation) {
-  add(kAcme, "secret", "the merger is secret");
-
-  EXPECT_THAT(found(kGlobex, {.query = "merger"}), IsEmpty());
-  add(kGlobex, "other", "something else");
-  EXPECT_THAT(found(kGlobex, {.query = "merger", .mode = SearchMode::keyword}), IsEmpty());
-}
-
-TEST_F(SearchTest, answers_a_hybrid_by_words_and_says_so_when_the_embedder_is_away) {
-  add(kAcme, "lamp", "the lamp arrived broken");
-  embedder.then_fail(ErrorCode::unavailable, "connection refused");
-
-  const auto answer = searcher().search(kAcme, {.query = "lamp"});
-
-  ASSERT_TRUE(answer);
-  EXPECT_THAT(answer->hits, SizeIs(1));
-  EXPECT_EQ(answer->mode, SearchMode::keyword);
-  EXPECT_THAT(answer->degraded, HasSubstr("connection refused"));
-}
-
-TEST_F(SearchTest, a_rate_limit_of_the_embedder_is_not_the_callers) {
-  add(kAcme, "lamp", "the lamp arrived broken");
-  embedder.then_fail(ErrorCode::resource_exhausted, "http://10.0.0.5: too many requests");
-
-  const auto answer = searcher().search(kAcme, {.query = "lamp", .mode = SearchMode::vector});
-
-  ASSERT_FALSE(answer);
-  EXPECT_EQ(answer.error().code, ErrorCode::unavailable);
-}
-
-TEST_F(SearchTest, filters_before_it_ranks) {
-  add(kAcme, "one", "zebra", "chat");
-  add(kAcme, "two", "zebra", "voice");
-
-  SearchRequest request{.query = "zebra"};
-  request.filters.channels = {"voice"};
-
-  EXPECT_THAT(found(kAcme, request), ElementsAre("two"));
-}
-
-TEST_F(SearchTest, goes_through_all_pages_without_repeats) {
-  for (int i = 0; i < 5; ++i) add(kAcme, "c" + std::to_string(i), "the same zebra");
-  SearchRequest request{.query = "zebra", .mode = SearchMode::keyword, .limit = 2};
-
-  std::vector<std::string> all;
-  while (true) {
-    const auto answer = searcher().search(kAcme, request);
-    ASSERT_TRUE(answer);
-    for (const auto& hit : answer->hits) all.push_back(hit.summary.head.external_id);
-    if (answer->next_cursor.empty()) break;
-    request.cursor = answer->next_cursor;
-  }
-
-  EXPECT_THAT(all, testing::UnorderedElementsAre("c0", "c1", "c2", "c3", "c4"));
-}
-
-TEST_F(SearchTest, refuses_a_cursor_of_another_search_or_company) {
-  for (int i = 0; i < 3; ++i) add(kAcme, "c" + std::to_string(i), "the same zebra");
-  SearchRequest request{.query = "zebra", .mode = SearchMode::keyword, .limit = 1};
-  request.cursor = searcher().search(kAcme, request)->next_cursor;
-  ASSERT_FALSE(request.cursor.empty());
-
-  EXPECT_TRUE(searcher().search(kAcme, request));
-  EXPECT_FALSE(searcher().search(kGlobex, request));
-  request.query = "lion";
-  EXPECT_EQ(searcher().search(kAcme, request).error().code, ErrorCode::invalid_argument);
-}
-
-TEST_F(SearchTest, does_not_find_what_was_deleted) {
-  const auto id = add(kAcme, "lamp", "the lamp arrived broken");
-  ASSERT_TRUE(store->write(Partition{0}, [&](StoreWriter& writer) -> Result<> {
-    SAMTALE_TRY([[maybe_unused]] const auto positions, writer.erase_conversation(kAcme, id));
-    return {};
-  }));
-
-  ASSERT_TRUE(indexes.refresh(*store, kAcme, {&id, 1}));
-
-  EXPECT_THAT(found(kAcme, {.query = "lamp"}), IsEmpty());
-  EXPECT_EQ(indexes.size(kAcme).chunks, 0U);
-}
+class SearchTest : public SearchFixture {
+ protected:
+  SearchTest() : SearchFixture(NativeBackend::make()) {}
+};
 
 TEST_F(SearchTest, keeps_nothing_of_a_conversation_that_was_deleted) {
   const auto id = add(kAcme, "lamp", "the lamp arrived broken");
@@ -261,7 +78,7 @@ TEST_F(SearchTest, keeps_nothing_of_a_conversation_that_was_deleted) {
 TEST_F(SearchTest, answers_what_was_asked_before_as_if_it_were_asked_first) {
   QueryVectors no_vectors(embedder, 0);
   NearCache no_searches(embedder.model_id(), 0);
-  const Searcher fresh(indexes, *store, no_vectors, no_searches, clock, {.cursor_key = "a key"});
+  const Searcher fresh(indexes, store, no_vectors, no_searches, clock, {.cursor_key = "a key"});
   constexpr const char* kWords[] = {"parcel", "invoice", "refund", "angry", "thanks", "broken"};
   std::vector<std::string> names;
   const auto word = [&] { return std::string(kWords[random.below(std::size(kWords))]); };
@@ -291,23 +108,10 @@ TEST_F(SearchTest, answers_what_was_asked_before_as_if_it_were_asked_first) {
   EXPECT_EQ(query_vectors.stats().misses, std::size(kWords));
 }
 
-TEST_F(SearchTest, tells_filters_apart_that_are_written_alike) {
-  const auto first = add(kAcme, "first", "the parcel is late");
-  conclude(kAcme, first, "quality", {}, 0.1234567);
-  const auto with_least = [&](double least) {
-    SearchRequest request{.query = "parcel", .mode = SearchMode::vector};
-    request.filters.analyses = {{.analyzer = "quality", .score_min = least}};
-    return found(kAcme, request);
-  };
-
-  EXPECT_THAT(with_least(0.1234567), ElementsAre("first"));
-  EXPECT_THAT(with_least(0.1234568), IsEmpty());
-}
-
 TEST_F(SearchTest, a_follower_that_starts_late_loads_what_is_there) {
   add(kAcme, "lamp", "the lamp arrived broken");
   IndexSet fresh(embedder.model_id(), embedder.dimension());
-  IndexFollower late(*store, Partition{0}, fresh);
+  IndexFollower late(store, Partition{0}, fresh);
 
   ASSERT_TRUE(late.load());
 
@@ -319,15 +123,15 @@ TEST_F(SearchTest, a_follower_whose_changes_were_forgotten_begins_anew) {
   add(kAcme, "lamp", "the lamp arrived broken");
   const auto chair = add(kAcme, "chair", "the chair is fine");
   IndexSet other(embedder.model_id(), embedder.dimension());
-  IndexFollower slow(*store, Partition{0}, other);
+  IndexFollower slow(store, Partition{0}, other);
   ASSERT_TRUE(slow.load());
 
-  ASSERT_TRUE(store->write(Partition{0}, [&](StoreWriter& writer) -> Result<> {
+  ASSERT_TRUE(store.write(Partition{0}, [&](StoreWriter& writer) -> Result<> {
     SAMTALE_TRY_VOID(writer.erase_conversation(kAcme, chair));
     return {};
   }));
   add(kAcme, "desk", "the desk arrived");
-  ASSERT_TRUE(store->trim_changes(Partition{0}, store->last_change(Partition{0}).value()));
+  ASSERT_TRUE(store.trim_changes(Partition{0}, store.last_change(Partition{0}).value()));
 
   while (slow.step().value() > 0) {
   }
@@ -338,7 +142,7 @@ TEST_F(SearchTest, a_follower_whose_changes_were_forgotten_begins_anew) {
 TEST_F(SearchTest, a_load_that_is_told_to_end_leaves_nothing) {
   add(kAcme, "lamp", "the lamp arrived broken");
   IndexSet fresh(embedder.model_id(), embedder.dimension());
-  IndexFollower late(*store, Partition{0}, fresh);
+  IndexFollower late(store, Partition{0}, fresh);
   int pages = 0;
 
   ASSERT_TRUE(late.load([&] { return pages++ == 0; }));
@@ -355,7 +159,7 @@ TEST_F(SearchTest, a_load_that_is_told_to_end_leaves_nothing) {
 TEST_F(SearchTest, leaves_vectors_of_another_model_out) {
   add(kAcme, "lamp", "the lamp arrived broken");
   IndexSet other("another-model", embedder.dimension());
-  IndexFollower late(*store, Partition{0}, other);
+  IndexFollower late(store, Partition{0}, other);
 
   ASSERT_TRUE(late.load());
 
@@ -374,7 +178,7 @@ TEST_F(SearchTest, a_company_without_an_index_keeps_no_file) {
       SegmentFolder::open(files, "/index", embedder.model_id(), embedder.dimension(), clock, log)
           .value();
   IndexSet fresh(embedder.model_id(), embedder.dimension(), {}, segments.get());
-  IndexFollower late(*store, Partition{0}, fresh);
+  IndexFollower late(store, Partition{0}, fresh);
   ASSERT_TRUE(late.load());
 
   ASSERT_EQ(fresh.maintain({}).value(), 0U);

@@ -78,6 +78,13 @@ Result<> App::build() {
                                                     webhook_sender_options(config_));
   SAMTALE_TRY_VOID(build_analyses());
   SAMTALE_TRY(embedder_, make_embedder(config_, *http_client_, clock_, random_, log_));
+  SAMTALE_TRY_VOID(build_search());
+  export_metrics();
+  make_routes();
+  return {};
+}
+
+Result<> App::build_search() {
   auto& embedder = *embedder_.embedder;
   SAMTALE_TRY(segments_, SegmentFolder::open(*files_, segment_folder(config_), embedder.model_id(),
                                              embedder.dimension(), clock_, log_));
@@ -87,16 +94,21 @@ Result<> App::build() {
   }
   query_vectors_ = std::make_unique<QueryVectors>(embedder, config_.cache.query_vectors_bytes,
                                                   shared_cache_.get());
-  near_cache_ = std::make_unique<NearCache>(embedder.model_id(), config_.cache.searches_bytes);
-  indexes_ = std::make_unique<IndexSet>(
-      embedder.model_id(), embedder.dimension(), index_options(config_), segments_.get(),
-      [this](CompanyId company) { near_cache_->forget(company); });
+  near_cache_ = std::make_unique<NearCache>(embedder.model_id(), searches_bytes(config_));
+  const auto forget = [this](CompanyId company) { near_cache_->forget(company); };
+  if (stores_.open_vector_search) {
+    SAMTALE_TRY(vectors_, stores_.open_vector_search(embedder.model_id(), embedder.dimension()));
+    segments_->sweep([](CompanyId) { return false; });  // Of the time before.
+    indexes_ = std::make_unique<IndexSet>(embedder.model_id(), embedder.dimension(),
+                                          index_options(config_), *vectors_, forget);
+  } else {
+    indexes_ = std::make_unique<IndexSet>(embedder.model_id(), embedder.dimension(),
+                                          index_options(config_), segments_.get(), forget);
+  }
   auto options = search_options(config_);
   options.cursor_key = store_->secret("cursors of searches");
   searcher_ = std::make_unique<Searcher>(*indexes_, *store_, *query_vectors_, *near_cache_, clock_,
                                          std::move(options));
-  export_metrics();
-  make_routes();
   return {};
 }
 

@@ -100,6 +100,7 @@ class App {
   void export_broker_metrics();
   void export_replication_metrics();
   Result<> build_analyses();
+  Result<> build_search();
   Result<> build_node();
   [[nodiscard]] bool does(Role role) const { return roles_.has(role); }
   [[nodiscard]] bool holds(std::size_t partition) const {
@@ -159,6 +160,7 @@ class App {
   std::unique_ptr<SharedCache> shared_cache_;  // Null: there is none.
   std::unique_ptr<QueryVectors> query_vectors_;
   std::unique_ptr<NearCache> near_cache_;
+  std::unique_ptr<VectorSearch> vectors_;  // Null: the indexes hold them.
   std::unique_ptr<IndexSet> indexes_;
   std::unique_ptr<Searcher> searcher_;
   std::vector<std::unique_ptr<Normaliser>> normalisers_;

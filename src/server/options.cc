@@ -168,6 +168,7 @@ Result<PostgresStoreOptions> postgres_store_options(const Config& config) {
   options.partitions = store.partitions;
   options.hash_partitions = store.hash_partitions;
   options.changes_kept = store.changes_kept;
+  options.has_pgvector = config.search.backend == "pgvector";
   options.queue.jobs_per_company_max = static_cast<std::int64_t>(config.queue.jobs_max_per_company);
   return options;
 }
@@ -211,6 +212,10 @@ IndexOptions index_options(const Config& config) {
   options.graph_from = config.search.graph_from;
   options.recall_target = config.search.recall_target;
   return options;
+}
+
+std::size_t searches_bytes(const Config& config) {
+  return config.search.backend == "pgvector" ? 0 : config.cache.searches_bytes;
 }
 
 std::string segment_folder(const Config& config) { return config.data_dir + "/index"; }

@@ -78,6 +78,7 @@ void add_storage(const Config& config, Texts& all) {
   all["postgres.migrate"] = text(postgres->database.migrate);
   all["postgres.partitions"] = text(postgres->partitions);
   all["postgres.hash_partitions"] = text(postgres->hash_partitions);
+  all["postgres.has_pgvector"] = text(postgres->has_pgvector);
   all["postgres.changes_kept"] = text(postgres->changes_kept);
   all["postgres.jobs_per_company_max"] = text(postgres->queue.jobs_per_company_max);
   const auto broker = broker_options(config);
@@ -108,6 +109,7 @@ void add_search(const Config& config, Texts& all) {
   const auto index = index_options(config);
   all["index.graph_from"] = text(index.graph_from);
   all["index.recall_target"] = text(index.recall_target);
+  all["near_cache.bytes"] = text(searches_bytes(config));
   const auto shared = shared_cache_options(config);
   ASSERT_TRUE(shared);
   all["redis.host"] = *shared ? (*shared)->address.host : "";
@@ -329,8 +331,13 @@ std::vector<Row> rows(const std::string& key_file) {
       {"auth.jwt_company_claim", R"("two.company")", {"jwt.company_claim"}, kJwt},
       {"search.hybrid_weight", "0.25", {"search.vector_share"}},
       {"search.candidates", "20", {"search.candidates"}},
+      {"search.backend",
+       R"("pgvector")",
+       {"postgres.has_pgvector", "near_cache.bytes"},
+       {{"store.kind", R"("postgres")"}, {"store.url", R"("postgresql://db.test/x")"}}},
       {"search.graph_from", "7", {"index.graph_from"}},
       {"search.recall_target", "0.9", {"index.recall_target"}},
+      {"cache.searches_bytes", "7", {"near_cache.bytes"}},
       {"cache.redis_url", R"("redis://one.test")", {"redis.host"}},
       {"cache.redis_password_file",
        '"' + key_file + '"',
@@ -374,8 +381,7 @@ const std::set<std::string> kUsedAsTheyAre = {"store.kind",
                                               "analyze.request_timeout_ms",
                                               "analyze.batch",
                                               "analyze.batch_price",
-                                              "cache.query_vectors_bytes",
-                                              "cache.searches_bytes"};
+                                              "cache.query_vectors_bytes"};
 
 Config read(const Texts& values) {
   std::string toml;

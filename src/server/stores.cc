@@ -14,6 +14,7 @@
 #include "store/postgres_registry.h"
 #include "store/postgres_schema.h"
 #include "store/postgres_store.h"
+#include "store/postgres_vectors.h"
 #include "store/sqlite_registry.h"
 #include "store/sqlite_store.h"
 
@@ -53,6 +54,21 @@ Result<std::string> place_of(const std::string& path) {
   return boot + ":" + std::to_string(status.st_dev) + ":" + std::to_string(status.st_ino);
 }
 
+// For work on the tables, by whoever may.
+Result<std::unique_ptr<postgres::Database>> open_for_maintenance(PostgresStoreOptions options,
+                                                                 Clock& clock) {
+  options.database.migrate = false;
+  options.database.for_maintenance = true;
+  return postgres::Database::open(options.database, clock,
+                                  postgres_store_schema(options.hash_partitions));
+}
+
+Result<> add_pgvector(const PostgresStoreOptions& options, Clock& clock) {
+  SAMTALE_TRY(const auto database, open_for_maintenance(options, clock));
+  SAMTALE_TRY(const auto pgvector, find_pgvector(*database));
+  return add_embedding_column(*database, pgvector);
+}
+
 }  // namespace
 
 Result<Stores> open_stores(const Config& config, const std::string& folder, Files& files,
@@ -82,6 +98,16 @@ Result<Stores> open_stores(const Config& config, const std::string& folder, File
       stores.broker_queue = std::make_unique<RabbitQueue>(store->queue(), *stores.topology, clock,
                                                           random, log, broker->queue);
     }
+    if (options.has_pgvector) {
+      stores.open_vector_search =
+          [it = store.get(), &log](std::string model,
+                                   std::size_t dimension) -> Result<std::unique_ptr<VectorSearch>> {
+        return PostgresVectors::open(
+            it->database(),
+            {.model = std::move(model), .dimension = dimension, .partitions = it->partitions()},
+            log);
+      };
+    }
     stores.end_leases = [it = store.get()] { return it->end_leases(); };
     stores.store = std::move(store);
     return stores;
@@ -110,13 +136,17 @@ Result<StoreVersions> migrate_store(const Config& config, const std::string& gra
               postgres::Database::migrate(options.database, clock,
                                           postgres_store_schema(options.hash_partitions), grant_to,
                                           tell_step));
+  if (options.has_pgvector) SAMTALE_TRY_VOID(add_pgvector(options, clock));
   return StoreVersions{.before = versions.before, .after = versions.after};
 }
 
 Result<std::string> store_migration_sql(const Config& config, std::size_t from,
                                         const std::string& grant_to) {
-  return postgres::migration_sql(
-      config.store.schema, postgres_store_schema(config.store.hash_partitions), from, grant_to);
+  SAMTALE_TRY(auto sql, postgres::migration_sql(config.store.schema,
+                                                postgres_store_schema(config.store.hash_partitions),
+                                                from, grant_to));
+  if (config.search.backend == "pgvector") sql += embedding_column_sql(config.store.schema);
+  return sql;
 }
 
 Result<std::vector<MovedTable>> move_company(const Config& config, const std::string& company,
@@ -126,13 +156,9 @@ Result<std::vector<MovedTable>> move_company(const Config& config, const std::st
     return fail(ErrorCode::invalid_argument,
                 "store.kind is " + config.store.kind + "; partitions are PostgreSQL's");
   }
-  SAMTALE_TRY(auto options, postgres_store_options(config));
-  options.database.migrate = false;
-  options.database.for_maintenance = true;
+  SAMTALE_TRY(const auto options, postgres_store_options(config));
   SystemClock clock;
-  SAMTALE_TRY(const auto database,
-              postgres::Database::open(options.database, clock,
-                                       postgres_store_schema(options.hash_partitions)));
+  SAMTALE_TRY(const auto database, open_for_maintenance(options, clock));
   SAMTALE_TRY(const auto found,
               database->read({}, "SELECT id FROM companies WHERE name = $1", company));
   if (found.empty()) return fail(ErrorCode::not_found, "there is no company " + company);

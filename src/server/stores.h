@@ -15,6 +15,7 @@
 #include "queue/rabbit_queue.h"
 #include "store/registry.h"
 #include "store/store.h"
+#include "store/vector_search.h"
 #include "sys/clock.h"
 #include "sys/files.h"
 #include "sys/log.h"
@@ -30,6 +31,9 @@ struct Stores {
   std::unique_ptr<RabbitTopology> topology;
   std::unique_ptr<RabbitQueue> broker_queue;
   RabbitSessionOptions broker;  // How it is reached.
+  // Compares vectors where search.backend is pgvector; else null. Of one embedding model.
+  std::function<Result<std::unique_ptr<VectorSearch>>(std::string model, std::size_t dimension)>
+      open_vector_search;
   // Where others share the store; else null and empty.
   std::unique_ptr<postgres::Database>
       members_database;  // Nobody else's work delays its one connection.

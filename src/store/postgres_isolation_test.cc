@@ -41,6 +41,7 @@ class PostgresIsolationTest : public ::testing::Test {
           writer.put_event(kOne, {.key = "k", .body_hash = "h", .conversation = id_}, from_us(1)));
       SAMTALE_TRY_VOID(writer.put_conversation(kOne, stored));
       SAMTALE_TRY_VOID(writer.put_chunks(kOne, id_, std::vector{chunk}));
+      SAMTALE_TRY_VOID(writer.put_embedding(kOne, id_, chunk, {.model = "m", .vector = {1, 0}}));
       SAMTALE_TRY_VOID(writer.put_analysis(
           kOne, id_, {.analyzer = "a", .method = "m", .result = "{}", .labels = {"l"}}));
       SAMTALE_TRY_VOID(writer.put_lm_result(kOne, id_, "k", "{}", from_us(1)));
@@ -100,7 +101,7 @@ class PostgresIsolationTest : public ::testing::Test {
   const ConversationId id_ = make_conversation_id(kOne, "api", "c");
   SystemClock clock_;
   std::unique_ptr<postgres::Database> database_;
-  PostgresHarness<1> harness_{postgres_options(schema_, 1)};
+  PgvectorHarness<1> harness_{pgvector_options(schema_, 1)};
 };
 
 TEST_F(PostgresIsolationTest, forces_row_level_security_on_every_table_with_a_company) {
@@ -119,8 +120,8 @@ TEST_F(PostgresIsolationTest, forces_row_level_security_on_every_table_with_a_co
   EXPECT_EQ(names(unforced), std::vector<std::string>());
   EXPECT_EQ(names(without_policy), std::vector<std::string>());
   EXPECT_EQ(names(key_of_another), std::vector<std::string>());
-  EXPECT_EQ(names(kCompanyTables).size(), tables().size() + 3 * 7)
-      << "7 have two hash partitions under a shared one";
+  EXPECT_EQ(names(kCompanyTables).size(), tables().size() + 3 * 8)
+      << "8 have two hash partitions under a shared one";
 }
 
 // The check above can fail.
@@ -139,7 +140,7 @@ TEST_F(PostgresIsolationTest, would_notice_a_table_that_was_forgotten) {
 TEST_F(PostgresIsolationTest, shows_a_company_its_own_rows_only) {
   fill();
 
-  EXPECT_EQ(tables().size(), 23u);
+  EXPECT_EQ(tables().size(), 24u);
   for (const auto& table : tables()) {
     EXPECT_GT(count(table, {.company = kOne}), 0) << table;
     EXPECT_EQ(count(table, {.company = kTwo}), 0) << table;

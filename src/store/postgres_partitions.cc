@@ -13,8 +13,8 @@ namespace {
 using postgres::Durability;
 using postgres::Transaction;
 
-constexpr const char* kTables[] = {"conversations", "chunks",          "events",    "tombstones",
-                                   "analyses",      "analysis_labels", "lm_results"};
+constexpr const char* kTables[] = {"conversations", "chunks",          "events",     "tombstones",
+                                   "analyses",      "analysis_labels", "lm_results", "embeddings"};
 
 // A batch of copying holds its partition's row, so that writers wait for it: it grows and shrinks
 // to take about so long.
@@ -59,6 +59,7 @@ class TableMove {
         {}, [](int) {}, work);
   }
   Result<> drop_leftovers(Transaction& transaction);
+  Result<> drop_graphs(Transaction& transaction, const std::string& name);
   Result<> make_table(Transaction& transaction, const std::string& name, const std::string& check);
   [[nodiscard]] std::string mirror_function() const;
   [[nodiscard]] std::string in_hash() const {
@@ -157,6 +158,18 @@ Result<> TableMove::drop_leftovers(Transaction& transaction) {
   return transaction.later("DROP POLICY IF EXISTS of_move ON " + leaf(remainder_));
 }
 
+// Searches have them made again, at once; row by row it takes much longer.
+Result<> TableMove::drop_graphs(Transaction& transaction, const std::string& name) {
+  SAMTALE_TRY(const auto graphs,
+              transaction.query("SELECT indexrelid::regclass::text FROM pg_index "
+                                "WHERE indrelid = to_regclass($1) AND indpred IS NOT NULL",
+                                name));
+  for (std::size_t i = 0; i < graphs.size(); ++i) {
+    SAMTALE_TRY_VOID(transaction.later("DROP INDEX " + std::string(graphs.bytes(i, 0))));
+  }
+  return {};
+}
+
 // As the partition that it is to replace. It gets a policy of its own until it is a partition.
 Result<> TableMove::make_table(Transaction& transaction, const std::string& name,
                                const std::string& check) {
@@ -165,6 +178,7 @@ Result<> TableMove::make_table(Transaction& transaction, const std::string& name
   SAMTALE_TRY_VOID(transaction.later("ALTER TABLE " + name + " DROP CONSTRAINT IF EXISTS " +
                                      excluded_ + ", ADD CONSTRAINT in_place CHECK (" + check +
                                      ")"));
+  SAMTALE_TRY_VOID(drop_graphs(transaction, name));
   SAMTALE_TRY_VOID(transaction.later("ALTER TABLE " + name +
                                      " ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY"));
   SAMTALE_TRY_VOID(transaction.later("ALTER TABLE " + name + " ALTER company SET STATISTICS 0"));

@@ -185,6 +185,20 @@ std::vector<postgres::Migration> own_partitions() {
   return migrations;
 }
 
+// Vectors once more, as pgvector compares them. The column that has them is pgvector's to make:
+// postgres_vectors.h adds it, where that is used.
+postgres::Migration embeddings(std::size_t hash_partitions) {
+  postgres::Migration migration;
+  const postgres::CompanyTable table{
+      .name = "embeddings",
+      .columns = "conversation bytea NOT NULL, row bigint NOT NULL, model bytea NOT NULL",
+      .key = "conversation, row",
+      .hash_partitions = hash_partitions};
+  add(migration, table);
+  add_own_partitions(migration, table, {});
+  return migration;
+}
+
 postgres::Migration registry_schema_1() {
   postgres::Migration migration;
   auto& statements = migration.statements;
@@ -258,6 +272,7 @@ std::vector<postgres::Migration> postgres_store_schema(std::size_t hash_partitio
   std::vector<postgres::Migration> migrations = {
       postgres_queue_schema_1(), store_schema_1(hash_partitions), registry_schema_1()};
   for (auto& migration : own_partitions()) migrations.push_back(std::move(migration));
+  migrations.push_back(embeddings(hash_partitions));
   return migrations;
 }
 

@@ -27,6 +27,7 @@ struct PostgresStoreOptions {
   // for as long as it lives. Two logs of one name would each skip what the other has reached.
   std::string log = "log";
   Duration changes_kept = std::chrono::minutes(10);  // Who follows and is away longer, begins anew.
+  bool has_pgvector = false;  // Vectors are also kept as pgvector compares them (PostgresVectors).
   PostgresQueueOptions queue;
 };
 
@@ -99,6 +100,7 @@ class PostgresStore final : public Store {
   PostgresStore(const PostgresStoreOptions& options, Clock& clock, Random& random)
       : options_(options), clock_(clock), random_(random) {}
 
+  Result<> open_pgvector();
   Result<> read_label();
   Result<> name_log();
   // Of the partition's write with this number, whose commit was cut short.
@@ -110,7 +112,8 @@ class PostgresStore final : public Store {
   Random& random_;
   std::unique_ptr<postgres::Database> database_;
   LogId log_{};
-  std::string key_;  // Names the store and signs its cursors.
+  std::string key_;          // Names the store and signs its cursors.
+  std::string vector_type_;  // pgvector's, as SQL names it; empty: it is not used.
   std::unique_ptr<PostgresQueue> queue_;
 };
 

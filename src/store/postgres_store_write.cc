@@ -3,6 +3,7 @@
 
 #include "store/postgres_schema.h"
 #include "store/postgres_store.h"
+#include "store/postgres_vectors.h"
 #include "store/postgres_writer.h"
 
 namespace samtale {
@@ -51,11 +52,20 @@ Result<std::unique_ptr<PostgresStore>> PostgresStore::open(const PostgresStoreOp
   SAMTALE_TRY(store->database_,
               postgres::Database::open(options.database, clock,
                                        postgres_store_schema(options.hash_partitions)));
+  if (options.has_pgvector) SAMTALE_TRY_VOID(store->open_pgvector());
   SAMTALE_TRY_VOID(store->read_label());
   SAMTALE_TRY_VOID(store->name_log());
   SAMTALE_TRY(store->queue_,
               PostgresQueue::open(*store->database_, options.partitions, clock, options.queue));
   return store;
+}
+
+Result<> PostgresStore::open_pgvector() {
+  SAMTALE_TRY(const auto pgvector, find_pgvector(*database_));
+  SAMTALE_TRY_VOID(options_.database.migrate ? add_embedding_column(*database_, pgvector)
+                                             : find_embedding_column(*database_));
+  vector_type_ = pgvector.type();
+  return {};
 }
 
 // The first process labels the store; others that start with it wait for its row.
@@ -110,7 +120,8 @@ Result<> PostgresStore::write(Partition partition,
   for (int attempt = 1;; ++attempt) {
     SAMTALE_TRY(auto begun, database_->begin({}));
     std::optional<postgres::Transaction> transaction(std::move(begun));
-    PostgresWriter writer(*transaction, *queue_, partition, options_.partitions, log_, clock_);
+    PostgresWriter writer(*transaction, *queue_, partition, options_.partitions, log_, clock_,
+                          vector_type_);
     const auto token = random_.bytes(kTokenBytes);
     auto done = writer.start();
     if (done) done = work(writer);

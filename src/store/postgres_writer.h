@@ -23,15 +23,17 @@ namespace samtale {
 // Threads: those of the transaction.
 class PostgresWriter final : public StoreWriter {
  public:
-  // All must outlive it.
+  // All must outlive it. `vector_type`: pgvector's, as SQL names it; empty: it is not used.
   PostgresWriter(postgres::Transaction& transaction, PostgresQueue& queue, Partition partition,
-                 std::size_t partitions, LogId log, const Clock& clock)
+                 std::size_t partitions, LogId log, const Clock& clock,
+                 const std::string& vector_type)
       : transaction_(transaction),
         queue_(queue, partition, transaction),
         partition_(partition),
         partitions_(partitions),
         log_(log),
-        clock_(clock) {}
+        clock_(clock),
+        vector_type_(vector_type) {}
 
   // Waits for the partition's turn. First.
   Result<> start();
@@ -156,6 +158,11 @@ class PostgresWriter final : public StoreWriter {
 
   [[nodiscard]] Result<std::multimap<ConversationId, ChunkRow>> read_chunk_rows(
       CompanyId company, std::span<const ConversationId> ids);
+  // As pgvector compares them, in `embeddings`. A row there is always its chunk's vector.
+  Result<> put_embeddings(CompanyId company, const postgres::Rows& put,
+                          std::span<const Embedding> embeddings);
+  Result<> forget_embeddings(CompanyId company, const postgres::Column& conversations,
+                             const postgres::Column& rows);
   [[nodiscard]] Result<std::optional<ChunkRow>> find_chunk(CompanyId company,
                                                            ConversationId conversation,
                                                            const Chunk& chunk);
@@ -171,6 +178,7 @@ class PostgresWriter final : public StoreWriter {
   const std::size_t partitions_;
   const LogId log_;
   const Clock& clock_;
+  const std::string& vector_type_;
   std::int64_t number_ = 0;
   std::int64_t last_change_ = 0;
   std::optional<LogPosition> log_offset_;

@@ -127,6 +127,7 @@ Result<> PostgresWriter::settle_chunks(CompanyId id, Company& company) {
         "DELETE FROM chunks AS c USING unnest($2, $3) AS w(conversation, row) "
         "WHERE c.company = $1 AND c.conversation = w.conversation AND c.row = w.row",
         id, erased.conversations, erased.rows));
+    SAMTALE_TRY_VOID(forget_embeddings(id, erased.conversations, erased.rows));
   }
   if (moved.count != 0) {
     SAMTALE_TRY_VOID(transaction_.later(

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "store/codec.h"
+#include "store/postgres_vectors.h"
 #include "store/postgres_writer.h"
 
 namespace samtale {
@@ -42,15 +43,19 @@ constexpr auto kPutAnalyses =
     "RETURNING conversation, analyzer";
 
 // Each goes to the chunk of its text: in its place, where it mostly is, else wherever that moved.
+// Found first, each once: joined as it is found, each would be looked for again for each chunk of
+// a company that PostgreSQL takes to be small.
 constexpr auto kPutVectors =
-    "UPDATE chunks AS c SET model = found.model, vector = found.vector, embed_error = '' "
-    "FROM (SELECT w.model, w.vector, o.* FROM unnest($2, $3, $4, $5, $6) "
-    "AS w(conversation, digest, ordinal, model, vector) CROSS JOIN LATERAL "
+    "WITH found AS MATERIALIZED (SELECT w.model, w.vector, w.place, o.* "
+    "FROM unnest($2, $3, $4, $5, $6) WITH ORDINALITY "
+    "AS w(conversation, digest, ordinal, model, vector, place) CROSS JOIN LATERAL "
     "(SELECT conversation, row, model IS NOT NULL AS had_vector FROM chunks "
     "WHERE company = $1 AND conversation = w.conversation AND digest = w.digest "
-    "ORDER BY ordinal <> w.ordinal, ordinal LIMIT 1) AS o) AS found "
+    "ORDER BY ordinal <> w.ordinal, ordinal LIMIT 1) AS o) "
+    "UPDATE chunks AS c SET model = found.model, vector = found.vector, embed_error = '' FROM "
+    "found "
     "WHERE c.company = $1 AND c.conversation = found.conversation AND c.row = found.row "
-    "RETURNING found.conversation, found.had_vector";
+    "RETURNING found.conversation, found.had_vector, found.row, found.place";
 
 }  // namespace
 
@@ -211,6 +216,7 @@ Result<> PostgresWriter::settle_vectors(CompanyId id, Company& company) {
   auto ordinals = Column::numbers();
   auto models = Column::blobs();
   auto vectors = Column::blobs();
+  std::vector<Embedding> embeddings;
   for (const auto& [place, embedding] : std::exchange(company.new_vectors, {})) {
     const auto& [conversation, digest, ordinal] = place;
     conversations.add(blob(conversation));
@@ -218,6 +224,7 @@ Result<> PostgresWriter::settle_vectors(CompanyId id, Company& company) {
     ordinals.add(ordinal);
     models.add(Bytes{embedding.model});
     vectors.add(Bytes{vector_bytes(embedding.vector)});
+    embeddings.push_back(embedding);
   }
   SAMTALE_TRY(const auto rows, transaction_.query(kPutVectors, id, conversations, digests, ordinals,
                                                   models, vectors));
@@ -226,7 +233,40 @@ Result<> PostgresWriter::settle_vectors(CompanyId id, Company& company) {
     if (rows.integer(i, 1) == 0) ++company.counts.chunks_with_vector;
     add_change(id, conversation);
   }
-  return {};
+  return put_embeddings(id, rows, embeddings);
+}
+
+// Where pgvector is not used, one that was there is outdated now: a later fill() puts it right.
+Result<> PostgresWriter::put_embeddings(CompanyId company, const postgres::Rows& put,
+                                        std::span<const Embedding> embeddings) {
+  auto conversations = Column::blobs();
+  auto numbers = Column::numbers();
+  auto models = Column::blobs();
+  auto vectors = Column::texts();
+  bool is_any = false;
+  for (std::size_t i = 0; i < put.size(); ++i) {
+    const bool had_vector = put.integer(i, 1) != 0;
+    if (vector_type_.empty() && !had_vector) continue;
+    is_any = true;
+    conversations.add(Bytes{put.bytes(i, 0)});
+    numbers.add(put.integer(i, 2));
+    if (vector_type_.empty()) continue;
+    const auto& embedding = embeddings[static_cast<std::size_t>(put.integer(i, 3) - 1)];
+    models.add(Bytes{embedding.model});
+    vectors.add(pgvector_text(embedding.vector));
+  }
+  if (!is_any) return {};
+  if (vector_type_.empty()) return forget_embeddings(company, conversations, numbers);
+  return transaction_.later(put_embeddings_sql(vector_type_), company, conversations, numbers,
+                            models, vectors);
+}
+
+Result<> PostgresWriter::forget_embeddings(CompanyId company, const Column& conversations,
+                                           const Column& rows) {
+  return transaction_.later(
+      "DELETE FROM embeddings AS e USING unnest($2, $3) AS w(conversation, row) "
+      "WHERE e.company = $1 AND e.conversation = w.conversation AND e.row = w.row",
+      company, conversations, rows);
 }
 
 Result<> PostgresWriter::settle_analyses(CompanyId id, Company& company) {

@@ -8,7 +8,7 @@ import unittest
 from postgres_server import Postgres
 from samtale import BIN, ENVIRONMENT, Company, Server, conversation, wait_for
 
-TABLES = ["conversations", "chunks", "events", "tombstones", "analyses", "analysis_labels", "lm_results"]
+TABLES = ["conversations", "chunks", "events", "tombstones", "analyses", "analysis_labels", "lm_results", "embeddings"]
 
 
 class PartitionsTest(unittest.TestCase):

@@ -43,6 +43,32 @@ class PostgresHarness {
   std::unique_ptr<PostgresStore> store_;
 };
 
+// As on a rented database, whose extensions are in a schema of their own.
+inline PostgresStoreOptions pgvector_options(const std::string& schema, std::size_t partitions) {
+  SystemClock clock;
+  const auto admin = postgres::PostgresProcess::shared().connect("admin");
+  for (const auto* statement :
+       {"CREATE SCHEMA IF NOT EXISTS extensions", "GRANT USAGE ON SCHEMA extensions TO samtale",
+        "CREATE EXTENSION IF NOT EXISTS vector SCHEMA extensions"}) {
+    EXPECT_TRUE(admin->send(statement));
+  }
+  const auto made = admin->sync(clock.now() + std::chrono::seconds(30));
+  EXPECT_TRUE(made) << made.error().message << "; ./dev test installs pgvector";
+  auto options = postgres_options(schema, partitions);
+  options.has_pgvector = true;
+  return options;
+}
+
+template <std::size_t partitions>
+class PgvectorHarness : public PostgresHarness<partitions> {
+ public:
+  PgvectorHarness()
+      : PgvectorHarness(
+            pgvector_options(postgres::PostgresProcess::shared().fresh_schema(), partitions)) {}
+  explicit PgvectorHarness(const PostgresStoreOptions& options)
+      : PostgresHarness<partitions>(options) {}
+};
+
 using PostgresHarnesses = ::testing::Types<PostgresHarness<1>, PostgresHarness<4>>;
 
 }  // namespace samtale
