@@ -166,6 +166,26 @@ def conversation(name, *texts):
                       for i, text in enumerate(texts)]}
 
 
+def own_write_is_found(writer, reader, name):
+    """What one has written and read, the other finds at once, and not what it has deleted; how long
+    the first search took. Both are of one company, at servers that may differ."""
+    path = "/v1/conversations/" + writer.send(conversation(name, f"word{name} arrived"))
+
+    def found(headers):
+        return [hit["external_id"] for hit in reader.search(
+            "word" + name, "keyword", min_sequence=headers["Samtale-Sequence"])]
+
+    _, _, headers = wait_for("its chunks", lambda: next(
+        (read for read in [writer.call("GET", path + "?chunks=true")]
+         if read[0] == 200 and read[1]["chunks"]), None))
+    began = time.monotonic()
+    assert found(headers) == [name], name
+    took = time.monotonic() - began
+    status, _, headers = writer.call("DELETE", path)
+    assert status == 200 and found(headers) == [], name
+    return took
+
+
 def raw(port, data):
     """What the server answers to these bytes until it closes or falls silent."""
     with socket.create_connection(("127.0.0.1", port), timeout=5) as peer:
