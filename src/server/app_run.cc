@@ -145,6 +145,14 @@ Result<> App::load_index() {
 Result<> App::join() {
   SAMTALE_TRY_VOID(node_->join(clock_));
   SAMTALE_TRY_VOID(stores_.end_leases());
+  // Of twenty searches under way at once, one is hedged at the most.
+  constexpr int kHedgesAtOnce = 4;
+  for (int i = 0; i < kHedgesAtOnce; ++i) {
+    workers_.emplace_back([this](const std::stop_token& stop) {
+      become_prompt_thread();
+      router_.run_hedges(stop);
+    });
+  }
   // No background thread: who is late is taken for dead.
   workers_.emplace_back([this](const std::stop_token& stop) {
     WorkerOptions options;
