@@ -18,7 +18,7 @@ constexpr std::size_t kEndpointIdBytes = 15;
 constexpr std::size_t kCompanyNameMax = 63;  // A DNS label, so that it may become a host name.
 constexpr std::size_t kLabelMax = 200;
 constexpr auto kFailureWindow = std::chrono::minutes(1);
-constexpr auto kLookPatience = std::chrono::milliseconds(100);
+constexpr auto kLookPatience = std::chrono::milliseconds(250);
 constexpr auto kAfterFailure = std::chrono::seconds(1);
 constexpr auto kClocksDiffer = std::chrono::minutes(1);
 
