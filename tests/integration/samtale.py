@@ -11,6 +11,7 @@ import socket
 import subprocess
 import tempfile
 import time
+import urllib.request
 
 BIN = os.environ.get("SAMTALE_BIN", "build/release/bin/samtale")
 DEADLINE_S = 60
@@ -164,6 +165,15 @@ def conversation(name, *texts):
     return {"id": name, "channel": "chat", "language": "en",
             "turns": [{"speaker": "customer" if i % 2 == 0 else "agent", "text": text}
                       for i, text in enumerate(texts)]}
+
+
+def metric(server, name):
+    """Summed over its labels."""
+    url = f"http://127.0.0.1:{server.port}/metrics"
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        lines = answer.read().decode().split("\n")
+    return sum(float(line.split()[-1]) for line in lines
+               if line.startswith((name + " ", name + "{")))
 
 
 def own_write_is_found(writer, reader, name):
