@@ -270,7 +270,7 @@ TEST_F(IsolationTest, what_another_company_tried_has_no_effect) {
   EXPECT_EQ(ask("GET", "/v1/conversations/" + objects[0].theirs, their_key).status, 200);
   EXPECT_EQ(number_at(ask("GET", "/v1/jobs", their_key), "/kinds/0/ready"), 0);
   EXPECT_FALSE(tenants->keys(globex).front().revoked_at);
-  EXPECT_EQ(tenants->find_endpoint(objects[2].theirs)->secrets.size(), 1U);
+  EXPECT_EQ(tenants->find_endpoint(objects[2].theirs).value()->secrets.size(), 1U);
   EXPECT_EQ(text_at(ask("GET", "/v1/dead-letters", their_key), "/dead_letters/0/id"),
             objects[3].theirs);
   EXPECT_EQ(analyzers->versions(globex, objects[4].theirs).size(), 1U);

@@ -149,7 +149,9 @@ void post_rotate(const Context& context, const Call& call, http::Reply reply) {
   constexpr std::int64_t kDay = 24 * 3600;
   const auto keep = std::chrono::seconds(fields.integer("keep_old_s", 0, 30 * kDay).value_or(kDay));
   const auto& id = *call.request.param("id");
-  const auto endpoint = context.parts.tenants.find_endpoint(id);
+  const auto found = context.parts.tenants.find_endpoint(id);
+  if (!found) return refuse(context, call, found.error(), std::move(reply));
+  const auto& endpoint = *found;
   // Another company's says nothing of its preset here: it is not found, below.
   if (!secret.empty() && endpoint && endpoint->company == call.caller->company()) {
     const auto* provider = find_provider(endpoint->preset);

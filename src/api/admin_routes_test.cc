@@ -73,7 +73,7 @@ TEST_F(AdminRoutesTest, a_rotation_to_a_secret_that_could_not_work_is_refused) {
 
   expect_error(answer, 422, ErrorCode::invalid_argument);
   EXPECT_THAT(text_at(answer, "/message"), HasSubstr("/secret: "));
-  EXPECT_EQ(tenants->find_endpoint(endpoint.id)->secrets.size(), 1U);
+  EXPECT_EQ(tenants->find_endpoint(endpoint.id).value()->secrets.size(), 1U);
 }
 
 TEST_F(AdminRoutesTest, a_bad_secret_does_not_tell_whose_endpoint_it_is_for) {

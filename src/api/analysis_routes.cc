@@ -3,6 +3,7 @@
 
 #include "api/answer.h"
 #include "api/requests.h"
+#include "api/sequence.h"
 #include "api/table.h"
 #include "model/fields.h"
 
@@ -79,10 +80,10 @@ void get_analyses(const Context& context, const Call& call, http::Reply reply) {
     object.set("conversation_id", text(conversation));
     list.push_back(std::move(object));
   }
-  reply(ok(
-      json::Object{{"analyses", std::move(list)},
-                   {"next_cursor",
-                    page->next_cursor.empty() ? json::Value() : json::Value(page->next_cursor)}}));
+  const json::Object answer{
+      {"analyses", std::move(list)},
+      {"next_cursor", page->next_cursor.empty() ? json::Value() : json::Value(page->next_cursor)}};
+  reply(with_sequence(context, call.caller->company(), ok(answer)));
 }
 
 void get_trends(const Context& context, const Call& call, http::Reply reply) {

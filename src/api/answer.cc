@@ -70,6 +70,9 @@ http::Response passed_on(HttpAnswer answer) {
   for (auto& [name, value] : answer.headers) {
     if (name == "content-type") response.content_type = std::move(value);
     if (name == "retry-after") response.headers.emplace_back("Retry-After", std::move(value));
+    if (name == "samtale-sequence") {
+      response.headers.emplace_back("Samtale-Sequence", std::move(value));
+    }
   }
   return response;
 }

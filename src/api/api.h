@@ -73,6 +73,9 @@ struct ApiParts {
   // How many conversations the company has, as counted last, at once; nothing if it is not known
   // yet. Empty: the store is asked.
   std::function<std::optional<std::int64_t>(CompanyId)> conversations;
+  // The last change of the company's partition that its index here has; 0: it is not loaded. Waits
+  // for `sequence`, a bounded time.
+  std::function<std::uint64_t(CompanyId, std::uint64_t sequence)> wait_applied;
   // Whether the index of the company is here: 0 if not, and another number each time it has come.
   // Empty: all are here.
   std::function<std::uint64_t(CompanyId)> index_generation;

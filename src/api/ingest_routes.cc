@@ -260,7 +260,9 @@ http::StreamDecision stream_conversations(const Context& context, const Caller& 
 void post_webhook(const Context& context, const Call& call, http::Reply reply) {
   const auto& request = call.request;
   const auto& parts = context.parts;
-  const auto endpoint = parts.tenants.find_endpoint(*request.param("endpoint"));
+  const auto found = parts.tenants.find_endpoint(*request.param("endpoint"));
+  if (!found) return refuse(context, call, found.error(), std::move(reply));
+  const auto& endpoint = *found;
   const auto* provider = endpoint ? find_provider(endpoint->preset) : nullptr;
   if (provider == nullptr) {
     return reply(failure({ErrorCode::not_found, "there is no such webhook endpoint"}, request));

@@ -35,6 +35,7 @@ constexpr std::string_view kSchemas = R"({
   "query":{"type":"string","minLength":1,"maxLength":4096},"vector":{"type":"array","items":{"type":"number"}},
   "mode":{"enum":["hybrid","vector","keyword"],"default":"hybrid"},"limit":{"type":"integer","minimum":1,"maximum":100,"default":10},
   "chunks":{"type":"integer","minimum":1,"maximum":10,"default":3},"cursor":{"type":"string"},
+  "min_sequence":{"type":"string","description":"The Samtale-Sequence of an answer: the index is to have all that it told of."},
   "filters":{"type":"object","additionalProperties":false,"properties":{
     "from":{"type":"string","format":"date-time"},"to":{"type":"string","format":"date-time"},
     "channel":{"$ref":"#/components/schemas/any_of"},"source":{"$ref":"#/components/schemas/any_of"},

@@ -5,6 +5,7 @@
 #include "analyze/override.h"
 #include "api/answer.h"
 #include "api/requests.h"
+#include "api/sequence.h"
 #include "api/table.h"
 #include "model/fields.h"
 
@@ -107,7 +108,7 @@ void put_override(const Context& context, const Call& call, http::Reply reply) {
   if (const auto kept = put(context, call, *named, *made); !kept) {
     return refuse(context, call, kept.error(), std::move(reply));
   }
-  reply(ok(to_json(*made)));
+  reply(with_sequence(context, call.caller->company(), ok(to_json(*made))));
 }
 
 void delete_override(const Context& context, const Call& call, http::Reply reply) {
@@ -123,7 +124,7 @@ void delete_override(const Context& context, const Call& call, http::Reply reply
   if (const auto gone = put(context, call, *named, none); !gone) {
     return refuse(context, call, gone.error(), std::move(reply));
   }
-  reply(done());
+  reply(with_sequence(context, call.caller->company(), done()));
 }
 
 }  // namespace samtale::api

@@ -2,6 +2,7 @@
 
 #include "api/answer.h"
 #include "api/requests.h"
+#include "api/sequence.h"
 #include "api/table.h"
 #include "ingest/jobs.h"
 #include "model/fields.h"
@@ -73,21 +74,27 @@ void get_status(const Context& context, const Call& call, http::Reply reply) {
   const auto queue = context.parts.queue.stats(company);
   if (!queue) return refuse(context, call, queue.error(), std::move(reply));
   const auto index = context.parts.indexes.size(company);
-  reply(ok(json::Object{{"company", call.caller->company_name()},
-                        {"conversations", stats->conversations},
-                        {"turns", stats->turns},
-                        {"chunks", stats->chunks},
-                        {"chunks_without_vector", stats->chunks_without_vector},
-                        {"events", stats->events},
-                        {"embedder", json::Object{{"model", context.parts.indexes.model()},
-                                                  {"ready", context.parts.embedder_ready()}}},
-                        {"index", json::Object{{"conversations", index.conversations},
-                                               {"chunks", index.chunks},
-                                               {"vectors", index.vectors},
-                                               {"bytes", index.bytes}}},
-                        {"queue", to_json(*queue)},
-                        {"accepted_total", stats->events},
-                        {"indexed_total", index.conversations}}));
+  const auto sequence = sequence_now(context, company);
+  if (!sequence) return refuse(context, call, sequence.error(), std::move(reply));
+  auto answer =
+      ok(json::Object{{"company", call.caller->company_name()},
+                      {"conversations", stats->conversations},
+                      {"turns", stats->turns},
+                      {"chunks", stats->chunks},
+                      {"chunks_without_vector", stats->chunks_without_vector},
+                      {"events", stats->events},
+                      {"embedder", json::Object{{"model", context.parts.indexes.model()},
+                                                {"ready", context.parts.embedder_ready()}}},
+                      {"index", json::Object{{"conversations", index.conversations},
+                                             {"chunks", index.chunks},
+                                             {"vectors", index.vectors},
+                                             {"bytes", index.bytes}}},
+                      {"queue", to_json(*queue)},
+                      {"accepted_total", stats->events},
+                      {"indexed_total", index.conversations},
+                      {"sequence", *sequence}});
+  answer.headers.emplace_back(kSequenceHeader, *sequence);
+  reply(std::move(answer));
 }
 
 void get_whoami(const Context&, const Call& call, http::Reply reply) {

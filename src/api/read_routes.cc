@@ -1,5 +1,6 @@
 #include "api/answer.h"
 #include "api/requests.h"
+#include "api/sequence.h"
 #include "api/table.h"
 #include "ingest/workers.h"
 #include "model/fields.h"
@@ -41,6 +42,19 @@ json::Value to_vcon_analysis(const StoredAnalysis& analysis,
   return object;
 }
 
+// What of the conversation can be found by now. Vectors are read to be counted: only for who asks.
+Result<json::Array> chunks_of(const Context& context, CompanyId company, ConversationId id) {
+  SAMTALE_TRY(const auto chunks, context.parts.store.chunks(company, id));
+  json::Array list;
+  for (const auto& [conversation, chunk, embedding, embed_error] : chunks) {
+    list.push_back(json::Object{{"ordinal", std::int64_t{chunk.ordinal}},
+                                {"first_turn", std::int64_t{chunk.first_turn}},
+                                {"last_turn", std::int64_t{chunk.last_turn}},
+                                {"has_vector", embedding.has_value()}});
+  }
+  return list;
+}
+
 }  // namespace
 
 void get_conversations(const Context& context, const Call& call, http::Reply reply) {
@@ -55,10 +69,10 @@ void get_conversations(const Context& context, const Call& call, http::Reply rep
     object.set("revision", summary.revision);
     list.push_back(std::move(object));
   }
-  reply(ok(
-      json::Object{{"conversations", std::move(list)},
-                   {"next_cursor",
-                    page->next_cursor.empty() ? json::Value() : json::Value(page->next_cursor)}}));
+  const json::Object answer{
+      {"conversations", std::move(list)},
+      {"next_cursor", page->next_cursor.empty() ? json::Value() : json::Value(page->next_cursor)}};
+  reply(with_sequence(context, call.caller->company(), ok(answer)));
 }
 
 void get_conversation(const Context& context, const Call& call, http::Reply reply) {
@@ -77,7 +91,7 @@ void get_conversation(const Context& context, const Call& call, http::Reply repl
     if (!list.empty()) vcon.set("analysis", std::move(list));
     auto response = ok(vcon);
     response.content_type = "application/vcon+json";
-    return reply(std::move(response));
+    return reply(with_sequence(context, call.caller->company(), std::move(response)));
   }
   auto object = to_json(stored->conversation);
   object.set("revision", stored->revision);
@@ -86,7 +100,12 @@ void get_conversation(const Context& context, const Call& call, http::Reply repl
   json::Array list;
   for (const auto& analysis : *analyses) list.push_back(to_json(analysis, *overrides));
   object.set("analyses", std::move(list));
-  reply(ok(object));
+  if (query_text(call.request, "chunks") == "true") {
+    auto chunks = chunks_of(context, call.caller->company(), stored->conversation.id);
+    if (!chunks) return refuse(context, call, chunks.error(), std::move(reply));
+    object.set("chunks", *std::move(chunks));
+  }
+  reply(with_sequence(context, call.caller->company(), ok(object)));
 }
 
 void delete_conversation(const Context& context, const Call& call, http::Reply reply) {
@@ -103,7 +122,8 @@ void delete_conversation(const Context& context, const Call& call, http::Reply r
                                                       {"conversation", text(id)},
                                                       {"key", call.caller->key_id()},
                                                       {"request_id", call.request.id}});
-  reply(ok(json::Object{{"id", text(id)}, {"deleted", true}}));
+  const json::Object answer{{"id", text(id)}, {"deleted", true}};
+  reply(with_sequence(context, company, ok(answer)));
 }
 
 }  // namespace samtale::api

@@ -1,5 +1,6 @@
 #include "api/answer.h"
 #include "api/requests.h"
+#include "api/sequence.h"
 #include "api/table.h"
 #include "model/fields.h"
 
@@ -47,8 +48,14 @@ void read_short_forms(Fields& filters, SearchFilters& wanted) {
   if (!topics.labels.empty()) wanted.analyses.push_back(std::move(topics));
 }
 
-Result<SearchRequest> read_search(const json::Value& body) {
+struct WantedSearch {
   SearchRequest request;
+  std::string min_sequence;  // Empty: as new as the index is.
+};
+
+Result<WantedSearch> read_search(const json::Value& body) {
+  WantedSearch read;
+  auto& request = read.request;
   Fields fields(body);
   request.query = fields.string("query").value_or("");
   request.vector = fields.floats("vector");
@@ -70,6 +77,7 @@ Result<SearchRequest> read_search(const json::Value& body) {
   request.chunks = static_cast<std::size_t>(fields.integer("chunks", 1, 10).value_or(3));
   request.cursor = fields.string("cursor").value_or("");
   request.exact = fields.boolean("exact").value_or(false);
+  read.min_sequence = fields.string("min_sequence").value_or("");
   if (const auto* object = fields.object("filters")) {
     Fields filters(*object, "/filters");
     auto& wanted = request.filters;
@@ -93,7 +101,7 @@ Result<SearchRequest> read_search(const json::Value& body) {
     fields.add_mistakes(filters);
   }
   SAMTALE_TRY_VOID(fields.done());
-  return request;
+  return read;
 }
 
 std::string_view name(SearchMode mode) {
@@ -143,6 +151,56 @@ void search_elsewhere(const Context& context, const Call& call, http::Reply repl
   reply(passed_on(*std::move(answered)));
 }
 
+// Waits until the index here is as new as `min_sequence`; whether it is. Errors: invalid_argument,
+// unavailable.
+Result<bool> catch_up(const Context& context, const Call& call, const std::string& min_sequence) {
+  if (min_sequence.empty()) return true;
+  const auto company = call.caller->company();
+  SAMTALE_TRY(const auto wanted, unseal_sequence(context, company, min_sequence));
+  if (context.parts.wait_applied(company, 0) >= wanted) return true;
+  const auto& store = context.parts.store;
+  SAMTALE_TRY(const auto last, store.last_change(store.partition_of(company)));
+  if (last < wanted) {
+    return fail(ErrorCode::invalid_argument,
+                "/min_sequence: the store is older than that; it may have been restored since");
+  }
+  const auto applied = context.parts.wait_applied(company, wanted);
+  if (applied >= wanted) return true;
+  // How many changes lie between, also other companies', is the operator's business.
+  context.parts.log.warn("api.search_behind", {{"request_id", call.request.id},
+                                               {"wanted", std::to_string(wanted)},
+                                               {"applied", std::to_string(applied)}});
+  return false;
+}
+
+// Another node's index may be newer.
+void refuse_as_behind(const Context& context, const Call& call, http::Reply reply) {
+  if (context.parts.elsewhere && !call.caller->is_sent_on()) {
+    return search_elsewhere(context, call, std::move(reply));
+  }
+  const Error behind{ErrorCode::unavailable, {}};
+  auto value = error_value(behind);
+  value.set("message", "the index is not yet as new as /min_sequence asks; try again");
+  value.set("request_id", call.request.id);
+  auto response = ok(value, http_status(behind.code));
+  response.headers.emplace_back("Retry-After", "1");
+  reply(std::move(response));
+}
+
+json::Value to_json(const SearchAnswer& answer) {
+  json::Array hits;
+  for (const auto& hit : answer.hits) hits.push_back(to_json(hit));
+  const std::chrono::duration<double, std::milli> took = answer.took;
+  return json::Object{
+      {"hits", std::move(hits)},
+      {"next_cursor", answer.next_cursor.empty() ? json::Value() : json::Value(answer.next_cursor)},
+      {"mode", name(answer.mode)},
+      {"model", answer.model},
+      {"exact", answer.is_exact},
+      {"degraded", answer.degraded.empty() ? json::Value() : json::Value(kDegraded)},
+      {"took_ms", took.count()}};
+}
+
 }  // namespace
 
 void post_search(const Context& context, const Call& call, http::Reply reply) {
@@ -151,9 +209,13 @@ void post_search(const Context& context, const Call& call, http::Reply reply) {
   if (generation == 0) return search_elsewhere(context, call, std::move(reply));
   const auto body = read_json(call.request);
   if (!body) return reply(malformed(body.error(), call.request));
-  const auto request = read_search(*body);
-  if (!request) return reply(failure(request.error(), call.request));
-  const auto answer = context.parts.searcher.search(company, *request);
+  const auto wanted = read_search(*body);
+  if (!wanted) return reply(failure(wanted.error(), call.request));
+  const auto is_new_enough = catch_up(context, call, wanted->min_sequence);
+  if (!is_new_enough) return refuse(context, call, is_new_enough.error(), std::move(reply));
+  if (!*is_new_enough) return refuse_as_behind(context, call, std::move(reply));
+  const auto applied = context.parts.wait_applied(company, 0);
+  const auto answer = context.parts.searcher.search(company, wanted->request);
   // It went away or came anew meanwhile: part of it may be all that was searched.
   if (index_generation(context, company) != generation) {
     return search_elsewhere(context, call, std::move(reply));
@@ -164,19 +226,9 @@ void post_search(const Context& context, const Call& call, http::Reply reply) {
     context.parts.log.warn("api.search_degraded",
                            {{"request_id", call.request.id}, {"why", answer->degraded}});
   }
-
-  json::Array hits;
-  for (const auto& hit : answer->hits) hits.push_back(to_json(hit));
-  const std::chrono::duration<double, std::milli> took = answer->took;
-  reply(ok(
-      json::Object{{"hits", std::move(hits)},
-                   {"next_cursor",
-                    answer->next_cursor.empty() ? json::Value() : json::Value(answer->next_cursor)},
-                   {"mode", name(answer->mode)},
-                   {"model", answer->model},
-                   {"exact", answer->is_exact},
-                   {"degraded", answer->degraded.empty() ? json::Value() : json::Value(kDegraded)},
-                   {"took_ms", took.count()}}));
+  auto response = ok(to_json(*answer));
+  response.headers.emplace_back(kSequenceHeader, seal_sequence(context, company, applied));
+  reply(std::move(response));
 }
 
 }  // namespace samtale::api

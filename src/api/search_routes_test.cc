@@ -1,8 +1,11 @@
+#include "api/sequence.h"
 #include "api/testing/api_test.h"
 
 namespace samtale {
 namespace {
 
+using api::Context;
+using api::seal_sequence;
 using testing::HasSubstr;
 using testing::Not;
 
@@ -17,6 +20,14 @@ class SearchRoutesTest : public ApiTest {
     expect_error(answer, 422, ErrorCode::invalid_argument);
     EXPECT_THAT(text_at(answer, "/message"), HasSubstr(std::string(pointer) + ":"));
     EXPECT_THAT(text_at(answer, "/message"), HasSubstr(std::string(rule)));
+  }
+  // Into the store, and not into the index.
+  void store_all() {
+    Normaliser normaliser(*accept_log, *store, Partition{0}, log);
+    while (*normaliser.step() > 0) continue;
+  }
+  static std::string sequence_of(const http::Response& answer) {
+    return header_of(answer, "Samtale-Sequence");
   }
   std::string vector_of(std::size_t dimension, const std::string& first, const std::string& rest) {
     std::string list = first;
@@ -208,6 +219,105 @@ TEST_F(SearchRoutesTest, without_the_embedder_a_search_by_meaning_may_be_tried_a
     EXPECT_THAT(answer.body, Not(HasSubstr("10.0.0.5")));
   }
   EXPECT_TRUE(log.has("api.failed"));
+}
+
+TEST_F(SearchRoutesTest, finds_what_was_read_before_it_where_it_is_told_to) {
+  const auto id = send(key, "order-1", "my parcel never came");
+  store_all();
+  const auto read = ask("GET", "/v1/conversations/" + id, key);
+  const auto since = sequence_of(read);
+  ASSERT_EQ(number_at(search(R"({"query":"parcel"})"), "/hits/0/turn_count"), -1) << "not yet";
+
+  while_waiting = [this] { settle(); };
+  const auto answer = search(R"({"query":"parcel","min_sequence":")" + since + R"("})");
+
+  EXPECT_EQ(text_at(answer, "/hits/0/id"), id);
+  while_waiting = [] { FAIL() << "it is there"; };
+  const auto again = R"({"query":"parcel","min_sequence":")" + sequence_of(answer) + R"("})";
+  EXPECT_EQ(text_at(search(again), "/hits/0/id"), id) << "what a search has shown stays";
+}
+
+TEST_F(SearchRoutesTest, a_conversation_says_what_of_it_can_be_found_by_now) {
+  const auto path =
+      "/v1/conversations/" + send(key, "order-1", "my parcel never came") + "?chunks=true";
+  store_all();
+  EXPECT_EQ(body_of(ask("GET", path, key)).find("chunks")->as_array()->size(), 0U);
+  settle();
+
+  const auto read = ask("GET", path, key);
+
+  EXPECT_EQ(number_at(read, "/chunks/0/last_turn"), 0);
+  EXPECT_THAT(read.body, HasSubstr(R"("has_vector":true)"));
+}
+
+TEST_F(SearchRoutesTest, an_index_that_is_not_new_enough_says_so_and_not_by_how_much) {
+  const auto id = send(key, "order-1", "my parcel never came");
+  settle();
+  ask("DELETE", "/v1/conversations/" + id, key);
+  const auto since = sequence_of(ask("GET", "/v1/status", key));
+
+  const auto answer = search(R"({"query":"parcel","min_sequence":")" + since + R"("})");
+
+  expect_error(answer, 503, ErrorCode::unavailable);
+  EXPECT_THAT(text_at(answer, "/message"), HasSubstr("not yet as new"));
+  EXPECT_TRUE(log.has("api.search_behind"));
+}
+
+TEST_F(SearchRoutesTest, another_node_is_asked_where_the_index_here_is_not_new_enough) {
+  send(key, "order-1", "my parcel never came");
+  store_all();
+  const auto since = sequence_of(ask("GET", "/v1/conversations", key));
+  with_another_node([] {
+    return HttpAnswer{.status = 200, .headers = {{"samtale-sequence", "newer"}}, .body = "{}"};
+  });
+
+  const auto answer = search(R"({"query":"parcel","min_sequence":")" + since + R"("})");
+
+  EXPECT_EQ(answer.body, "{}");
+  EXPECT_EQ(sequence_of(answer), "newer");
+}
+
+TEST_F(SearchRoutesTest, a_sequence_is_of_one_company_and_one_store) {
+  const auto foreign = sequence_of(ask("GET", "/v1/status", make_key(globex)));
+  for (const auto& wrong : {foreign, std::string("17"), foreign.substr(1), foreign + "a"}) {
+    expect_refusal(R"({"query":"a","min_sequence":")" + wrong + R"("})", "/min_sequence",
+                   "that this server has told this company");
+  }
+  expect_refusal(R"({"query":"a","min_sequence":17})", "/min_sequence", "must be a string");
+}
+
+TEST_F(SearchRoutesTest, a_sequence_of_a_store_that_was_set_back_is_refused_at_once) {
+  while_waiting = [] { FAIL() << "it would wait for ever"; };
+  const Context context{parts(), {}};
+  const auto later = seal_sequence(context, acme, 1'000'000);
+
+  expect_refusal(R"({"query":"a","min_sequence":")" + later + R"("})", "/min_sequence",
+                 "the store is older than that");
+}
+
+TEST_F(SearchRoutesTest, sequences_do_not_tell_whether_anybody_else_has_written) {
+  const auto first = sequence_of(ask("GET", "/v1/status", key));
+
+  const auto same = sequence_of(ask("GET", "/v1/status", key));
+
+  EXPECT_NE(first, same) << "equal ones would say that nobody has";
+  EXPECT_EQ(first.size(), same.size());
+}
+
+TEST_F(SearchRoutesTest, every_answer_that_tells_of_the_store_says_its_sequence) {
+  const auto id = send(key, "order-1", "my parcel never came");
+  settle();
+
+  for (const auto* const path :
+       {"/v1/conversations", "/v1/status", "/v1/analyses?analyzer=topics"}) {
+    EXPECT_NE(sequence_of(ask("GET", path, key)), "") << path;
+  }
+  const auto path = "/v1/conversations/" + id;
+  EXPECT_NE(sequence_of(ask("GET", path, key)), "");
+  EXPECT_NE(sequence_of(ask("GET", path + "?format=vcon", key)), "");
+  const auto status = ask("GET", "/v1/status", key);
+  EXPECT_EQ(text_at(status, "/sequence"), sequence_of(status));
+  EXPECT_NE(sequence_of(ask("DELETE", path, key)), "");
 }
 
 }  // namespace

@@ -21,7 +21,7 @@ const std::vector<Entry>& table() {
       {"GET", "/v1/conversations", scoped, Scope::read, get_conversations,
        "List conversations, newest first.", "", "limit,cursor,from,to,channel,source,external_id"},
       {"GET", "/v1/conversations/{id}", scoped, Scope::read, get_conversation,
-       "Read a conversation; as a vCon if asked.", "", "format"},
+       "Read a conversation; as a vCon if asked.", "", "format,chunks"},
       {"DELETE", "/v1/conversations/{id}", scoped, Scope::admin, delete_conversation,
        "Delete a conversation for good.", "", ""},
       {"GET", "/v1/analyses", scoped, Scope::read, get_analyses,

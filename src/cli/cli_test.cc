@@ -21,9 +21,10 @@ using ::testing::StartsWith;
 TEST_F(CliTest, search_sends_words_options_and_filters_as_the_api_wants_them) {
   say(200, R"({"hits":[],"mode":"keyword","model":"m","exact":true,"took_ms":1})");
 
-  const int status = run_words({"search", "late", "parcel", "--company", "acme", "--mode",
-                                "keyword", "--limit", "3", "--language", "da", "--language", "en",
-                                "--metadata", "plan=pro", "--metadata", "csat=4"});
+  const int status =
+      run_words({"search", "late", "parcel", "--company", "acme", "--mode", "keyword", "--limit",
+                 "3", "--language", "da", "--language", "en", "--metadata", "plan=pro",
+                 "--metadata", "csat=4", "--min-sequence", "abc"});
 
   EXPECT_EQ(status, 0) << err_.str();
   ASSERT_EQ(requests_.size(), 1U);
@@ -31,7 +32,7 @@ TEST_F(CliTest, search_sends_words_options_and_filters_as_the_api_wants_them) {
   EXPECT_EQ(requests_[0].path, "/v1/search");
   EXPECT_EQ(header(requests_[0], "x-samtale-company"), "acme");
   EXPECT_EQ(requests_[0].body,
-            R"({"query":"late parcel","mode":"keyword","limit":3,"chunks":1,)"
+            R"({"query":"late parcel","mode":"keyword","limit":3,"chunks":1,"min_sequence":"abc",)"
             R"("filters":{"language":{"in":["da","en"]},"metadata":{"plan":"pro","csat":4}}})");
   EXPECT_TRUE(needed_server_);
 }

@@ -76,6 +76,7 @@ constexpr OptionInfo kSearch[] = {
   {"--chunks", "N", "How many passages of each; default 1", "", 1, 10},
   {"--exact", "", "Compare every vector, also of a large company"},
   {"--cursor", "TEXT", "Go on where an answer ended"},
+  {"--min-sequence", "TEXT", "Only by an index that has what an answer of this sequence told of"},
   {"--from", "TIME", "Started at or after"},
   {"--to", "TIME", "Started before"},
   {"--channel", "NAME", "chat, voice, email, ...; repeat for any of several", "", 0, 0, true},

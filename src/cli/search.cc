@@ -84,6 +84,9 @@ Result<json::Object> search_body(const Arguments& arguments) {
                     {"chunks", arguments.number("--chunks", 1)}};
   if (arguments.has("--exact")) body.emplace_back("exact", true);
   if (arguments.has("--cursor")) body.emplace_back("cursor", arguments.text("--cursor"));
+  if (arguments.has("--min-sequence")) {
+    body.emplace_back("min_sequence", arguments.text("--min-sequence"));
+  }
   SAMTALE_TRY(auto filters, filters_of(arguments));
   if (!filters.empty()) body.emplace_back("filters", std::move(filters));
   return body;

@@ -1,19 +1,27 @@
 // Goal: a request goes to a node that has the partition, to another if the first does not answer,
-//       and never to one that has it not.
+//       and never to one that has it not; one that is late is hedged, but few are.
+// Method: the node that is asked moves the clock and lets the router hedge, on the same thread.
 #include "cluster/router.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <condition_variable>
 #include <functional>
+#include <memory>
+#include <thread>
 
 #include "sim/sim_clock.h"
 #include "sim/sim_random.h"
+#include "sys/testing/fake_http_client.h"
 
 namespace samtale {
 namespace {
 
 using ::testing::ElementsAre;
+using std::chrono_literals::operator""h;
+using std::chrono_literals::operator""ms;
+using std::chrono_literals::operator""s;
 
 class RouterTest : public ::testing::Test, public HttpClient {
  protected:
@@ -27,11 +35,31 @@ class RouterTest : public ::testing::Test, public HttpClient {
   Result<HttpAnswer> call(const HttpCall& call) override {
     asked.push_back(call.url);
     timeouts.push_back(call.timeout);
+    stops.push_back(call.stop);
     clock.advance(takes);
     return answer(call.url);
   }
   Result<HttpAnswer> send(std::size_t partition) {
     return router.send(partition, {.url = "/v1/search", .body = "{}"});
+  }
+  void answer_after(int count, Duration each) {
+    takes = each;
+    for (int i = 0; i < count; ++i) ASSERT_TRUE(send(0));
+  }
+  // The second is asked while the first is.
+  struct First {
+    bool was_stopped = false;
+  };
+  std::shared_ptr<const First> the_first_hangs_until_hedged() {
+    auto first = std::make_shared<First>();
+    answer = [this, first](const std::string&) -> Result<HttpAnswer> {
+      if (asked.size() == 2) return HttpAnswer{.status = 200, .headers = {}, .body = "second"};
+      clock.advance(router.hedge_after());
+      EXPECT_TRUE(router.hedge());
+      first->was_stopped = stops.front().stop_requested();
+      return fail(ErrorCode::unavailable, "stopped");
+    };
+    return first;
   }
 
   SimRandom random{1};
@@ -40,6 +68,7 @@ class RouterTest : public ::testing::Test, public HttpClient {
   Router router{*this, random, clock};
   std::vector<std::string> asked;
   std::vector<Duration> timeouts;
+  std::vector<std::stop_token> stops;
   std::function<Result<HttpAnswer>(const std::string&)> answer = [](const std::string&) {
     return HttpAnswer{.status = 200, .headers = {}, .body = "yes"};
   };
@@ -86,20 +115,124 @@ TEST_F(RouterTest, waits_long_for_the_last_that_could_answer_and_not_for_the_fir
   EXPECT_THAT(timeouts, ElementsAre(std::chrono::seconds(10))) << "nobody else could";
 }
 
-TEST_F(RouterTest, waits_for_the_first_by_what_answers_have_taken) {
-  const auto answers = [&](int count, int each_ms) {
-    takes = std::chrono::milliseconds(each_ms);
-    for (int i = 0; i < count; ++i) ASSERT_TRUE(send(0));
+TEST_F(RouterTest, calls_late_what_one_in_twenty_of_the_last_answers_was) {
+  answer_after(200, 100ms);
+  EXPECT_EQ(router.hedge_after(), 500ms) << "too few to say";
+  answer_after(56, 100ms);
+  EXPECT_EQ(router.hedge_after(), 100ms);
+  EXPECT_EQ(router.give_up_after(), 1s);
+  answer_after(10, 400ms);
+  answer_after(246, 1ms);
+  EXPECT_EQ(router.hedge_after(), 10ms) << "ten are not the rule";
+  answer_after(32, 5s);
+  EXPECT_EQ(router.hedge_after(), 1s);
+  EXPECT_EQ(router.give_up_after(), 10s);
+}
+
+TEST_F(RouterTest, asks_a_second_beside_a_first_that_is_late_and_takes_its_answer) {
+  const auto first = the_first_hangs_until_hedged();
+
+  const auto answered = send(0);
+
+  EXPECT_EQ(answered->body, "second");
+  ASSERT_EQ(asked.size(), 2U);
+  EXPECT_NE(asked[0], asked[1]);
+  EXPECT_TRUE(first->was_stopped);
+  EXPECT_EQ(router.stats().hedges, 1U);
+  EXPECT_EQ(router.stats().hedges_won, 1U);
+  EXPECT_EQ(router.stats().sent_again, 0U);
+}
+
+TEST_F(RouterTest, does_not_ask_a_second_before_the_first_is_late) {
+  answer = [&](const std::string&) {
+    clock.advance(router.hedge_after() - 1ms);
+    EXPECT_FALSE(router.hedge());
+    return HttpAnswer{.status = 200, .headers = {}, .body = "first"};
   };
-  answers(200, 100);
-  EXPECT_EQ(router.patience(), std::chrono::seconds(1)) << "too few to say";
-  answers(56, 100);
-  EXPECT_EQ(router.patience(), std::chrono::milliseconds(200));
-  answers(10, 400);
-  answers(246, 1);
-  EXPECT_EQ(router.patience(), std::chrono::milliseconds(50)) << "one in twenty is not the rule";
-  answers(32, 5000);
-  EXPECT_EQ(router.patience(), std::chrono::seconds(1));
+
+  EXPECT_EQ(send(0)->body, "first");
+  clock.advance(1h);
+  EXPECT_FALSE(router.hedge()) << "it has its answer";
+  EXPECT_EQ(asked.size(), 1U);
+}
+
+TEST_F(RouterTest, asks_no_second_where_nobody_else_has_it) {
+  router.set_members({member("http://a", 1)});
+  answer = [&](const std::string&) {
+    clock.advance(1h);
+    EXPECT_FALSE(router.hedge());
+    return HttpAnswer{.status = 200, .headers = {}, .body = "first"};
+  };
+
+  EXPECT_EQ(send(0)->body, "first");
+}
+
+TEST_F(RouterTest, a_second_that_refuses_leaves_the_first_its_time) {
+  answer = [&](const std::string&) -> Result<HttpAnswer> {
+    if (asked.size() == 2) return HttpAnswer{.status = 503, .headers = {}, .body = "full"};
+    clock.advance(router.hedge_after());
+    EXPECT_TRUE(router.hedge());
+    EXPECT_FALSE(stops.front().stop_requested());
+    return HttpAnswer{.status = 200, .headers = {}, .body = "first"};
+  };
+
+  EXPECT_EQ(send(0)->body, "first");
+  EXPECT_EQ(router.stats().hedges, 1U);
+  EXPECT_EQ(router.stats().hedges_won, 0U);
+}
+
+TEST_F(RouterTest, where_both_refuse_a_third_is_asked) {
+  router.set_members({member("http://a", 1), member("http://b", 1), member("http://c", 1)});
+  answer = [&](const std::string&) -> Result<HttpAnswer> {
+    if (asked.size() == 3) return HttpAnswer{.status = 200, .headers = {}, .body = "third"};
+    if (asked.size() == 1) {
+      clock.advance(router.hedge_after());
+      EXPECT_TRUE(router.hedge());
+    }
+    return HttpAnswer{.status = 503, .headers = {}, .body = "full"};
+  };
+
+  EXPECT_EQ(send(0)->body, "third");
+  EXPECT_EQ(asked.size(), 3U);
+}
+
+TEST_F(RouterTest, an_overload_is_not_doubled) {
+  answer = [&](const std::string&) {
+    clock.advance(router.hedge_after());
+    (void)router.hedge();
+    return HttpAnswer{.status = 200, .headers = {}, .body = {}};
+  };
+
+  constexpr int kRequests = 1'000;
+  for (int i = 0; i < kRequests; ++i) ASSERT_TRUE(send(0));
+
+  EXPECT_LE(router.stats().hedges, kRequests / 20 + 10) << "one in twenty, and those kept before";
+  EXPECT_GE(router.stats().hedges, kRequests / 20);
+  EXPECT_EQ(router.stats().hedges + router.stats().hedges_held, std::uint64_t{kRequests});
+}
+
+// Goal: the same by threads of its own. Method: the first node answers only when it is stopped.
+TEST_F(RouterTest, threads_hedge_what_is_late_until_they_are_told_to_stop) {
+  const SystemClock real;
+  FakeHttpClient nodes([](const HttpCall& call) -> Result<HttpAnswer> {
+    if (call.url.starts_with("http://b"))
+      return HttpAnswer{.status = 200, .headers = {}, .body = "b"};
+    std::mutex mutex;
+    std::unique_lock lock(mutex);
+    std::condition_variable_any().wait(lock, call.stop, [] { return false; });
+    return fail(ErrorCode::unavailable, "stopped");
+  });
+  Router threaded(nodes, random, real);
+  threaded.set_members({member("http://a", 1), member("http://b", 1)});
+  std::vector<std::jthread> hedges;
+  for (int i = 0; i < 2; ++i) {
+    hedges.emplace_back([&](const std::stop_token& stop) { threaded.run_hedges(stop); });
+  }
+
+  while (threaded.stats().hedges_won == 0) EXPECT_EQ(threaded.send(0, {.url = "/"})->body, "b");
+
+  hedges.clear();
+  EXPECT_EQ(threaded.stats().hedges, threaded.stats().hedges_won);
 }
 
 TEST_F(RouterTest, an_answer_that_refuses_the_request_is_the_answer) {

@@ -179,7 +179,8 @@ Result<std::vector<Rows>> Connection::sync(Instant deadline) {
 }
 
 bool Connection::is_quiet() {
-  if (!is_usable_ || queued_ != 0 || ::PQtransactionStatus(connection_.get()) != PQTRANS_IDLE) {
+  if (!is_usable_ || only_reads_ || queued_ != 0 ||
+      ::PQtransactionStatus(connection_.get()) != PQTRANS_IDLE) {
     return false;
   }
   pollfd waiting{.fd = ::PQsocket(connection_.get()), .events = POLLIN, .revents = 0};
@@ -198,6 +199,7 @@ Error Connection::error_of(const pg_result* result) {
   const auto severity = field(result, PG_DIAG_SEVERITY_NONLOCALIZED);
   if (sqlstate.empty() || severity == "FATAL" || severity == "PANIC") is_usable_ = false;
   has_lost_race_ = is_race(sqlstate);
+  if (sqlstate == "25006") only_reads_ = true;  // read_only_sql_transaction
   // The detail and the statement are left out: they quote what people said.
   auto message = "PostgreSQL: " + trimmed(field(result, PG_DIAG_MESSAGE_PRIMARY).data());
   if (sqlstate.empty()) message = "PostgreSQL: " + trimmed(::PQresultErrorMessage(result));

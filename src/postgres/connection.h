@@ -60,8 +60,11 @@ class Connection {
   [[nodiscard]] Result<std::vector<Rows>> sync(Instant deadline);
 
   [[nodiscard]] bool is_usable() const { return is_usable_; }
-  // Usable, outside a transaction, and nothing has come that nobody asked for (as a server says
-  // that it goes down). Asks nothing of the server.
+  // A statement was refused because the session only reads: the server has become a standby, or
+  // whoever runs it has said so. The session stays so when the server no longer is.
+  [[nodiscard]] bool only_reads() const { return only_reads_; }
+  // Usable, able to write, outside a transaction, and nothing has come that nobody asked for (as a
+  // server says that it goes down). Asks nothing of the server.
   [[nodiscard]] bool is_quiet();
   // The last error was a race that another transaction won: the same once more may succeed.
   [[nodiscard]] bool has_lost_race() const { return has_lost_race_; }
@@ -83,6 +86,7 @@ class Connection {
   const std::unique_ptr<pg_conn, Close> connection_;
   const Clock& clock_;
   bool is_usable_ = true;
+  bool only_reads_ = false;
   bool has_lost_race_ = false;
   std::size_t queued_ = 0;
 };

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -323,6 +324,36 @@ TEST(PoolTest, lets_a_connection_go_at_the_end_of_its_life) {
 
   EXPECT_EQ(second, first);
   EXPECT_NE(pid(), first);
+}
+
+TEST(PoolTest, lets_all_connections_go_once_one_has_refused_to_write) {
+  const SystemClock clock;
+  Pool pool({.address = PostgresProcess::shared().address()}, clock);
+  const auto ask = [&](Lease& lease, const std::string& statement) {
+    EXPECT_TRUE(lease->send(statement));
+    return lease->sync(pool.deadline());
+  };
+  const auto pid = [&](Lease& lease) {
+    return ask(lease, "SELECT pg_backend_pid()").value()[0].integer(0, 0);
+  };
+  std::set<std::int64_t> before;
+  {
+    auto first = pool.acquire().value();
+    auto second = pool.acquire().value();
+    before = {pid(first), pid(second)};
+  }
+  {
+    auto refused = pool.acquire().value();
+    ASSERT_TRUE(ask(refused, "SET default_transaction_read_only = on"));
+    ASSERT_FALSE(ask(refused, "CREATE TABLE never(n bigint)"));
+    EXPECT_TRUE(refused->is_usable()) << "the outcome is known";
+  }
+
+  auto third = pool.acquire().value();
+  auto fourth = pool.acquire().value();
+
+  EXPECT_FALSE(before.contains(pid(third)));
+  EXPECT_FALSE(before.contains(pid(fourth)));
 }
 
 }  // namespace

@@ -42,9 +42,12 @@ Result<Lease> Pool::acquire() {
 }
 
 void Pool::give_back(std::unique_ptr<Connection> connection, Instant opened) {
+  std::vector<Idle> stale;
   {
     const std::lock_guard lock(idle_mutex_);
     --leased_;
+    // The others are sessions with the same server: they would read there what is old by now.
+    if (connection != nullptr && connection->only_reads()) idle_.swap(stale);
     if (connection != nullptr && connection->is_quiet()) {
       idle_.push_back({std::move(connection), opened});
     }

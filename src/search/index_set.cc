@@ -186,7 +186,7 @@ Result<> IndexFollower::load(const GoOn& go_on) {
   drop();  // What was deleted meanwhile, nothing will tell.
   is_empty_ = false;
   // Read before the scan: what changes during it is applied once more, which does no harm.
-  SAMTALE_TRY(applied_, store_.last_change(partition_));
+  SAMTALE_TRY(const auto begin, store_.last_change(partition_));
   constexpr std::size_t kPage = 500;
   std::optional<std::pair<CompanyId, ConversationId>> after;
   while (true) {
@@ -199,15 +199,38 @@ Result<> IndexFollower::load(const GoOn& go_on) {
     SAMTALE_TRY_VOID(refresh(page));
     after = page.back();
   }
-  generation_ = ++loads_;
+  set_applied(begin, ++loads_);
   return {};
 }
 
 void IndexFollower::drop() {
   if (is_empty_) return;
-  generation_ = 0;
+  set_applied(0, 0);
   indexes_.forget([this](CompanyId company) { return store_.partition_of(company) == partition_; });
   is_empty_ = true;
+}
+
+void IndexFollower::set_applied(std::uint64_t applied, std::uint64_t generation) {
+  const std::lock_guard lock(applied_mutex_);
+  applied_ = applied;
+  generation_ = generation;
+  applied_changed_.notify_all();
+}
+
+std::uint64_t IndexFollower::wait_applied(std::uint64_t sequence, Duration patience) {
+  std::unique_lock lock(applied_mutex_);
+  if (applied_ < sequence && is_loaded()) {
+    wanted_ = std::max(wanted_, sequence);
+    wanted_changed_.notify_all();
+    applied_changed_.wait_for(lock, patience, [&] { return applied_ >= sequence || !is_loaded(); });
+  }
+  return is_loaded() ? applied_ : 0;
+}
+
+void IndexFollower::rest(Duration length, const std::stop_token& stop) {
+  std::unique_lock lock(applied_mutex_);
+  wanted_changed_.wait_for(lock, stop, length, [this] { return wanted_ > applied_; });
+  wanted_ = 0;  // Looked for once: what is not there then comes with the next step.
 }
 
 // Sorted by company: those of one are read together, so many at a time.
@@ -238,7 +261,7 @@ Result<std::size_t> IndexFollower::step(const GoOn& go_on, std::size_t limit) {
   std::ranges::sort(touched);
   touched.erase(std::ranges::unique(touched).begin(), touched.end());
   SAMTALE_TRY_VOID(refresh(touched));
-  applied_ = changes->back().sequence;
+  set_applied(changes->back().sequence, generation_);
   if (applied_ > trimmed_ + 2 * kChangesKept) {
     trimmed_ = applied_ - kChangesKept;
     SAMTALE_TRY_VOID(store_.trim_changes(partition_, trimmed_));

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <atomic>
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -78,7 +79,7 @@ class IndexSet {
 
 // Follows the change feed of one partition into the index: what was deleted is gone from every
 // answer, what was added is found, one step later.
-// Threads: one.
+// Threads: one, but for what says otherwise.
 class IndexFollower {
  public:
   // What is passed in must outlive it.
@@ -100,18 +101,28 @@ class IndexFollower {
   // Another one after each load; 0: it is not loaded. A search had the whole index if this is the
   // same before and after it, and not 0.
   [[nodiscard]] std::uint64_t generation() const { return generation_; }
+  // The sequence of the last change that the index has; 0 if it is not loaded. Waits for
+  // `sequence`, no longer than `patience` and only while it is loaded. From any thread.
+  [[nodiscard]] std::uint64_t wait_applied(std::uint64_t sequence, Duration patience);
+  // Between two steps that found nothing: `length`, or until somebody waits for a change.
+  void rest(Duration length, const std::stop_token& stop);
 
  private:
+  void set_applied(std::uint64_t applied, std::uint64_t generation);
   Result<> refresh(std::span<const std::pair<CompanyId, ConversationId>> touched);
 
   Store& store_;
   const Partition partition_;
   IndexSet& indexes_;
-  std::uint64_t applied_ = 0;
   std::uint64_t trimmed_ = 0;
   bool is_empty_ = true;
   std::uint64_t loads_ = 0;
-  std::atomic<std::uint64_t> generation_ = 0;
+  std::atomic<std::uint64_t> generation_ = 0;  // Written under applied_mutex_.
+  std::mutex applied_mutex_;
+  std::uint64_t applied_ = 0;  // Guarded by applied_mutex_, as the next; written by its one thread.
+  std::uint64_t wanted_ = 0;   // By those who wait.
+  std::condition_variable applied_changed_;
+  std::condition_variable_any wanted_changed_;
 };
 
 }  // namespace samtale

@@ -190,6 +190,9 @@ void App::make_routes() {
                      [this](CompanyId company) {
                        if (language_models_) language_models_->scheduler().forget(company);
                      }};
+  parts.wait_applied = [this](CompanyId company, std::uint64_t sequence) {
+    return wait_applied(company, sequence);
+  };
   if (node_) {
     parts.index_generation = [this](CompanyId company) -> std::uint64_t {
       const auto partition = static_cast<std::size_t>(store_->partition_of(company));

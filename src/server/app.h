@@ -107,6 +107,8 @@ class App {
     return !node_ || node_->holds(partition);
   }
   [[nodiscard]] bool leads() const { return !node_ || node_->leads(); }
+  // As ApiParts::wait_applied.
+  [[nodiscard]] std::uint64_t wait_applied(CompanyId company, std::uint64_t sequence);
   // As ApiParts::elsewhere.
   [[nodiscard]] Result<HttpAnswer> ask_elsewhere(const Caller& caller,
                                                  const http::Request& request);
@@ -183,6 +185,7 @@ class App {
   std::atomic<const http::Server*> server_ = nullptr;
   std::atomic<bool> is_loaded_ = false;
   std::atomic<bool> is_stopping_ = false;
+  std::atomic<std::size_t> searches_waiting_ = 0;  // In wait_applied().
   std::jthread committer_;
   std::jthread replicating_;
   std::jthread embedder_watch_;

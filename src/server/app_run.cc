@@ -46,8 +46,18 @@ Result<> App::start() {
     start_worker(
         "normalise", [it = normalisers_.back().get()] { return it->step(); }, options);
     if (!does(Role::searcher)) continue;
-    start_worker(
-        "index", [this, i] { return follow(i); }, following);
+    workers_.emplace_back([this, i, following](const std::stop_token& stop) {
+      become_background_thread();
+      // It rests in its step, where whoever waits for a change can wake it.
+      auto at_once = following;
+      at_once.idle_pause = {};
+      const auto step = [&]() -> Result<std::size_t> {
+        SAMTALE_TRY(const auto followed, follow(i));
+        if (followed == 0) followers_[i]->rest(following.idle_pause, stop);
+        return followed;
+      };
+      run_worker("index", step, at_once, clock_, log_, stop);
+    });
   }
   if (does(Role::indexer)) SAMTALE_TRY_VOID(start_indexing(options));
   auto slow = options;
@@ -144,6 +154,14 @@ Result<> App::load_index() {
 Result<> App::join() {
   SAMTALE_TRY_VOID(node_->join(clock_));
   SAMTALE_TRY_VOID(stores_.end_leases());
+  // Of twenty searches under way at once, one is hedged at the most.
+  constexpr int kHedgesAtOnce = 4;
+  for (int i = 0; i < kHedgesAtOnce; ++i) {
+    workers_.emplace_back([this](const std::stop_token& stop) {
+      become_prompt_thread();
+      router_.run_hedges(stop);
+    });
+  }
   // No background thread: who is late is taken for dead.
   workers_.emplace_back([this](const std::stop_token& stop) {
     WorkerOptions options;
@@ -169,6 +187,22 @@ Result<std::size_t> App::follow(std::size_t partition) {
   }
   follower.drop();
   return 0;
+}
+
+std::uint64_t App::wait_applied(CompanyId company, std::uint64_t sequence) {
+  // Many times a follower's usual lag.
+  constexpr auto kPatience = std::chrono::seconds(2);
+  const auto partition = static_cast<std::size_t>(store_->partition_of(company));
+  if (partition >= followers_.size()) return 0;
+  auto& follower = *followers_[partition];
+  const auto applied = follower.wait_applied(sequence, {});
+  if (applied >= sequence) return applied;
+  // Each that waits holds a handler thread: half of them are for those that need not.
+  const auto waiting_max = std::max<std::size_t>(1, config_.http.handler_threads / 2);
+  const bool may_wait = searches_waiting_++ < waiting_max;
+  const auto waited = may_wait ? follower.wait_applied(sequence, kPatience) : applied;
+  --searches_waiting_;
+  return waited;
 }
 
 Result<HttpAnswer> App::ask_elsewhere(const Caller& caller, const http::Request& request) {

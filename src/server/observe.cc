@@ -241,6 +241,12 @@ void App::export_metrics() {
         [this] { return router_.stats().sent; });
   gauge("samtale_searches_sent_again", "Of them, those that another had not answered.",
         [this] { return router_.stats().sent_again; });
+  gauge("samtale_searches_hedged", "Sent to a second server beside a first that was late.",
+        [this] { return router_.stats().hedges; });
+  gauge("samtale_searches_hedges_won", "Of them, those whose answer was taken.",
+        [this] { return router_.stats().hedges_won; });
+  gauge("samtale_searches_hedges_held", "Late, but not hedged: one in twenty had been.",
+        [this] { return router_.stats().hedges_held; });
   gauge("samtale_searches_sent_nowhere", "Requests that no server had the index for.",
         [this] { return router_.stats().refused; });
 

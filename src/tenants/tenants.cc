@@ -18,8 +18,8 @@ constexpr std::size_t kEndpointIdBytes = 15;
 constexpr std::size_t kCompanyNameMax = 63;  // A DNS label, so that it may become a host name.
 constexpr std::size_t kLabelMax = 200;
 constexpr auto kFailureWindow = std::chrono::minutes(1);
-constexpr auto kLookPatience = std::chrono::milliseconds(100);
-constexpr auto kAfterFailure = std::chrono::seconds(10);
+constexpr auto kLookPatience = std::chrono::milliseconds(250);
+constexpr auto kAfterFailure = std::chrono::seconds(1);
 constexpr auto kClocksDiffer = std::chrono::minutes(1);
 
 std::unexpected<Error> bad_credential() {
@@ -78,7 +78,11 @@ std::optional<Scope> parse_scope(std::string_view text) {
 }
 
 Tenants::Tenants(Registry& registry, const Clock& clock, Random& random, TenantOptions options)
-    : registry_(registry), clock_(clock), random_(random), options_(options) {}
+    : registry_(registry),
+      clock_(clock),
+      random_(random),
+      options_(options),
+      looker_([this](const std::stop_token& stop) { look_for_all(stop); }) {}
 
 Result<> Tenants::load() {
   const std::lock_guard changing(changes_mutex_);
@@ -97,21 +101,40 @@ Result<bool> Tenants::load_if_newer() {
   return true;
 }
 
-// One request at a time asks, each for itself: what another's question was answered may be older
-// than what is looked for. Nobody waits long for a registry that does not answer.
-bool Tenants::look_again() {
+// Waits for an answer that is newer than the question. A registry that does not answer holds up
+// nobody: who asks holds a thread that others, who are known, may wait for.
+Result<> Tenants::look_again() {
+  const auto is_away = [this] {
+    const auto now = clock_.now();
+    return (rests_until_ && now < *rests_until_) ||
+           (look_began_ && now - *look_began_ >= kLookPatience);
+  };
   std::unique_lock lock(look_mutex_);
-  const auto is_free = [this] { return !is_looking_; };
-  if (!looked_.wait_for(lock, kLookPatience, is_free)) return false;
-  if (rests_until_ && clock_.now() < *rests_until_) return false;
-  is_looking_ = true;
-  lock.unlock();
-  const bool has_looked = refresh().has_value();
-  lock.lock();
-  is_looking_ = false;
-  if (!has_looked) rests_until_ = clock_.now() + kAfterFailure;
-  looked_.notify_one();
-  return has_looked;
+  if (!is_away()) {
+    const auto mine = ++looks_wanted_;
+    look_wanted_.notify_one();
+    looked_.wait_for(lock, kLookPatience, [&] { return looks_done_ >= mine; });
+    if (looks_done_ >= mine && !rests_until_) return {};
+  }
+  return fail(
+      ErrorCode::unavailable,
+      "the credential is not known here, and the registry does not say whether it is there");
+}
+
+void Tenants::look_for_all(const std::stop_token& stop) {
+  std::unique_lock lock(look_mutex_);
+  while (look_wanted_.wait(lock, stop, [this] { return looks_wanted_ > looks_done_; })) {
+    const auto wanted = looks_wanted_;
+    look_began_ = clock_.now();
+    lock.unlock();
+    const bool has_looked = refresh().has_value();
+    lock.lock();
+    look_began_.reset();
+    rests_until_.reset();
+    if (!has_looked) rests_until_ = clock_.now() + kAfterFailure;
+    looks_done_ = wanted;
+    looked_.notify_all();
+  }
 }
 
 Result<> Tenants::load_all() {
@@ -144,7 +167,10 @@ Result<> Tenants::load_all() {
 Result<Caller> Tenants::authenticate(std::string_view key, const std::string& address) {
   SAMTALE_TRY_VOID(check_throttle(address));
   auto caller = find_caller(key);
-  if (!caller && look_again()) caller = find_caller(key);
+  if (!caller && !key.empty()) {
+    SAMTALE_TRY_VOID(look_again());
+    caller = find_caller(key);
+  }
   if (caller) return *std::move(caller);
   if (key.starts_with(kPassPrefix)) {
     return fail(ErrorCode::unavailable,
@@ -519,15 +545,19 @@ std::vector<EndpointRecord> Tenants::endpoints(CompanyId company) const {
   return own;
 }
 
-std::shared_ptr<const EndpointRecord> Tenants::find_endpoint(std::string_view id) {
+Result<std::shared_ptr<const EndpointRecord>> Tenants::find_endpoint(std::string_view id) {
   const auto find = [&]() -> std::shared_ptr<const EndpointRecord> {
     const std::shared_lock lock(records_mutex_);
     const auto found = endpoints_.find(id);
     return found == endpoints_.end() ? nullptr : found->second;
   };
   auto endpoint = find();
-  if (!endpoint && look_again()) endpoint = find();
-  return endpoint && !endpoint->revoked_at ? endpoint : nullptr;
+  if (!endpoint) {
+    SAMTALE_TRY_VOID(look_again());
+    endpoint = find();
+  }
+  if (endpoint && endpoint->revoked_at) endpoint = nullptr;
+  return endpoint;
 }
 
 }  // namespace samtale

@@ -12,6 +12,7 @@
 #include <shared_mutex>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <unordered_map>
 #include <vector>
 
@@ -83,8 +84,10 @@ struct NewEndpoint {
 };
 
 // Registry behind it, all of it in memory. What other processes change there is seen by refresh();
-// an unknown key or endpoint is looked for there before it is refused, one at a time.
-// Threads: any method from any thread. Who is known waits for no registry.
+// an unknown key or endpoint is looked for there before it is refused.
+// Threads: any method from any thread. Who is known waits for no registry, and who is not waits
+// only
+//          briefly: a thread of its own asks the registry.
 // Errors:  those of Registry, and those named.
 class Tenants {
  public:
@@ -97,7 +100,8 @@ class Tenants {
   Result<bool> refresh();
 
   // From "Authorization: Bearer <key>". unauthenticated for whatever is wrong with it, with one
-  // message for all causes. `address` (without port) is throttled when it fails too often:
+  // message for all causes; unavailable for one that is not known here, while the registry does not
+  // say whether it is there. `address` (without port) is throttled when it fails too often:
   // resource_exhausted.
   [[nodiscard]] Result<Caller> authenticate(std::string_view key, const std::string& address);
   // By which JWTs are judged from now on. Whoever has a valid one may search and read.
@@ -132,8 +136,8 @@ class Tenants {
                                          std::string_view secret, Duration keep_old);
   Result<> revoke_endpoint(CompanyId company, std::string_view id);  // not_found.
   [[nodiscard]] std::vector<EndpointRecord> endpoints(CompanyId company) const;
-  // Null if there is none or it is revoked.
-  [[nodiscard]] std::shared_ptr<const EndpointRecord> find_endpoint(std::string_view id);
+  // Null if there is none or it is revoked. unavailable as in authenticate().
+  [[nodiscard]] Result<std::shared_ptr<const EndpointRecord>> find_endpoint(std::string_view id);
 
  private:
   struct Bucket {
@@ -148,7 +152,9 @@ class Tenants {
   [[nodiscard]] std::string new_id(std::size_t bytes);
   Result<> load_all();  // Under changes_mutex_, as the next.
   Result<bool> load_if_newer();
-  [[nodiscard]] bool look_again();  // For what is not known here. True: it is worth a second look.
+  // For what is not known here: it is worth a second look. Errors: unavailable.
+  [[nodiscard]] Result<> look_again();
+  void look_for_all(const std::stop_token& stop);
   [[nodiscard]] std::optional<Caller> find_caller(std::string_view key) const;
   [[nodiscard]] std::optional<Caller> read_token(std::string_view token) const;
   [[nodiscard]] std::optional<Caller> read_pass(std::string_view pass) const;
@@ -167,9 +173,12 @@ class Tenants {
   // taken before records_mutex_.
   std::mutex changes_mutex_;
   SeenVersion seen_{registry_, RegistryPart::tenants};  // Guarded by changes_mutex_.
-  std::mutex look_mutex_;                               // Guards the three below.
+  std::mutex look_mutex_;                               // Guards the six below.
+  std::condition_variable_any look_wanted_;
   std::condition_variable looked_;
-  bool is_looking_ = false;
+  std::uint64_t looks_wanted_ = 0;  // One by each who asks, …
+  std::uint64_t looks_done_ = 0;    // … and up to which the registry was asked after it.
+  std::optional<Instant> look_began_;
   std::optional<Instant> rests_until_;       // After a registry that could not be asked.
   mutable std::shared_mutex records_mutex_;  // Guards the four below.
   std::map<CompanyId, CompanyRecord> companies_;
@@ -184,6 +193,8 @@ class Tenants {
   std::mutex limits_mutex_;  // Guards the two below.
   std::unordered_map<std::int64_t, Bucket> buckets_;
   std::unordered_map<std::string, Failures> failures_;
+
+  std::jthread looker_;  // Ends before all that it uses.
 };
 
 }  // namespace samtale

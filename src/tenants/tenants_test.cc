@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <filesystem>
+#include <mutex>
 #include <thread>
 
 #include "base/bytes.h"
@@ -15,6 +16,53 @@ namespace samtale {
 namespace {
 
 using std::chrono_literals::operator""s;
+
+// Another registry's, but that it can be away.
+class AwayRegistry final : public Registry {
+ public:
+  explicit AwayRegistry(Registry& there) : there_(there) {}
+
+  std::atomic<bool> fails = false;
+  mutable std::mutex hangs;  // While it is locked.
+
+  Result<CompanyId> add_company(const CompanyRecord& record) override {
+    return there_.add_company(record);
+  }
+  Result<> update_company(const CompanyRecord& record) override {
+    return there_.update_company(record);
+  }
+  Result<std::vector<CompanyRecord>> companies() const override { return there_.companies(); }
+  Result<> put_key(const KeyRecord& record) override { return there_.put_key(record); }
+  Result<std::vector<KeyRecord>> keys() const override { return there_.keys(); }
+  Result<> put_endpoint(const EndpointRecord& record) override {
+    return there_.put_endpoint(record);
+  }
+  Result<std::vector<EndpointRecord>> endpoints() const override { return there_.endpoints(); }
+  Result<> put_analyzer(const AnalyzerRecord& record) override {
+    return there_.put_analyzer(record);
+  }
+  Result<std::vector<AnalyzerRecord>> analyzers() const override { return there_.analyzers(); }
+  Result<> put_subscription(const SubscriptionRecord& record) override {
+    return there_.put_subscription(record);
+  }
+  Result<std::vector<SubscriptionRecord>> subscriptions() const override {
+    return there_.subscriptions();
+  }
+  Result<> put_lm_settings(const LmSettingsRecord& record) override {
+    return there_.put_lm_settings(record);
+  }
+  Result<std::vector<LmSettingsRecord>> lm_settings() const override {
+    return there_.lm_settings();
+  }
+  Result<std::uint64_t> version(RegistryPart part) const override {
+    const std::lock_guard lock(hangs);
+    if (fails) return fail(ErrorCode::unavailable, "away");
+    return there_.version(part);
+  }
+
+ private:
+  Registry& there_;
+};
 
 class TenantsTest : public testing::Test {
  protected:
@@ -162,7 +210,7 @@ TEST_F(TenantsTest, goes_on_with_the_old_secret_of_an_endpoint_until_it_ends) {
   ASSERT_EQ(rotated.secrets.size(), 2U);
   EXPECT_EQ(rotated.secrets.front().expires_at, clock.wall_now() + 100s);
   EXPECT_FALSE(rotated.secrets.back().expires_at);
-  EXPECT_EQ(tenants->find_endpoint(endpoint.id)->secrets.size(), 2U);
+  EXPECT_EQ(tenants->find_endpoint(endpoint.id).value()->secrets.size(), 2U);
 }
 
 TEST_F(TenantsTest, does_not_find_a_revoked_endpoint) {
@@ -170,7 +218,7 @@ TEST_F(TenantsTest, does_not_find_a_revoked_endpoint) {
 
   ASSERT_TRUE(tenants->revoke_endpoint(acme, endpoint.id));
 
-  EXPECT_EQ(tenants->find_endpoint(endpoint.id), nullptr);
+  EXPECT_EQ(tenants->find_endpoint(endpoint.id).value(), nullptr);
 }
 
 TEST_F(TenantsTest, knows_everything_again_after_a_restart) {
@@ -181,7 +229,7 @@ TEST_F(TenantsTest, knows_everything_again_after_a_restart) {
   ASSERT_TRUE(again.load());
 
   EXPECT_EQ(again.authenticate(key, "a")->company_name(), "acme");
-  EXPECT_EQ(again.find_endpoint(endpoint.id)->preset, "retell");
+  EXPECT_EQ(again.find_endpoint(endpoint.id).value()->preset, "retell");
   EXPECT_FALSE(again.create_company({.name = "acme"}));
 }
 
@@ -198,9 +246,9 @@ TEST_F(TenantsTest, sees_what_another_process_has_changed) {
   EXPECT_TRUE(other.authenticate(key, "a"));
   EXPECT_TRUE(other.find_company("globex"));
   ASSERT_TRUE(tenants->revoke_endpoint(acme, endpoint.id));
-  EXPECT_NE(other.find_endpoint(endpoint.id), nullptr) << "as of its last refresh";
+  EXPECT_NE(other.find_endpoint(endpoint.id).value(), nullptr) << "as of its last refresh";
   EXPECT_TRUE(other.refresh().value());
-  EXPECT_EQ(other.find_endpoint(endpoint.id), nullptr);
+  EXPECT_EQ(other.find_endpoint(endpoint.id).value(), nullptr);
 }
 
 TEST_F(TenantsTest, looks_for_what_is_unknown_where_others_may_have_put_it) {
@@ -209,7 +257,8 @@ TEST_F(TenantsTest, looks_for_what_is_unknown_where_others_may_have_put_it) {
 
   EXPECT_TRUE(other.authenticate(make_key(), "a"));
   EXPECT_TRUE(other.authenticate(make_key(), "a"));
-  EXPECT_NE(other.find_endpoint(tenants->create_endpoint(acme, {.preset = "retell"})->id), nullptr);
+  EXPECT_NE(other.find_endpoint(tenants->create_endpoint(acme, {.preset = "retell"})->id).value(),
+            nullptr);
 }
 
 TEST_F(TenantsTest, each_of_many_who_ask_at_once_finds_what_was_put_there_before) {
@@ -221,11 +270,45 @@ TEST_F(TenantsTest, each_of_many_who_ask_at_once_finds_what_was_put_there_before
     {
       std::vector<std::jthread> askers;
       for (int i = 0; i < 4; ++i) {
-        askers.emplace_back([&] { found += other.find_endpoint(endpoint.id) != nullptr ? 1 : 0; });
+        askers.emplace_back(
+            [&] { found += other.find_endpoint(endpoint.id).value() != nullptr ? 1 : 0; });
       }
     }
     ASSERT_EQ(found, 4);
   }
+}
+
+TEST_F(TenantsTest, does_not_call_unknown_what_the_registry_could_not_be_asked_about) {
+  AwayRegistry away(*registry);
+  Tenants other(away, clock, random);
+  const auto known = make_key();
+  ASSERT_TRUE(other.load());
+  const auto key = make_key();
+  const auto endpoint = *tenants->create_endpoint(acme, {.preset = "retell"});
+
+  away.fails = true;
+  EXPECT_EQ(other.authenticate(key, "a").error().code, ErrorCode::unavailable);
+  EXPECT_EQ(other.find_endpoint(endpoint.id).error().code, ErrorCode::unavailable);
+  EXPECT_EQ(other.authenticate("", "a").error().code, ErrorCode::unauthenticated);
+  EXPECT_TRUE(other.authenticate(known, "a"));
+
+  away.fails = false;
+  clock.advance(1s);
+  EXPECT_TRUE(other.authenticate(key, "a"));
+  EXPECT_NE(other.find_endpoint(endpoint.id).value(), nullptr);
+}
+
+TEST_F(TenantsTest, nobody_who_is_unknown_waits_for_a_registry_that_hangs) {
+  AwayRegistry hanging(*registry);
+  Tenants other(hanging, clock, random);
+  ASSERT_TRUE(other.load());
+  hanging.hangs.lock();
+
+  EXPECT_EQ(other.find_endpoint("nobody").error().code, ErrorCode::unavailable);
+  clock.advance(1s);
+  EXPECT_EQ(other.find_endpoint("nobody").error().code, ErrorCode::unavailable) << "at once";
+
+  hanging.hangs.unlock();
 }
 
 TEST_F(TenantsTest, changes_what_is_there_and_not_what_it_remembers) {

@@ -69,6 +69,10 @@ class Cluster:
             self.proxy = stack.enter_context(HAProxy(gateways, self.asked_port))
             self.gateway = self.nodes["gateway1"]
             wait_for("the searchers", lambda: self.ready_copies() == [2, 2, 2, 2])
+            probe = self.gateway.company("probe")
+            for probe.server in gateways.values():
+                wait_for("a gateway to know them", lambda: probe.call(
+                    "POST", "/v1/search", {"query": "x", "mode": "keyword"})[0] == 200)
             self.stack = stack.pop_all()
         return self
 

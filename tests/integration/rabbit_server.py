@@ -86,5 +86,6 @@ class Rabbit:
 
         wait_for("queues on disk", are_kept)
 
-    def settings(self):
-        return ["--set", "queue.kind=rabbitmq", "--set", f"queue.url=amqp://127.0.0.1:{self.port}"]
+    def settings(self, port=None):
+        return ["--set", "queue.kind=rabbitmq", "--set",
+                f"queue.url=amqp://127.0.0.1:{port or self.port}"]

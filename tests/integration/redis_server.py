@@ -3,6 +3,7 @@ import os
 import subprocess
 import tempfile
 
+from postgres_server import free_port
 from samtale import wait_for
 
 
@@ -10,8 +11,9 @@ class Redis:
     def __enter__(self):
         self.folder = tempfile.TemporaryDirectory(prefix="samtale-redis-")
         self.socket = os.path.join(self.folder.name, "socket")
+        self.port = free_port()
         self.process = subprocess.Popen(
-            ["redis-server", "--port", "0", "--unixsocket", self.socket, "--save", "", "--dir",
+            ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--unixsocket", self.socket, "--save", "", "--dir",
              self.folder.name], stdout=subprocess.DEVNULL)
         wait_for("the start of Redis", lambda: os.path.exists(self.socket))
         return self
@@ -28,5 +30,7 @@ class Redis:
         return subprocess.run(["redis-cli", "-s", self.socket, *words], check=True,
                               capture_output=True, text=True).stdout.split("\n")[:-1]
 
-    def settings(self):
-        return ["--set", f"cache.redis_url=unix://{self.socket}"]
+    def settings(self, port=None):
+        """By its socket, or by a port, of a proxy before it say."""
+        place = f"redis://127.0.0.1:{port}" if port else f"unix://{self.socket}"
+        return ["--set", "cache.redis_url=" + place]

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import tempfile
 import time
+import urllib.request
 
 BIN = os.environ.get("SAMTALE_BIN", "build/release/bin/samtale")
 DEADLINE_S = 60
@@ -164,6 +165,35 @@ def conversation(name, *texts):
     return {"id": name, "channel": "chat", "language": "en",
             "turns": [{"speaker": "customer" if i % 2 == 0 else "agent", "text": text}
                       for i, text in enumerate(texts)]}
+
+
+def metric(server, name):
+    """Summed over its labels."""
+    url = f"http://127.0.0.1:{server.port}/metrics"
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        lines = answer.read().decode().split("\n")
+    return sum(float(line.split()[-1]) for line in lines
+               if line.startswith((name + " ", name + "{")))
+
+
+def own_write_is_found(writer, reader, name):
+    """What one has written and read, the other finds at once, and not what it has deleted; how long
+    the first search took. Both are of one company, at servers that may differ."""
+    path = "/v1/conversations/" + writer.send(conversation(name, f"word{name} arrived"))
+
+    def found(headers):
+        return [hit["external_id"] for hit in reader.search(
+            "word" + name, "keyword", min_sequence=headers["Samtale-Sequence"])]
+
+    _, _, headers = wait_for("its chunks", lambda: next(
+        (read for read in [writer.call("GET", path + "?chunks=true")]
+         if read[0] == 200 and read[1]["chunks"]), None))
+    began = time.monotonic()
+    assert found(headers) == [name], name
+    took = time.monotonic() - began
+    status, _, headers = writer.call("DELETE", path)
+    assert status == 200 and found(headers) == [], name
+    return took
 
 
 def raw(port, data):

@@ -3,6 +3,7 @@ each of them is killed, hangs, comes and goes.
 
 A ledger outside remembers what was answered with 2xx. SAMTALE_CLUSTER_ROUNDS says how often
 everything is killed in turn (default 1; a release runs 20, some ten minutes)."""
+import copy
 import http.client
 import json
 import os
@@ -14,7 +15,7 @@ import time
 import unittest
 
 from cluster import ROLES, Cluster
-from samtale import Server, conversation, sign, wait_for
+from samtale import Server, conversation, metric, own_write_is_found, sign, wait_for
 
 ROUNDS = int(os.environ.get("SAMTALE_CLUSTER_ROUNDS", "1"))
 
@@ -53,6 +54,13 @@ class ClusterTest(unittest.TestCase):
         self.assertEqual(status["index"]["conversations"], 1, "as a searcher says")
         page = acme.search("lamp", limit=1)
         self.assertEqual(len(page), 1)
+
+    def test_what_was_read_at_one_gateway_is_found_at_another_that_is_told_so(self):
+        writer = self.company("own-writes")
+        reader = copy.copy(writer)
+        writer.server, reader.server = self.nodes["gateway1"], self.nodes["gateway2"]
+        waited = [own_write_is_found(writer, reader, f"own{i}") for i in range(50)]
+        print(f"50 of 50 found at once, the slowest in {max(waited) * 1000:.0f} ms")
 
     def test_it_gives_the_same_ranks_as_one_server(self):
         chance = random.Random(4)
@@ -101,9 +109,10 @@ class ClusterTest(unittest.TestCase):
         acme.send(conversation("c1", "the kettle leaks"))
         self.find_everywhere(acme, "kettle")
         searcher = self.nodes["searcher1"]
-        for end, begin in ((searcher.kill, searcher.start),
-                           (lambda: searcher.process.send_signal(signal.SIGSTOP),
-                            lambda: searcher.process.send_signal(signal.SIGCONT))):
+        # Killed last: how soon a gateway knows of the next one is not what is tested.
+        for end, begin in ((lambda: searcher.process.send_signal(signal.SIGSTOP),
+                            lambda: searcher.process.send_signal(signal.SIGCONT)),
+                           (searcher.kill, searcher.start)):
             end()
             try:
                 for _ in range(30):
@@ -113,6 +122,8 @@ class ClusterTest(unittest.TestCase):
             finally:
                 begin()
             wait_for("both again", lambda: self.cluster.ready_copies() == [2, 2, 2, 2])
+        self.assertGreater(sum(metric(self.nodes[name], "samtale_searches_hedges_won")
+                               for name in ("gateway1", "gateway2")), 0, "beside the one that hangs")
 
     def test_a_third_searcher_takes_its_part_and_gives_it_back(self):
         companies = [self.company(f"moved-{i}") for i in range(8)]

@@ -5,7 +5,7 @@ import subprocess
 import time
 import unittest
 
-from samtale import BIN, ENVIRONMENT, Server, conversation, raw, sign, wait_for
+from samtale import BIN, ENVIRONMENT, Server, conversation, own_write_is_found, raw, sign, wait_for
 
 
 class MainJobTest(unittest.TestCase):
@@ -37,6 +37,10 @@ class MainJobTest(unittest.TestCase):
         self.assertEqual(self.acme.find("lamp")[0]["external_id"], "w1")
         wait_for("its vector", lambda: self.acme.search("parcels never arriving", "vector"))
         self.assertEqual(self.globex.search("lamp", "keyword"), [])
+
+    def test_what_was_read_is_found_by_a_search_that_is_told_so(self):
+        for i in range(20):
+            own_write_is_found(self.acme, self.acme, f"own{i}")
 
     def test_bad_signatures_get_401_and_the_same_words(self):
         endpoint = self.acme.endpoint()

@@ -7,12 +7,11 @@ import subprocess
 import threading
 import time
 import unittest
-import urllib.request
 
 import test_main_job
 from postgres_server import Postgres
 from rabbit_server import Rabbit
-from samtale import BIN, ENVIRONMENT, Server, conversation, sign, wait_for
+from samtale import BIN, ENVIRONMENT, Server, conversation, metric, sign, wait_for
 
 POSTGRES = Postgres()
 RABBIT = Rabbit()
@@ -31,15 +30,6 @@ def topology(schema, *words):
     done = subprocess.run([BIN, "topology", "check", *words, "--json", *flags(schema)],
                           capture_output=True, text=True, timeout=120, env=ENVIRONMENT)
     return done.returncode, json.loads(done.stdout)
-
-
-def metric(server, name):
-    """Summed over its labels."""
-    url = f"http://127.0.0.1:{server.port}/metrics"
-    with urllib.request.urlopen(url, timeout=30) as answer:
-        lines = answer.read().decode().split("\n")
-    return sum(float(line.split()[-1]) for line in lines
-               if line.startswith((name + " ", name + "{")))
 
 
 class MainJobThroughBrokerTest(test_main_job.MainJobTest):

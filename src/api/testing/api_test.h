@@ -116,6 +116,14 @@ class ApiTest : public testing::Test {
     return text_at(answer, "/id");
   }
 
+  // From here on the API has another node to ask.
+  void with_another_node(std::function<Result<HttpAnswer>()> answers) {
+    elsewhere_ = [answers = std::move(answers)](const Caller&, const http::Request&) {
+      return answers();
+    };
+    routes = make_api_routes(parts(), options_);
+  }
+
   // From here on the API says that there is a language model. Nothing is asked of it.
   void with_language_model() {
     has_language_model_ = true;
@@ -199,11 +207,11 @@ class ApiTest : public testing::Test {
   std::string not_ready;  // What readiness says.
   bool is_embedder_ready = true;
   std::map<CompanyId, std::vector<std::string>> budget_refusals;
+  std::function<void()> while_waiting;  // A search waits for a change.
   CompanyId acme{};
   CompanyId globex{};
 
- private:
-  ApiParts parts() {
+  [[nodiscard]] ApiParts parts() {
     return {.tenants = *tenants,
             .receiver = *receiver_,
             .store = *store,
@@ -225,14 +233,22 @@ class ApiTest : public testing::Test {
             .replay =
                 [this](std::optional<WallTime> from, std::optional<WallTime> to) {
                   return Normaliser(*accept_log, *store, Partition{0}, log).replay(from, to);
-                }};
+                },
+            .wait_applied =
+                [this](CompanyId, std::uint64_t sequence) {
+                  if (while_waiting && sequence > 0) while_waiting();
+                  return follower_->wait_applied(sequence, {});
+                },
+            .elsewhere = elsewhere_};
   }
 
+ private:
   QueryVectors query_vectors_{embedder, std::size_t{1} << 20};
   NearCache near_cache_{embedder.model_id(), std::size_t{1} << 20};
   const WebhookSender webhook_sender_{subscriber, clock, random};
   ApiOptions options_;
   bool has_language_model_ = false;
+  std::function<Result<HttpAnswer>(const Caller&, const http::Request&)> elsewhere_;
   std::string folder_;
   SimClock log_clock_;  // Read by the committing thread.
   const std::unique_ptr<Files> files_ = make_system_files();
