@@ -121,8 +121,8 @@ def cluster(options):
     os.environ["SAMTALE_BIN"] = str(ROOT / BIN)
     sys.path.insert(0, str(ROOT / "tests/integration"))
     from cluster import Cluster
-    title("1. Eight servers on one PostgreSQL, behind HAProxy")
-    with Cluster(port=free_port(options.port)) as made:
+    title("1. Eight servers on PostgreSQL, RabbitMQ and Redis, behind HAProxy")
+    with Cluster(port=free_port(options.port), all_engines=True) as made:
         DATA = made.gateway.data
         url = f"http://127.0.0.1:{made.proxy.port}"
         print(f"  {url}\n  {BIN} cluster status --data {DATA}")

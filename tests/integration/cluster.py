@@ -1,12 +1,16 @@
-"""Starts a cluster of a test's own: servers of different roles on one PostgreSQL, behind HAProxy."""
+"""Starts a cluster of a test's own: servers of different roles on one PostgreSQL, behind HAProxy; on request
+with a RabbitMQ and a Redis, too."""
 import contextlib
+import json
 import os
 import shutil
 import subprocess
 import tempfile
 
 from postgres_server import Postgres, free_port
-from samtale import Server, wait_for
+from rabbit_server import Rabbit
+from redis_server import Redis
+from samtale import BIN, ENVIRONMENT, Server, wait_for
 
 ROLES = {"gateway1": "gateway", "gateway2": "gateway", "indexer1": "indexer",
          "indexer2": "indexer", "searcher1": "searcher", "searcher2": "searcher",
@@ -53,12 +57,17 @@ backend gateways
 
 
 class Cluster:
-    def __init__(self, *flags, port=0):
-        self.more_flags, self.asked_port = flags, port
+    def __init__(self, *flags, port=0, all_engines=False):
+        self.more_flags, self.asked_port, self.all_engines = list(flags), port, all_engines
 
     def __enter__(self):
         with contextlib.ExitStack() as stack:
             self.postgres = stack.enter_context(Postgres())
+            if self.all_engines:
+                self.rabbit, self.redis = (stack.enter_context(one) for one in (Rabbit(), Redis()))
+                self.more_flags += [*self.rabbit.settings(), *self.redis.settings(),
+                                    "--set", "accept.ack=replicated"]
+                self.make_queues()
             self.nodes = {}
             for name, roles in ROLES.items():
                 # A gateway keeps its port over restarts: the proxy knows it by that.
@@ -78,6 +87,11 @@ class Cluster:
 
     def __exit__(self, *_):
         self.stack.close()
+
+    def make_queues(self):
+        made = subprocess.run([BIN, "topology", "check", "--fix", "--json", *self.flags()],
+                              check=True, capture_output=True, env=ENVIRONMENT)
+        self.rabbit.wait_until_kept(*(one["name"] for one in json.loads(made.stdout)["queues"]))
 
     def flags(self):
         return (*self.postgres.settings(), *self.more_flags)

@@ -12,19 +12,23 @@ class Redis:
         self.folder = tempfile.TemporaryDirectory(prefix="samtale-redis-")
         self.socket = os.path.join(self.folder.name, "socket")
         self.port = free_port()
-        self.process = subprocess.Popen(
-            ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--unixsocket", self.socket, "--save", "", "--dir",
-             self.folder.name], stdout=subprocess.DEVNULL)
-        wait_for("the start of Redis", lambda: os.path.exists(self.socket))
+        self.start()
         return self
 
     def __exit__(self, *_):
         self.kill()
         self.folder.cleanup()
 
+    def start(self):
+        self.process = subprocess.Popen(
+            ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--unixsocket",
+             self.socket, "--save", "", "--dir", self.folder.name], stdout=subprocess.DEVNULL)
+        wait_for("the start of Redis", lambda: os.path.exists(self.socket))
+
     def kill(self):
         self.process.kill()
         self.process.wait()
+        os.unlink(self.socket)
 
     def command(self, *words):
         return subprocess.run(["redis-cli", "-s", self.socket, *words], check=True,

@@ -4,6 +4,7 @@ each of them is killed, hangs, comes and goes.
 A ledger outside remembers what was answered with 2xx. SAMTALE_CLUSTER_ROUNDS says how often
 everything is killed in turn (default 1; a release runs 20, some ten minutes)."""
 import copy
+import collections
 import http.client
 import json
 import os
@@ -167,13 +168,31 @@ class ClusterTest(unittest.TestCase):
         finally:
             copy.__exit__()
 
+
+class AllEnginesTest(unittest.TestCase):
+    """With a broker, which confirms events before they are answered, and a Redis."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.cluster = cls.enterClassContext(Cluster("--set", "limits.failures_max=100000",
+                                                    all_engines=True))
+        cls.nodes, cls.proxy, cls.gateway = (cls.cluster.nodes, cls.cluster.proxy,
+                                             cls.cluster.gateway)
+
+    def company(self, name):
+        made = self.gateway.company(name)
+        made.server = self.proxy
+        return made
+
     def test_nothing_is_lost_or_doubled_while_everything_is_killed_in_turn(self):
         acme, canary = self.company("ledger"), self.company("canary")
         acme.server = self.gateway  # The command line's.
         endpoint = acme.endpoint()
         acme.server = self.proxy
         canary.send(conversation("secret", "canaryword7"))
-        answered, stop = set(), threading.Event()
+        engines = {"postgres": self.cluster.postgres, "rabbit": self.cluster.rabbit,
+                   "redis": self.cluster.redis}
+        answered, acks, stop = set(), collections.Counter(), threading.Event()
 
         def send(first):
             i = first
@@ -181,12 +200,13 @@ class ClusterTest(unittest.TestCase):
                 name = f"l{i}"
                 body = json.dumps(conversation(name, f"ledger{name} words", "ok")).encode()
                 try:
-                    status, _, _ = acme.call("POST", "/v1/webhooks/" + endpoint["id"], body,
-                                             sign(endpoint["secret"], "msg_" + name, body))
+                    status, answer, _ = acme.call("POST", "/v1/webhooks/" + endpoint["id"], body,
+                                                  sign(endpoint["secret"], "msg_" + name, body))
                 except (OSError, http.client.HTTPException, ValueError):
                     continue  # Not answered, or by the proxy: sent again, as a provider does.
                 if status in (200, 202):
                     answered.add(name)
+                    acks[answer["ack"]] += 1
                     i += 4
                 time.sleep(0.01)  # What is measured is not speed.
 
@@ -195,9 +215,9 @@ class ClusterTest(unittest.TestCase):
             sender.start()
         try:
             for _ in range(ROUNDS):
-                for victim in (*ROLES, "postgres"):
+                for victim in (*ROLES, *engines):
                     had = len(answered)
-                    server = self.cluster.postgres if victim == "postgres" else self.nodes[victim]
+                    server = engines.get(victim) or self.nodes[victim]
                     server.kill()
                     wait_for("answers without " + victim, lambda: len(answered) > had + 20)
                     server.start()
@@ -217,7 +237,9 @@ class ClusterTest(unittest.TestCase):
         letters = acme.call("GET", "/v1/dead-letters?limit=200")[1]["dead_letters"]
         self.assertEqual({one["cause"] for one in letters}
                          - {"worker died or timed out 5 times"}, set())
-        print(f"{ROUNDS} rounds, {len(answered)} events answered, 0 lost, 0 doubled")
+        self.assertGreater(acks["replicated"], acks["local"])
+        print(f"{ROUNDS} rounds, {len(answered)} events answered ({acks['replicated']} replicated), "
+              "0 lost, 0 doubled")
 
 
 if __name__ == "__main__":
