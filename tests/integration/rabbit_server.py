@@ -1,4 +1,5 @@
 """Starts a RabbitMQ broker of a test's own, with a port mapper (epmd) that is nobody else's."""
+import contextlib
 import ctypes
 import os
 import shutil
@@ -17,20 +18,34 @@ def end_with_us():
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def start_mapper(port, environment):
+    return subprocess.Popen(["/usr/bin/epmd", "-address", "127.0.0.1", "-port", str(port)], cwd="/",
+                            env=environment, preexec_fn=end_with_us)
+
+
 class Rabbit:
     """What it has confirmed survives kill(), once wait_until_kept() has said so of its queues."""
 
+    def __init__(self, cluster=None):
+        self.cluster = cluster  # A RabbitCluster, whose port mapper and cookie it shares.
+        self.port, self.between_nodes_port = free_port(), free_port()
+        self.mapper_port = cluster.mapper_port if cluster else free_port()
+        self.node = f"samtale{self.port}@localhost"
+
     def __enter__(self):
         self.folder = tempfile.mkdtemp(prefix="samtale-rabbit-")
-        self.port, self.mapper_port, self.between_nodes_port = free_port(), free_port(), free_port()
-        self.node = f"samtale{self.port}@localhost"
         with open(self.folder + "/rabbitmq.conf", "w") as file:
             file.write(f"listeners.tcp.1 = 127.0.0.1:{self.port}\n"
                        "log.console = true\nlog.file = false\nlog.connection.level = error\n")
+            if self.cluster:
+                file.write("cluster_formation.peer_discovery_backend = classic_config\n")
+                for i, other in enumerate(self.cluster.nodes):
+                    file.write(f"cluster_formation.classic_config.nodes.{i} = {other.node}\n")
         with open(self.folder + "/plugins", "w") as file:
             file.write("[].")
         self.environment = {
-            "PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": self.folder, "LANG": "C.UTF-8",
+            "PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8",
+            "HOME": self.cluster.folder if self.cluster else self.folder,
             "ERL_EPMD_ADDRESS": "127.0.0.1", "ERL_EPMD_PORT": str(self.mapper_port),
             # Runs the machine in place of the script, so that it is our child, and reads nothing.
             "RABBITMQ_ALLOW_INPUT": "1", "RABBITMQ_SERVER_START_ARGS": "-noinput",
@@ -46,17 +61,16 @@ class Rabbit:
             "RABBITMQ_MNESIA_BASE": self.folder + "/mnesia",
             "RABBITMQ_LOG_BASE": self.folder + "/log", "RABBITMQ_LOGS": "-",
             "RABBITMQ_PID_FILE": self.folder + "/pid"}
-        self.mapper = subprocess.Popen(
-            ["/usr/bin/epmd", "-address", "127.0.0.1", "-port", str(self.mapper_port)], cwd="/",
-            env=self.environment, preexec_fn=end_with_us)
+        self.mapper = None if self.cluster else start_mapper(self.mapper_port, self.environment)
         self.start()
         return self
 
     def __exit__(self, *_):
         self.kill()
-        self.mapper.kill()
-        self.mapper.wait()
-        shutil.rmtree(self.folder)
+        if self.mapper:
+            self.mapper.kill()
+            self.mapper.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def start(self):
         path = self.folder + "/output"
@@ -89,3 +103,48 @@ class Rabbit:
     def settings(self, port=None):
         return ["--set", "queue.kind=rabbitmq", "--set",
                 f"queue.url=amqp://127.0.0.1:{port or self.port}"]
+
+
+class RabbitCluster:
+    """Three nodes, and a proxy that sends each connection to one that is there."""
+
+    def __enter__(self):
+        with contextlib.ExitStack() as stack:
+            self.folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="samtale-rabbits-"))
+            self.mapper_port = free_port()
+            self.nodes = [Rabbit(self) for _ in range(3)]
+            mapper = start_mapper(self.mapper_port, {
+                "ERL_EPMD_ADDRESS": "127.0.0.1", "ERL_EPMD_PORT": str(self.mapper_port)})
+            stack.callback(mapper.wait)
+            stack.callback(mapper.kill)
+            for node in self.nodes:
+                stack.enter_context(node)
+            self.port = free_port()
+            servers = "\n".join(f"  server {i} 127.0.0.1:{node.port} check inter 200ms "
+                                "on-marked-down shutdown-sessions"
+                                for i, node in enumerate(self.nodes))
+            with open(self.folder + "/haproxy", "w") as file:
+                file.write(f"""defaults
+  mode tcp
+  timeout connect 1s
+  timeout client 60s
+  timeout server 60s
+listen all
+  bind 127.0.0.1:{self.port}
+  option redispatch 1
+  retries 2
+{servers}
+""")
+            program = shutil.which("haproxy", path=os.environ["PATH"] + ":/usr/sbin")
+            proxy = subprocess.Popen([program, "-db", "-f", self.folder + "/haproxy"],
+                                     stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            stack.callback(proxy.wait)
+            stack.callback(proxy.kill)
+            self.stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_):
+        self.stack.close()
+
+    def settings(self):
+        return ["--set", "queue.kind=rabbitmq", "--set", f"queue.url=amqp://127.0.0.1:{self.port}"]

@@ -3,8 +3,8 @@ each of them is killed, hangs, comes and goes.
 
 A ledger outside remembers what was answered with 2xx. SAMTALE_CLUSTER_ROUNDS says how often
 everything is killed in turn (default 1; a release runs 20, some ten minutes)."""
-import copy
 import collections
+import copy
 import http.client
 import json
 import os
@@ -21,10 +21,13 @@ from samtale import Server, conversation, metric, own_write_is_found, sign, wait
 ROUNDS = int(os.environ.get("SAMTALE_CLUSTER_ROUNDS", "1"))
 
 
-class ClusterTest(unittest.TestCase):
+class OnACluster:
+    all_engines = False
+
     @classmethod
     def setUpClass(cls):
-        cls.cluster = cls.enterClassContext(Cluster("--set", "limits.failures_max=100000"))
+        cls.cluster = cls.enterClassContext(Cluster("--set", "limits.failures_max=100000",
+                                                    all_engines=cls.all_engines))
         cls.nodes, cls.proxy, cls.gateway = (cls.cluster.nodes, cls.cluster.proxy,
                                              cls.cluster.gateway)
 
@@ -34,6 +37,8 @@ class ClusterTest(unittest.TestCase):
         made.server = self.proxy
         return made
 
+
+class ClusterTest(OnACluster, unittest.TestCase):
     def find_everywhere(self, company, query):
         """At each searcher that may be asked: one follows the store later than another."""
         wait_for(f"{query!r} at all searchers", lambda: all(
@@ -169,20 +174,10 @@ class ClusterTest(unittest.TestCase):
             copy.__exit__()
 
 
-class AllEnginesTest(unittest.TestCase):
+class AllEnginesTest(OnACluster, unittest.TestCase):
     """With a broker, which confirms events before they are answered, and a Redis."""
 
-    @classmethod
-    def setUpClass(cls):
-        cls.cluster = cls.enterClassContext(Cluster("--set", "limits.failures_max=100000",
-                                                    all_engines=True))
-        cls.nodes, cls.proxy, cls.gateway = (cls.cluster.nodes, cls.cluster.proxy,
-                                             cls.cluster.gateway)
-
-    def company(self, name):
-        made = self.gateway.company(name)
-        made.server = self.proxy
-        return made
+    all_engines = True
 
     def test_nothing_is_lost_or_doubled_while_everything_is_killed_in_turn(self):
         acme, canary = self.company("ledger"), self.company("canary")

@@ -10,7 +10,7 @@ import unittest
 
 import test_main_job
 from postgres_server import Postgres
-from rabbit_server import Rabbit
+from rabbit_server import Rabbit, RabbitCluster
 from samtale import BIN, ENVIRONMENT, Server, conversation, metric, sign, wait_for
 
 POSTGRES = Postgres()
@@ -125,6 +125,40 @@ class ReplicatedTest(unittest.TestCase):
                                          sign(endpoint["secret"], "msg_" + name, body))
         self.assertEqual(status, 202)
         return answer["ack"]
+
+    def test_an_event_survives_the_disks_of_its_server_and_of_one_broker_of_three(self):
+        rabbits = self.enterContext(RabbitCluster())
+        everything = (*POSTGRES.settings(), *rabbits.settings(), "--set", "store.schema=three")
+        made = subprocess.run([BIN, "topology", "check", "--fix", *everything], timeout=120,
+                              capture_output=True, text=True, env=ENVIRONMENT)
+        self.assertEqual(made.returncode, 0, made.stderr)
+        replicated = (*everything, "--set", "accept.ack=replicated", "--role", "gateway")
+        with Server(*replicated) as doomed:
+            acme = doomed.company("acme")
+            endpoint = acme.endpoint()
+            names = [f"l{i}" for i in range(100)]
+            self.assertEqual({self.post(acme, endpoint, name) for name in names}, {"replicated"})
+            doomed.kill()
+            shutil.rmtree(doomed.data)
+        rabbits.nodes[0].kill()
+        shutil.rmtree(rabbits.nodes[0].folder)
+        with Server(*everything, "--role", "searcher,indexer") as keeper, \
+                Server(*replicated) as gateway:
+            acme.server = keeper
+            wait_for("all to be stored", lambda: acme.call(
+                "GET", "/v1/status")[1].get("conversations") == len(names))
+            self.assertEqual(acme.call("GET", "/v1/status")[1]["events"], len(names))
+
+            acme.server = gateway
+            more = iter(range(1000))
+            wait_for("two of three to confirm", lambda: self.post(
+                acme, endpoint, f"two{next(more)}") == "replicated")
+            rabbits.nodes[1].kill()
+            wait_for("one of three to be no majority", lambda: self.post(
+                acme, endpoint, f"one{next(more)}") == "local")
+            rabbits.nodes[1].start()
+            wait_for("two of three again", lambda: self.post(
+                acme, endpoint, f"again{next(more)}") == "replicated")
 
     def test_an_event_answered_as_replicated_survives_the_disk_of_the_server_that_took_it(self):
         _, made = topology("lost_disk", "--fix")
