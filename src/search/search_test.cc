@@ -122,10 +122,10 @@ TEST_F(SearchTest, a_follower_that_starts_late_loads_what_is_there) {
 }
 
 TEST_F(SearchTest, who_waits_for_a_change_is_woken_when_the_index_has_it) {
-  IndexFollower late(*store, Partition{0}, indexes);
+  IndexFollower late(store, Partition{0}, indexes);
   ASSERT_TRUE(late.load());
   add(kAcme, "lamp", "the lamp arrived broken");
-  const auto last = store->last_change(Partition{0}).value();
+  const auto last = store.last_change(Partition{0}).value();
   std::uint64_t applied = 0;
 
   std::jthread waiting([&] { applied = late.wait_applied(last, std::chrono::hours(1)); });
@@ -137,11 +137,11 @@ TEST_F(SearchTest, who_waits_for_a_change_is_woken_when_the_index_has_it) {
 }
 
 TEST_F(SearchTest, who_waits_is_told_how_far_the_index_is_when_its_time_is_over) {
-  IndexFollower late(*store, Partition{0}, indexes);
+  IndexFollower late(store, Partition{0}, indexes);
   EXPECT_EQ(late.wait_applied(1, std::chrono::hours(1)), 0U) << "not loaded: it would wait in vain";
   add(kAcme, "lamp", "the lamp arrived broken");
   ASSERT_TRUE(late.load());
-  const auto loaded = store->last_change(Partition{0}).value();
+  const auto loaded = store.last_change(Partition{0}).value();
   add(kAcme, "chair", "the chair is fine");
 
   EXPECT_EQ(late.wait_applied(loaded + 1, {}), loaded);
@@ -149,7 +149,7 @@ TEST_F(SearchTest, who_waits_is_told_how_far_the_index_is_when_its_time_is_over)
 }
 
 TEST_F(SearchTest, who_waits_for_an_index_that_goes_away_is_told_at_once) {
-  IndexFollower leaving(*store, Partition{0}, indexes);
+  IndexFollower leaving(store, Partition{0}, indexes);
   ASSERT_TRUE(leaving.load());
   std::uint64_t applied = 7;
 
@@ -162,7 +162,7 @@ TEST_F(SearchTest, who_waits_for_an_index_that_goes_away_is_told_at_once) {
 }
 
 TEST_F(SearchTest, a_follower_rests_until_it_is_told_to_stop) {
-  IndexFollower idle(*store, Partition{0}, indexes);
+  IndexFollower idle(store, Partition{0}, indexes);
   ASSERT_TRUE(idle.load());
   std::stop_source stop;
 

@@ -187,7 +187,7 @@ class World {
     auto store = SqliteStore::open(options, clock_, random_);
     if (!store) return note_failed_boot(store.error());
     process->store = std::move(*store);
-    process->receiver.emplace(*process->log);
+    process->receiver.emplace(*process->log, nullptr);
     process->indexes.emplace(embedder_.model_id(), embedder_.dimension());
     auto& queue = process->store->queue();
     const WorkerOptions workers{.batch = 8, .retry = {.attempts = 1000}};
