@@ -284,7 +284,7 @@ TEST_F(DatabaseTest, says_when_the_outcome_of_a_commit_is_unknown) {
 
 TEST_F(DatabaseTest, says_that_all_connections_are_in_use) {
   auto few = options(1);
-  few.pool.acquire_timeout = std::chrono::milliseconds(20);
+  few.pool.acquire_timeout = std::chrono::seconds(1);
   const auto database = open(few);
   const auto transaction = database->begin({}).value();
 

@@ -4,6 +4,7 @@ import ctypes
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 
@@ -16,6 +17,18 @@ PR_SET_PDEATHSIG = 1
 
 def end_with_us():
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def settings(port):
+    return ["--set", "queue.kind=rabbitmq", "--set", f"queue.url=amqp://127.0.0.1:{port}"]
+
+
+def answers(port):
+    """Whether it begins the handshake of AMQP 0-9-1."""
+    with contextlib.suppress(OSError), \
+            socket.create_connection(("127.0.0.1", port), timeout=10) as peer:
+        peer.sendall(b"AMQP\0\0\x09\x01")
+        return len(peer.recv(1)) == 1
 
 
 def start_mapper(port, environment):
@@ -73,16 +86,11 @@ class Rabbit:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def start(self):
-        path = self.folder + "/output"
-        with open(path, "wb") as output:
+        with open(self.folder + "/output", "wb") as output:
             self.process = subprocess.Popen([BROKER], cwd="/", env=self.environment, stdout=output,
                                             stderr=output, preexec_fn=end_with_us)
-
-        def is_up():
-            with open(path) as said:
-                return "Server startup complete" in said.read()
-
-        wait_for("the start of RabbitMQ", is_up)
+        # What it logs may be late, or be left out where it has much to say.
+        wait_for("the start of RabbitMQ", lambda: answers(self.port))
 
     def kill(self):
         """SIGKILL: nothing is written that was not."""
@@ -101,8 +109,7 @@ class Rabbit:
         wait_for("queues on disk", are_kept)
 
     def settings(self, port=None):
-        return ["--set", "queue.kind=rabbitmq", "--set",
-                f"queue.url=amqp://127.0.0.1:{port or self.port}"]
+        return settings(port or self.port)
 
 
 class RabbitCluster:
@@ -140,6 +147,7 @@ listen all
                                      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             stack.callback(proxy.wait)
             stack.callback(proxy.kill)
+            wait_for("the proxy", lambda: answers(self.port))
             self.stack = stack.pop_all()
         return self
 
@@ -147,4 +155,4 @@ listen all
         self.stack.close()
 
     def settings(self):
-        return ["--set", "queue.kind=rabbitmq", "--set", f"queue.url=amqp://127.0.0.1:{self.port}"]
+        return settings(self.port)

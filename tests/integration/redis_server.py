@@ -1,4 +1,5 @@
 """Starts a redis-server of a test's own."""
+import contextlib
 import os
 import subprocess
 import tempfile
@@ -20,6 +21,8 @@ class Redis:
         self.folder.cleanup()
 
     def start(self):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.socket)  # Of one that was killed.
         self.process = subprocess.Popen(
             ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--unixsocket",
              self.socket, "--save", "", "--dir", self.folder.name], stdout=subprocess.DEVNULL)
@@ -28,7 +31,6 @@ class Redis:
     def kill(self):
         self.process.kill()
         self.process.wait()
-        os.unlink(self.socket)
 
     def command(self, *words):
         return subprocess.run(["redis-cli", "-s", self.socket, *words], check=True,

@@ -69,22 +69,21 @@ class RabbitProcess {
     return *std::move(opened);
   }
 
-  // With what it has confirmed, at the same address.
+  // With what it has confirmed, at the same address. Returns once it takes a connection: what it
+  // logs may be late, or be left out where it has much to say.
   void start() {
-    int said[2] = {};
-    SAMTALE_CHECK(::pipe2(said, O_CLOEXEC) == 0, "a test may open a pipe");
-    pid_ = spawn({kServer}, said[1]);
-    std::string text;
-    char some[512];
-    while (!text.contains("Server startup complete")) {
-      const auto count = ::read(said[0], some, sizeof some);
-      if (count <= 0) std::fprintf(stderr, "%s\n", text.c_str());
-      SAMTALE_CHECK(count > 0, "RabbitMQ starts; install rabbitmq-server");
-      text.append(some, static_cast<std::size_t>(count));
+    const auto path = folder_ + "/output";
+    pid_ = spawn({kServer}, ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+    while (!Connection::open(address(), clock_, clock_.now() + std::chrono::seconds(30))) {
+      const bool has_ended = ::waitpid(pid_, nullptr, WNOHANG) != 0;
+      if (has_ended) {
+        std::ifstream output(path);
+        std::fprintf(stderr, "%s\n",
+                     std::string(std::istreambuf_iterator<char>(output), {}).c_str());
+      }
+      SAMTALE_CHECK(!has_ended, "RabbitMQ starts; install rabbitmq-server");
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
     }
-    // It goes on logging, and nobody reads: it must fit.
-    ::fcntl(said[0], F_SETPIPE_SZ, 1 << 20);
-    output_ = said[0];
   }
   // A queue that does not survive the broker: as somebody else may have made it.
   void declare_transient(const std::string& name) {
@@ -116,7 +115,6 @@ class RabbitProcess {
   void kill() {
     if (pid_ == 0) return;
     end(pid_);
-    ::close(output_);
     pid_ = 0;
   }
   // It takes connections and answers nothing until it goes on. Returns once each of its threads has
@@ -211,7 +209,6 @@ class RabbitProcess {
   std::string folder_;
   pid_t mapper_ = 0;
   pid_t pid_ = 0;
-  int output_ = -1;
   int names_ = 0;
 };
 
