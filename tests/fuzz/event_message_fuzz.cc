@@ -1,7 +1,7 @@
 // Rooms: relay ingest
 //
-// Whatever lies in a queue of the broker: a message says where a record lies and what is in it, or it
-// is none, and an event that is read from it is one that a company can have.
+// Whatever lies in a queue of the broker: a message says where a record lies and what is in it, or
+// it is none, and an event that is read from it is one that a company can have.
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
