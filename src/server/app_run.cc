@@ -222,7 +222,7 @@ Result<HttpAnswer> App::ask_elsewhere(const Caller& caller, const http::Request&
 }
 
 // Who gets its events from the broker has this long to be first: this node's own reading of its log
-// then finds them done. What the broker has not got is not left to anybody.
+// then finds them done. While the broker is away nothing is left.
 bool App::is_left_to_others(WallTime received_at) const {
   constexpr auto kHeadStart = std::chrono::seconds(2);
   const auto age = clock_.wall_now() - received_at;
