@@ -157,6 +157,7 @@ struct CacheConfig {
   // In memory; 0: nothing is kept.
   std::size_t query_vectors_bytes = std::size_t{16} << 20;
   std::size_t searches_bytes = std::size_t{64} << 20;
+  std::size_t shown_bytes = std::size_t{64} << 20;
   std::string redis_url;            // "redis://host:6379/0" or "unix:///path"; empty: none.
   std::string redis_password_file;  // Mode 0600; empty: no password is sent.
 };

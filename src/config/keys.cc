@@ -137,6 +137,7 @@ const Key kKeys[] = {
 
   {"cache.query_vectors_bytes", AT(Size, cache.query_vectors_bytes), "Memory for the vectors of queries, so that the embedding server is asked once for each. 0: none are kept.", 0, 1 * kTiB, Meaning::bytes},
   {"cache.searches_bytes", AT(Size, cache.searches_bytes), "Memory for what searches by meaning have found, which is brought up to date instead of searched again. 0: nothing is kept.", 0, 1 * kTiB, Meaning::bytes},
+  {"cache.shown_bytes", AT(Size, cache.shown_bytes), "Memory for what searches show of conversations (who, when, the words around a hit), which is shown again while the change feed tells of no change. 0: the store is asked each time.", 0, 1 * kTiB, Meaning::bytes},
   {"cache.redis_url", AT(Text, cache.redis_url), "A Redis (6.2 or later) or Valkey in which all nodes keep the vectors of queries and divide the limits of a language model's account: redis://[user@]host[:port][/database] or unix:///path[?db=n]. Empty: none."},
   {"cache.redis_password_file", AT(Text, cache.redis_password_file), "File with its password. Empty: none is sent.", 0, 0, Meaning::secret_file},
 

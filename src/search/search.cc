@@ -153,10 +153,10 @@ class Standing {
 
 }  // namespace
 
-Searcher::Searcher(const IndexSet& indexes, const Store& store, QueryVectors& query_vectors,
+Searcher::Searcher(const IndexSet& indexes, Hydration& hydration, QueryVectors& query_vectors,
                    NearCache& near_cache, const Clock& clock, SearchOptions options)
     : indexes_(indexes),
-      store_(store),
+      hydration_(hydration),
       query_vectors_(query_vectors),
       near_cache_(near_cache),
       clock_(clock),
@@ -322,33 +322,28 @@ Result<SearchAnswer> Searcher::search(CompanyId company, const SearchRequest& re
 // found.
 Result<> Searcher::describe(CompanyId company, std::span<const std::vector<Scored>> found,
                             const SearchRequest& request, SearchAnswer& answer) const {
-  std::vector<ConversationId> ids;
-  std::vector<ChunkPlace> places;
+  std::vector<FoundChunks> wanted;
   for (const auto& chunks : found) {
-    ids.push_back(chunks.front().conversation);
-    for (const auto& scored : chunks) places.push_back({scored.conversation, scored.ordinal});
+    FoundChunks one{.conversation = chunks.front().conversation, .ordinals = {}};
+    for (const auto& scored : chunks) one.ordinals.push_back(scored.ordinal);
+    wanted.push_back(std::move(one));
   }
-  SAMTALE_TRY(auto summaries, store_.find_summaries(company, ids));
-  SAMTALE_TRY(const auto stored, store_.find_chunks(company, places));
+  SAMTALE_TRY(const auto shown, hydration_.of(company, wanted));
   const auto terms = words(request.query);
-
-  auto of_chunk = stored.begin();
   for (std::size_t i = 0; i < found.size(); ++i) {
-    SearchHit hit;
-    hit.score = found[i].front().score;
+    if (!shown[i]) continue;
+    SearchHit hit{.summary = shown[i]->summary, .score = found[i].front().score, .chunks = {}};
     for (const auto& scored : found[i]) {
-      const auto& one = *of_chunk++;
-      if (!one) continue;  // The conversation was cut anew meanwhile.
+      const auto chunk = shown[i]->chunks.find(scored.ordinal);
+      if (chunk == shown[i]->chunks.end()) continue;  // The conversation was cut anew meanwhile.
       hit.chunks.push_back({.ordinal = scored.ordinal,
-                            .first_turn = one->chunk.first_turn,
-                            .last_turn = one->chunk.last_turn,
+                            .first_turn = chunk->second.first_turn,
+                            .last_turn = chunk->second.last_turn,
                             .score = scored.score,
                             .vector_score = scored.vector_score,
                             .word_score = scored.word_score,
-                            .snippet = make_snippet(one->chunk.text, terms)});
+                            .snippet = make_snippet(chunk->second.text, terms)});
     }
-    if (!summaries[i]) continue;
-    hit.summary = *std::move(summaries[i]);
     answer.hits.push_back(std::move(hit));
   }
   return {};

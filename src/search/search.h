@@ -13,6 +13,7 @@
 #include "base/result.h"
 #include "model/conversation.h"
 #include "model/ids.h"
+#include "search/hydration.h"
 #include "search/index_set.h"
 #include "search/near_cache.h"
 #include "search/query_vectors.h"
@@ -106,7 +107,7 @@ struct SearchOptions {
 // Threads: any method from any thread. What is passed in must outlive it.
 class Searcher {
  public:
-  Searcher(const IndexSet& indexes, const Store& store, QueryVectors& query_vectors,
+  Searcher(const IndexSet& indexes, Hydration& hydration, QueryVectors& query_vectors,
            NearCache& near_cache, const Clock& clock, SearchOptions options);
 
   // Errors: invalid_argument, naming the JSON pointer, the rule and the value; unavailable and
@@ -131,7 +132,7 @@ class Searcher {
                     const SearchRequest& request, SearchAnswer& answer) const;
 
   const IndexSet& indexes_;
-  const Store& store_;
+  Hydration& hydration_;
   QueryVectors& query_vectors_;
   NearCache& near_cache_;
   const Clock& clock_;

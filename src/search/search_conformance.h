@@ -96,7 +96,7 @@ class SearchFixture : public testing::Test {
   }
 
   Searcher searcher() {
-    return Searcher(indexes, store, query_vectors, near_cache, clock, {.cursor_key = "a key"});
+    return Searcher(indexes, hydration, query_vectors, near_cache, clock, {.cursor_key = "a key"});
   }
 
  private:
@@ -109,8 +109,12 @@ class SearchFixture : public testing::Test {
   Store& store = backend_->store();
   QueryVectors query_vectors{embedder, std::size_t{1} << 20};
   NearCache near_cache{embedder.model_id(), std::size_t{1} << 20};
+  Hydration hydration{store, std::size_t{1} << 20};
   const std::unique_ptr<IndexSet> own_indexes_ =
-      backend_->make_indexes(embedder, [this](CompanyId company) { near_cache.forget(company); });
+      backend_->make_indexes(embedder, [this](CompanyId company) {
+        near_cache.forget(company);
+        hydration.forget(company);
+      });
   IndexSet& indexes = *own_indexes_;
   IndexFollower follower{store, Partition{0}, indexes};
 };

@@ -71,16 +71,19 @@ TEST_F(SearchTest, keeps_nothing_of_a_conversation_that_was_deleted) {
   const auto id = add(kAcme, "lamp", "the lamp arrived broken");
   ASSERT_THAT(found(kAcme, {.query = "lamp"}), SizeIs(1));
   ASSERT_EQ(near_cache.stats().cache.values, 1U);
+  ASSERT_EQ(hydration.stats().values, 1U);
 
   remove(kAcme, id);
 
   EXPECT_EQ(near_cache.stats().cache.values, 0U);
+  EXPECT_EQ(hydration.stats().values, 0U);
 }
 
 TEST_F(SearchTest, answers_what_was_asked_before_as_if_it_were_asked_first) {
   QueryVectors no_vectors(embedder, 0);
   NearCache no_searches(embedder.model_id(), 0);
-  const Searcher fresh(indexes, store, no_vectors, no_searches, clock, {.cursor_key = "a key"});
+  Hydration no_texts(store, 0);
+  const Searcher fresh(indexes, no_texts, no_vectors, no_searches, clock, {.cursor_key = "a key"});
   constexpr const char* kWords[] = {"parcel", "invoice", "refund", "angry", "thanks", "broken"};
   std::vector<std::string> names;
   const auto word = [&] { return std::string(kWords[random.below(std::size(kWords))]); };

@@ -95,7 +95,11 @@ Result<> App::build_search() {
   query_vectors_ = std::make_unique<QueryVectors>(embedder, config_.cache.query_vectors_bytes,
                                                   shared_cache_.get());
   near_cache_ = std::make_unique<NearCache>(embedder.model_id(), searches_bytes(config_));
-  const auto forget = [this](CompanyId company) { near_cache_->forget(company); };
+  hydration_ = std::make_unique<Hydration>(*store_, config_.cache.shown_bytes);
+  const auto forget = [this](CompanyId company) {
+    near_cache_->forget(company);
+    hydration_->forget(company);
+  };
   if (stores_.open_vector_search) {
     SAMTALE_TRY(vectors_, stores_.open_vector_search(embedder.model_id(), embedder.dimension()));
     segments_->sweep([](CompanyId) { return false; });  // Of the time before.
@@ -107,8 +111,8 @@ Result<> App::build_search() {
   }
   auto options = search_options(config_);
   options.cursor_key = store_->secret("cursors of searches");
-  searcher_ = std::make_unique<Searcher>(*indexes_, *store_, *query_vectors_, *near_cache_, clock_,
-                                         std::move(options));
+  searcher_ = std::make_unique<Searcher>(*indexes_, *hydration_, *query_vectors_, *near_cache_,
+                                         clock_, std::move(options));
   return {};
 }
 

@@ -33,6 +33,7 @@
 #include "notify/worker.h"
 #include "relay/rabbit_replicator.h"
 #include "relay/replicated_events.h"
+#include "search/hydration.h"
 #include "search/index_set.h"
 #include "search/near_cache.h"
 #include "search/query_vectors.h"
@@ -162,6 +163,7 @@ class App {
   std::unique_ptr<SharedCache> shared_cache_;  // Null: there is none.
   std::unique_ptr<QueryVectors> query_vectors_;
   std::unique_ptr<NearCache> near_cache_;
+  std::unique_ptr<Hydration> hydration_;
   std::unique_ptr<VectorSearch> vectors_;  // Null: the indexes hold them.
   std::unique_ptr<IndexSet> indexes_;
   std::unique_ptr<Searcher> searcher_;

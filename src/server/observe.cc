@@ -59,7 +59,8 @@ void App::export_cache_metrics() {
         return Sample{{{"cache", cache}}, static_cast<double>(stats.*member)};
       };
       return std::vector<Sample>{sample("query_vectors", query_vectors_->stats()),
-                                 sample("searches", near_cache_->stats().cache)};
+                                 sample("searches", near_cache_->stats().cache),
+                                 sample("shown", hydration_->stats())};
     });
   };
   of_caches("samtale_cache_hits", "Answers from a cache since the start.", &CacheStats::hits);

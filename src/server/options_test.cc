@@ -381,7 +381,8 @@ const std::set<std::string> kUsedAsTheyAre = {"store.kind",
                                               "analyze.request_timeout_ms",
                                               "analyze.batch",
                                               "analyze.batch_price",
-                                              "cache.query_vectors_bytes"};
+                                              "cache.query_vectors_bytes",
+                                              "cache.shown_bytes"};
 
 Config read(const Texts& values) {
   std::string toml;

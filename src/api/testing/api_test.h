@@ -54,7 +54,8 @@ class ApiTest : public testing::Test {
     analyzers.emplace(*registry_, clock);
     subscriptions.emplace(*registry_, clock, random);
     backfills.emplace(*store, store->queue(), *analyzers, nullptr, clock, random);
-    searcher_.emplace(indexes, *store, query_vectors_, near_cache_, clock,
+    hydration_.emplace(*store, std::size_t{1} << 20);
+    searcher_.emplace(indexes, *hydration_, query_vectors_, near_cache_, clock,
                       SearchOptions{.cursor_key = "a key of this test"});
     follower_.emplace(*store, Partition{0}, indexes);
     options_ = std::move(options);
@@ -266,6 +267,7 @@ class ApiTest : public testing::Test {
 
  private:
   std::optional<Receiver> receiver_;
+  std::optional<Hydration> hydration_;
   std::optional<Searcher> searcher_;
   std::optional<IndexFollower> follower_;
   std::jthread committer_;
