@@ -41,7 +41,7 @@ import pgvector_peer
 import samtale as harness
 from postgres_server import Postgres
 from rabbit_server import Rabbit
-from samtale import Company, Server, conversation, wait_for
+from samtale import Server, conversation, wait_for
 
 harness.DEADLINE_S = 3600
 CLIENTS, TURNS, SEARCHES = 4, 6, 300
@@ -85,9 +85,7 @@ def measure(name, conversations):
                    for role, count in SETUPS[name] for _ in range(count)]
         gateways = servers[:SETUPS[name][0][1]]
         company = gateways[0].company("acme")
-        at = [Company.__new__(Company) for _ in gateways]
-        for one, gateway in zip(at, gateways):
-            one.__dict__.update(company.__dict__, server=gateway)
+        for one in map(company.at, gateways):
             wait_for("a searcher", lambda one=one: one.call("POST", "/v1/search", {"query": "x"})[0] == 200)
         lines = [json.dumps(one) for one in conversations]
         begin = time.monotonic()

@@ -4,8 +4,9 @@ One company's conversations come in through a server on PostgreSQL; their vector
 into a table with a partition of its own for the company and pgvector's HNSW index on it (m=16, ef_construction=200). The
 queries are the vectors of conversations of another company. Both sides are asked for the ten nearest by the same number
 of clients over connections that stay: POST /v1/search with the vector, and a prepared statement that answers with id and
-text. Ours answers with ten conversations, each by its nearest chunk; pgvector with ten chunks. What is nearest, of either, an
-exact scan by pgvector itself says."""
+text. Ours is asked twice: as it is, where it keeps what was asked for and shown before (the queries come again and
+again), and with "no caches", which searches and reads anew each time. Ours answers with ten conversations, each by its
+nearest chunk; pgvector with ten chunks. What is nearest, of either, an exact scan by pgvector itself says."""
 import array
 import json
 import os
@@ -16,7 +17,7 @@ import sys
 import tempfile
 
 from postgres_server import Postgres
-from samtale import Company, Server, wait_for
+from samtale import Server, wait_for
 
 LOAD = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "build", "release", "bin", "search_load")
 CLIENTS, QUERIES, NEAREST, SECONDS = 4, 300, 10, 6
@@ -31,6 +32,7 @@ NEAREST_CONVERSATIONS = ("SELECT split_part(id, '/', 1) AS conversation FROM pee
                          "GROUP BY conversation ORDER BY min(embedding <#> $1::vector({dimension})) LIMIT 10")
 CHUNKS_OF_CONVERSATION = 5  # Of TURNS turns, about.
 TURNS = 60
+NO_CACHES = "--set", "cache.searches_bytes=0", "--set", "cache.shown_bytes=0"
 
 
 def say(text):
@@ -93,9 +95,9 @@ def through(company, count):
 
 
 class Comparison:
-    def __init__(self, postgres, server, company, queries):
+    def __init__(self, postgres, company, queries):
         self.url = f"host=127.0.0.1 port={postgres.port} user=admin dbname=postgres"
-        self.server, self.company, self.queries = server, company, queries
+        self.company, self.queries = company, queries
 
     def load(self, *words, seconds, nearest=None):
         done = subprocess.run([LOAD, *words, self.queries, str(self.dimension), str(CLIENTS), str(seconds)],
@@ -112,8 +114,8 @@ class Comparison:
                          f"SET jit = off; SET hnsw.ef_search = {ef}; SET random_page_cost = 1.1", seconds=seconds,
                          nearest=self.chunks)[0]
 
-    def samtale(self, seconds):
-        return self.load("http", str(self.server.port), self.company.key, seconds=seconds,
+    def samtale(self, server, seconds):
+        return self.load("http", str(server.port), self.company.key, seconds=seconds,
                          nearest=self.conversations)[0]
 
     def find_nearest(self):
@@ -130,29 +132,31 @@ class Comparison:
 def compare(send, made, vectors, rounds):
     """`send(company, server, lines)` sends conversations; `made(count, seed)` makes them."""
     with Postgres(shared_buffers="1GB") as postgres, Server(*postgres.settings()) as server, \
-            tempfile.NamedTemporaryFile() as file:
+            Server(*postgres.settings(), *NO_CACHES) as uncached, tempfile.NamedTemporaryFile() as file:
         giant, others = server.company("giant"), server.company("others")
         conversations = made(vectors // CHUNKS_OF_CONVERSATION, 3, TURNS)
         say(f"pgvector: {len(conversations)} conversations through the server")
         for company, some in ((others, made(QUERIES, 4)), (giant, conversations)):
             send(company, server, [json.dumps(one) for one in some])
-            wait_for("all to be found", lambda company=company, some=some: through(company, len(some)))
+            for one in (server, uncached):
+                wait_for("all to be found", lambda at=company.at(one), some=some: through(at, len(some)))
         numbers = dict(line.split("|") for line in postgres.sql("SELECT name, id FROM samtale.companies").split("\n"))
         rows = stored_vectors(postgres, int(numbers["giant"]))
         say(f"pgvector: copies and indexes {len(rows)} vectors")
         turns = {one["id"]: one["turns"] for one in conversations}
         file.write(b"".join(vector for *_, vector in stored_vectors(postgres, int(numbers["others"]))[:QUERIES]))
         file.flush()
-        comparison = Comparison(postgres, server, giant, file.name)
+        comparison = Comparison(postgres, giant, file.name)
         comparison.dimension = fill_peer(postgres, int(numbers["giant"]), rows, turns)
         comparison.names = {"company": numbers["giant"], "dimension": comparison.dimension}
         plan = comparison.plan_of_pgvector(postgres)
         assert "Index Scan using peer_giant" in plan, plan
         comparison.find_nearest()
-        wanted = comparison.samtale(0)["recall"]
+        wanted = comparison.samtale(server, 0)["recall"]
         curve = {ef: comparison.pgvector(ef, 2) for ef in EF_SEARCH}
         reach = next((ef for ef in EF_SEARCH if curve[ef]["recall"] >= wanted - 0.005), EF_SEARCH[-1])
-        peers = {"samtale": comparison.samtale,
+        peers = {"samtale": lambda seconds: comparison.samtale(server, seconds),
+                 "samtale, no caches": lambda seconds: comparison.samtale(uncached, seconds),
                  f"pgvector ef={reach}": lambda seconds: comparison.pgvector(reach, seconds),
                  f"pgvector ef={DEFAULT_EF}": lambda seconds: comparison.pgvector(DEFAULT_EF, seconds)}
         found = {name: [] for name in peers}
@@ -168,8 +172,9 @@ def compare(send, made, vectors, rounds):
 
 def print_table(result):
     print(f"\nthe 10 nearest of {result['vectors']} vectors of {result['dimension']} numbers, {result['clients']} clients")
-    print(f"{'':20}{'queries/s':>12}{'p50 ms':>9}{'p99 ms':>9}{'recall':>8}{'samtale to it':>15}")
-    ours = result["medians"]["samtale"]["queries_per_s"]
+    print(f"{'':20}{'queries/s':>12}{'p50 ms':>9}{'p99 ms':>9}{'recall':>8}{'samtale to it':>15}"
+          f"{'no caches to it':>17}")
+    ours, bare = (result["medians"][name]["queries_per_s"] for name in ("samtale", "samtale, no caches"))
     for name, one in result["medians"].items():
         print(f"{name:20}{one['queries_per_s']:12.0f}{one['p50_ms']:9.2f}{one['p99_ms']:9.2f}{one['recall']:8.3f}"
-              f"{ours / one['queries_per_s']:15.2f}")
+              f"{ours / one['queries_per_s']:15.2f}{bare / one['queries_per_s']:17.2f}")

@@ -78,31 +78,36 @@ Result<Transaction> Database::begin(const Scope& scope, Durability durability, D
 
 // Local to the transaction, so that nothing is left for the next one of the session. Lists walk an
 // index: PostgreSQL expects so few rows behind a policy that it would rather sort them all.
-Result<> Database::send_settings(Connection& connection, const Scope& scope, Durability durability,
-                                 Duration timeout) const {
+// Each setting is some 10 us: one statement by itself (no durability) neither writes nor idles.
+Result<> Database::send_settings(Connection& connection, const Scope& scope,
+                                 std::optional<Durability> durability, Duration timeout) const {
   const auto timeout_ms = std::to_string(timeout / std::chrono::milliseconds(1));
-  // A server that was set to lose commits must not lose ours; one that waits for others still does.
-  const std::string commits = durability == Durability::process
-                                  ? "'off'"
-                                  : "CASE current_setting('synchronous_commit') WHEN 'off' "
-                                    "THEN 'on' ELSE current_setting('synchronous_commit') END";
-  return connection.send(
+  std::string sql =
       "SELECT set_config('search_path', $1, true), set_config('statement_timeout', $2, true), "
-      "set_config('idle_in_transaction_session_timeout', $2, true), "
       "set_config('jit', 'off', true), set_config('enable_sort', 'off', true), "
       "set_config('samtale.company', $3, true), "
-      "set_config('samtale.partition', $4, true), set_config('samtale.all_companies', $5, true), "
-      "set_config('synchronous_commit', " +
-          commits + ", true)",
-      options_.schema, timeout_ms, scope.company ? std::to_string(number(*scope.company)) : "",
+      "set_config('samtale.partition', $4, true), set_config('samtale.all_companies', $5, true)";
+  if (durability) {
+    // A server that was set to lose commits must not lose ours; one that waits for others still
+    // does.
+    const std::string commits = *durability == Durability::process
+                                    ? "'off'"
+                                    : "CASE current_setting('synchronous_commit') WHEN 'off' "
+                                      "THEN 'on' ELSE current_setting('synchronous_commit') END";
+    sql +=
+        ", set_config('idle_in_transaction_session_timeout', $2, true), "
+        "set_config('synchronous_commit', " +
+        commits + ", true)";
+  }
+  return connection.send(
+      sql, options_.schema, timeout_ms, scope.company ? std::to_string(number(*scope.company)) : "",
       scope.partition ? std::to_string(*scope.partition) : "", scope.all_companies ? "on" : "");
 }
 
 Result<Rows> Database::read_all(const Scope& scope, const std::string& sql,
                                 std::span<const Parameter> parameters) {
   SAMTALE_TRY(auto lease, pool_.acquire());
-  SAMTALE_TRY_VOID(
-      send_settings(*lease, scope, Durability::power_loss, options_.pool.statement_timeout));
+  SAMTALE_TRY_VOID(send_settings(*lease, scope, std::nullopt, options_.pool.statement_timeout));
   SAMTALE_TRY_VOID(lease->send_all(sql, parameters));
   SAMTALE_TRY(auto answers, lease->sync(pool_.deadline()));
   return std::move(answers.back());

@@ -184,8 +184,8 @@ class Database {
                                           Duration timeout);
   [[nodiscard]] Result<Rows> read_all(const Scope& scope, const std::string& sql,
                                       std::span<const Parameter> parameters);
-  Result<> send_settings(Connection& connection, const Scope& scope, Durability durability,
-                         Duration timeout) const;
+  Result<> send_settings(Connection& connection, const Scope& scope,
+                         std::optional<Durability> durability, Duration timeout) const;
   [[nodiscard]] static Result<std::unique_ptr<Database>> connect(const DatabaseOptions& options,
                                                                  Clock& clock);
   Result<> check_server();

@@ -96,9 +96,12 @@ Hydration::Feed& Hydration::feed_of(Partition partition) {
 Result<Hydration::Point> Hydration::catch_up(Partition partition, Feed& feed) {
   std::unique_lock lock(feed.feed_mutex);
   const auto wanted = feed.reads + 1;
+  const bool has_waited = feed.is_reading;
   feed.read_ended.wait(lock, [&] { return !feed.is_reading; });
+  // Where the store hangs, nobody waits for it twice.
+  const bool is_away = has_waited && !feed.outcome;
   // Others may have begun and ended one while this thread waited.
-  if (feed.reads < wanted) {
+  if (!is_away && feed.reads < wanted) {
     feed.is_reading = true;
     ++feed.reads;
     lock.unlock();

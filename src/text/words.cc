@@ -57,8 +57,9 @@ std::vector<std::string> words(std::string_view text) {
 }
 
 std::vector<TextRange> find_words(std::string_view text, const std::vector<std::string>& terms) {
-  const std::unordered_set<std::string_view> wanted(terms.begin(), terms.end());
   std::vector<TextRange> found;
+  if (terms.empty()) return found;
+  const std::unordered_set<std::string_view> wanted(terms.begin(), terms.end());
   WordScanner scanner(text);
   while (scanner.next()) {
     const auto parts = scanner.parts();

@@ -1,5 +1,6 @@
 """Starts and talks to real samtale servers, for the integration tests. Standard library only."""
 import base64
+import copy
 import hashlib
 import hmac
 import http.client
@@ -119,6 +120,12 @@ class Company:
         self.key = server.cli("key", "create", "--company", name, "--scope", "ingest",
                               "--scope", "search", "--scope", "read", "--scope",
                               "admin")["key"]
+
+    def at(self, server):
+        """The same company at another server."""
+        same = copy.copy(self)
+        same.server = server
+        return same
 
     def endpoint(self, preset="standard-webhooks", **flags):
         words = [part for name, value in flags.items() for part in ("--" + name, value)]

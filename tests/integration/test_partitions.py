@@ -6,7 +6,7 @@ import threading
 import unittest
 
 from postgres_server import Postgres
-from samtale import BIN, ENVIRONMENT, Company, Server, conversation, wait_for
+from samtale import BIN, ENVIRONMENT, Server, conversation, wait_for
 
 TABLES = ["conversations", "chunks", "events", "tombstones", "analyses", "analysis_labels", "lm_results", "embeddings"]
 
@@ -35,12 +35,10 @@ class PartitionsTest(unittest.TestCase):
         return json.loads(done.stdout)
 
     def send_all_along(self, company, stop, sent):
-        one = Company.__new__(Company)
-        one.__dict__.update(company.__dict__)
         while not stop.is_set():
             name = f"n{len(sent)}"
-            one.send(conversation(name, f"parcel {name} never came", "we look for it"))
-            one.find(name)  # So that no more is under way than is stored at once.
+            company.send(conversation(name, f"parcel {name} never came", "we look for it"))
+            company.find(name)  # So that no more is under way than is stored at once.
             sent.append(name)
 
     def test_nothing_is_lost_while_giants_come_and_go(self):

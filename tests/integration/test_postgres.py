@@ -9,7 +9,7 @@ import urllib.request
 import test_kill
 import test_main_job
 from postgres_server import PgBouncer, Postgres
-from samtale import Company, Server, conversation, sign, wait_for
+from samtale import Server, conversation, sign, wait_for
 
 POSTGRES = None
 
@@ -131,8 +131,7 @@ class SeveralServersTest(unittest.TestCase):
         self.addCleanup(self.one.__exit__)
         self.addCleanup(self.two.__exit__)
         self.acme = self.one.company("acme")
-        self.at_two = Company.__new__(Company)
-        self.at_two.__dict__.update(self.acme.__dict__, server=self.two)
+        self.at_two = self.acme.at(self.two)
 
     def test_what_came_in_at_one_is_found_read_and_deleted_at_the_other(self):
         canary = "zxcanary7 was said at the first"
