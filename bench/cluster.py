@@ -11,6 +11,7 @@ jobs, "replicated" the same, which also confirms each event before its 202. In t
 
 accepted/s  from the first byte to the last 202
 through/s   from the first byte to all being found with their vectors
+jobs/s      that the broker has handed out by then, each taken and confirmed
 search      one client, by words and meaning, at the gateway (cluster: one hop more), p50 and p99
 again       the same searches once more: what was found and what is shown of it are kept, and asked for whether they
             are still so
@@ -110,11 +111,13 @@ def measure(name, conversations):
 
         wait_for("all to be found", is_through)
         through = time.monotonic() - begin
+        jobs = sum(harness.metric(server, "samtale_broker_delivered") for server in servers
+                   if name in ("broker", "replicated"))
         chance = random.Random(2)
         queries = [" ".join(chance.choices(WORDS, k=4)) for _ in range(SEARCHES)]
         first, again = searched(company, queries), searched(company, queries)
     return {"accepted_per_s": len(lines) / accepted, "through_per_s": len(lines) / through,
-            "search_p50_ms": first[49], "search_p99_ms": first[98],
+            "jobs_per_s": jobs / through, "search_p50_ms": first[49], "search_p99_ms": first[98],
             "again_p50_ms": again[49], "again_p99_ms": again[98]}
 
 
@@ -160,11 +163,11 @@ def main():
         return print(json.dumps({"conversations": options.conversations, "rounds": rounds,
                                  "medians": medians, "kept_us": kept, "pgvector": beside}))
     if medians:
-        print(f"{'':12}{'accepted/s':>12}{'through/s':>12}{'to one':>8}{'p50 ms':>9}{'p99 ms':>9}"
+        print(f"{'':12}{'accepted/s':>12}{'through/s':>12}{'to one':>8}{'jobs/s':>8}{'p50 ms':>9}{'p99 ms':>9}"
               f"{'again p50':>11}{'again p99':>11}")
     for name, one in medians.items():
         ratio = one["through_per_s"] / medians["one"]["through_per_s"]
-        print(f"{name:12}{one['accepted_per_s']:12.0f}{one['through_per_s']:12.0f}{ratio:8.2f}"
+        print(f"{name:12}{one['accepted_per_s']:12.0f}{one['through_per_s']:12.0f}{ratio:8.2f}{one['jobs_per_s']:8.0f}"
               f"{one['search_p50_ms']:9.1f}{one['search_p99_ms']:9.1f}"
               f"{one['again_p50_ms']:11.1f}{one['again_p99_ms']:11.1f}")
     if kept:

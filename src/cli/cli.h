@@ -37,6 +37,12 @@ struct IndexFile {
 };
 
 // Of the tables of a store in PostgreSQL.
+// Roles of the database; empty: nobody.
+struct StoreGrants {
+  std::string server;  // May run a server on the tables.
+  std::string token;   // Reads what the company_id of its JSON Web Token says.
+};
+
 struct StoreVersions {
   std::size_t before = 0;  // 0: there were none.
   std::size_t after = 0;
@@ -67,13 +73,13 @@ struct CliHooks {
   std::function<Result<Transport>(const Config&, bool needs_server)> connect;
   // Reads every file of the index; a server may run on the data folder.
   std::function<Result<std::vector<IndexFile>>(const Config&)> check_index;
-  // Brings the tables of a store in PostgreSQL up to date; with `grant_to`, that role may then run
-  // a server on them. `tell` gets a line whenever there is something to say.
-  std::function<Result<StoreVersions>(const Config&, const std::string& grant_to,
+  // Brings the tables of a store in PostgreSQL up to date; `tell` gets a line whenever there is
+  // something to say.
+  std::function<Result<StoreVersions>(const Config&, const StoreGrants& grants,
                                       const std::function<void(std::string_view)>& tell)>
       migrate;
   // The same as SQL, from the version `from` on; asks no database.
-  std::function<Result<std::string>(const Config&, std::size_t from, const std::string& grant_to)>
+  std::function<Result<std::string>(const Config&, std::size_t from, const StoreGrants& grants)>
       migration_sql;
   // Gives the company partitions of its own in PostgreSQL, or takes them back; answers with the
   // tables that were not so before.

@@ -173,25 +173,26 @@ TEST_F(CliTest, index_verify_needs_no_store_to_say_what_is_damaged) {
 
 TEST_F(CliTest, migrate_tells_how_far_it_is_and_which_version_there_was) {
   std::string granted;
-  hooks_.migrate = [&](const Config& config, const std::string& grant_to,
+  hooks_.migrate = [&](const Config& config, const StoreGrants& grants,
                        const auto& tell) -> Result<StoreVersions> {
     EXPECT_EQ(config.store.schema, "other");
-    granted = grant_to;
+    granted = grants.server + " " + grants.token;
     tell("migration 3 of 4");
     return StoreVersions{.before = 2, .after = 4};
   };
 
-  const int status = run_words({"migrate", "--grant-to", "serving", "--set", "store.schema=other"});
+  const int status = run_words({"migrate", "--grant-to", "serving", "--token-role", "authenticated",
+                                "--set", "store.schema=other"});
 
   EXPECT_EQ(status, 0);
-  EXPECT_EQ(granted, "serving");
+  EXPECT_EQ(granted, "serving authenticated");
   EXPECT_EQ(err_.str(), "migration 3 of 4\n");
   EXPECT_EQ(out_.str(), "schema other had version 2 and has version 4\n");
 }
 
 TEST_F(CliTest, migrate_prints_the_sql_alone_so_that_it_can_be_a_file) {
-  hooks_.migration_sql = [](const Config&, std::size_t from, const std::string& grant_to) {
-    return Result<std::string>("-- from " + std::to_string(from) + " for " + grant_to + "\n");
+  hooks_.migration_sql = [](const Config&, std::size_t from, const StoreGrants& grants) {
+    return Result<std::string>("-- from " + std::to_string(from) + " for " + grants.server + "\n");
   };
 
   const int status = run_words({"migrate", "--sql", "--from", "2", "--grant-to", "serving"});

@@ -38,6 +38,7 @@ constexpr OptionInfo kMigrate[] = {
   {"--sql", "", "Print the SQL and change nothing"},
   {"--from", "VERSION", "Of --sql: what comes after this version; default 0, all of it", "", 0, 1'000'000},
   {"--grant-to", "ROLE", "Let this role of the database run a server on the tables"},
+  {"--token-role", "ROLE", "Let this role read the conversations, chunks and analyses of its token's company_id (Supabase: authenticated)"},
 };
 constexpr OptionInfo kCompanyCreate[] = {
   {"--weight", "NUMBER", "Share of the workers against other companies; default 1"},

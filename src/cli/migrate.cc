@@ -25,14 +25,15 @@ Result<int> migrate(Context& context, const Arguments& arguments) {
     return usage("--from is for --sql; the database knows its own version");
   }
   SAMTALE_TRY(const auto loaded, context.load());
-  const auto grant_to = arguments.text("--grant-to");
+  const StoreGrants grants{.server = arguments.text("--grant-to"),
+                           .token = arguments.text("--token-role")};
   if (arguments.has("--sql")) {
     const auto from = static_cast<std::size_t>(arguments.number("--from", 0));
-    SAMTALE_TRY(const auto sql, context.hooks().migration_sql(loaded.config, from, grant_to));
+    SAMTALE_TRY(const auto sql, context.hooks().migration_sql(loaded.config, from, grants));
     return print_sql(context, sql);
   }
   SAMTALE_TRY(const auto versions,
-              context.hooks().migrate(loaded.config, grant_to, [&](std::string_view line) {
+              context.hooks().migrate(loaded.config, grants, [&](std::string_view line) {
                 context.screen().err << line << std::endl;  // As it happens, not when it is over.
               }));
   if (context.wants_json()) {

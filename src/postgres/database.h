@@ -113,6 +113,15 @@ struct SchemaVersions {
   std::size_t after = 0;
 };
 
+// Who may do what with the tables, beside their owner. Roles of the database; empty: nobody.
+struct Grants {
+  std::string server;  // What a server does.
+  // Reads, of `token_tables`, the rows of the company whose number is `company_id` in the JSON Web
+  // Token that PostgREST (Supabase) has verified: the setting request.jwt.claims.
+  std::string token;
+  std::vector<std::string> token_tables;
+};
+
 // What is told of a migration while it goes on.
 struct MigrationStep {
   std::size_t number = 0;  // Of the migration, from 1.
@@ -146,12 +155,12 @@ class Database {
       const DatabaseOptions& options, Clock& clock, std::span<const Migration> migrations);
 
   // Brings the schema up to date and leaves; any user may who may make its tables. What was cut
-  // short is taken up where it stopped. With `grant_to`, that role may then do what a server does.
+  // short is taken up where it stopped. Who is granted something has it then, once more or not.
   // `tell` is called before each migration, and when it gave way to others. Errors: corrupt as
   // above; unavailable if others kept a lock for all of `migration_timeout`.
   [[nodiscard]] static Result<SchemaVersions> migrate(
       const DatabaseOptions& options, Clock& clock, std::span<const Migration> migrations,
-      const std::string& grant_to, const std::function<void(const MigrationStep&)>& tell);
+      const Grants& grants, const std::function<void(const MigrationStep&)>& tell);
 
   [[nodiscard]] Result<Transaction> begin(const Scope& scope,
                                           Durability durability = Durability::power_loss) {
@@ -201,11 +210,11 @@ class Database {
 
 // The migrations after the first `from` as SQL for psql and the like, each in a transaction with
 // its number, so that Database finds them applied. Refuses (in the database) a schema of another
-// version than `from`. With `grant_to`, as Database::migrate. Errors: invalid_argument for a name
+// version than `from`. With `grants`, as Database::migrate. Errors: invalid_argument for a name
 // that Database would not take, or where there is no version `from`.
 [[nodiscard]] Result<std::string> migration_sql(const std::string& schema,
                                                 std::span<const Migration> migrations,
-                                                std::size_t from, const std::string& grant_to);
+                                                std::size_t from, const Grants& grants);
 
 // Runs `work` in a transaction and commits it; again where a race was lost (serialization failure,
 // deadlock), at most `attempts` times. `work` must do nothing but use its transaction.

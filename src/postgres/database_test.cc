@@ -220,7 +220,7 @@ TEST_F(DatabaseTest, refuses_a_schema_whose_name_would_need_quotes) {
   quoted.schema = "a\"; DROP";
 
   EXPECT_EQ(try_open(quoted).error().code, ErrorCode::invalid_argument);
-  EXPECT_FALSE(migration_sql(quoted.schema, {}, 0, ""));
+  EXPECT_FALSE(migration_sql(quoted.schema, {}, 0, {}));
 }
 
 TEST_F(DatabaseTest, connects_anew_after_the_server_was_restarted) {

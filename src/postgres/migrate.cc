@@ -21,15 +21,35 @@ Result<> check_name(const std::string& name) {
               "a schema is named with a-z, 0-9 and _, at most 40 of them, and no digit first");
 }
 
-// What a server does in the schema, and no more.
-std::vector<std::string> grants(const std::string& schema, const std::string& role) {
-  std::string quoted = "\"";
-  for (const char c : role) quoted.append(c == '"' ? 2 : 1, c);
-  quoted += '"';
-  return {
-      "GRANT USAGE ON SCHEMA " + schema + " TO " + quoted,
-      "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA " + schema + " TO " + quoted,
-      "GRANT USAGE ON ALL SEQUENCES IN SCHEMA " + schema + " TO " + quoted};
+std::string quoted(const std::string& role) {
+  std::string text = "\"";
+  for (const char c : role) text.append(c == '"' ? 2 : 1, c);
+  return text + '"';
+}
+
+// What each of them does in the schema, and no more.
+std::vector<std::string> statements_of(const Grants& grants, const std::string& schema) {
+  std::vector<std::string> statements;
+  const auto add = [&statements](const std::string& what, const std::string& role) {
+    statements.push_back("GRANT " + what + " TO " + quoted(role));
+  };
+  if (!grants.server.empty()) {
+    add("USAGE ON SCHEMA " + schema, grants.server);
+    add("SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA " + schema, grants.server);
+    add("USAGE ON ALL SEQUENCES IN SCHEMA " + schema, grants.server);
+  }
+  if (grants.token.empty()) return statements;
+  add("USAGE ON SCHEMA " + schema, grants.token);
+  for (const auto& name : grants.token_tables) {
+    const auto table = schema + "." + name;
+    add("SELECT ON " + table, grants.token);
+    statements.push_back("DROP POLICY IF EXISTS of_token ON " + table);
+    statements.push_back("CREATE POLICY of_token ON " + table + " FOR SELECT TO " +
+                         quoted(grants.token) +
+                         " USING (company = nullif(nullif(current_setting('request.jwt.claims', "
+                         "true), '')::json ->> 'company_id', '')::bigint)");
+  }
+  return statements;
 }
 
 Error newer_than_known(const std::string& schema, std::size_t version, std::size_t known) {
@@ -86,13 +106,14 @@ Result<std::unique_ptr<Database>> Database::open(const DatabaseOptions& options,
 
 Result<SchemaVersions> Database::migrate(const DatabaseOptions& options, Clock& clock,
                                          std::span<const Migration> migrations,
-                                         const std::string& grant_to,
+                                         const Grants& grants,
                                          const std::function<void(const MigrationStep&)>& tell) {
   SAMTALE_TRY(const auto database, connect(options, clock));
   SAMTALE_TRY(const auto versions, database->bring_up_to_date(migrations, tell));
-  if (grant_to.empty()) return versions;
+  const auto statements = statements_of(grants, options.schema);
+  if (statements.empty()) return versions;
   SAMTALE_TRY(auto transaction, database->begin({}));
-  for (const auto& statement : grants(options.schema, grant_to)) {
+  for (const auto& statement : statements) {
     SAMTALE_TRY_VOID(transaction.later(statement));
   }
   SAMTALE_TRY_VOID(transaction.commit());
@@ -167,7 +188,7 @@ Result<SchemaVersions> Database::bring_up_to_date(
 }
 
 Result<std::string> migration_sql(const std::string& schema, std::span<const Migration> migrations,
-                                  std::size_t from, const std::string& grant_to) {
+                                  std::size_t from, const Grants& grants) {
   SAMTALE_TRY_VOID(check_name(schema));
   if (from > migrations.size()) {
     return fail(ErrorCode::invalid_argument, "there is no version " + std::to_string(from) +
@@ -190,9 +211,10 @@ Result<std::string> migration_sql(const std::string& schema, std::span<const Mig
     sql += "INSERT INTO schema_migrations VALUES(" + std::to_string(number + 1) +
            ", now());\nCOMMIT;\n";
   }
-  if (grant_to.empty()) return sql;
-  sql += "\n";
-  for (const auto& statement : grants(schema, grant_to)) sql += statement + ";\n";
+  const auto statements = statements_of(grants, schema);
+  if (!statements.empty()) sql += "\nBEGIN;\n";
+  for (const auto& statement : statements) sql += statement + ";\n";
+  if (!statements.empty()) sql += "COMMIT;\n";
   return sql;
 }
 

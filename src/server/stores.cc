@@ -69,6 +69,10 @@ Result<> add_pgvector(const PostgresStoreOptions& options, Clock& clock) {
   return add_embedding_column(*database, pgvector);
 }
 
+postgres::Grants postgres_grants(const StoreGrants& grants) {
+  return {.server = grants.server, .token = grants.token, .token_tables = token_tables()};
+}
+
 }  // namespace
 
 Result<Stores> open_stores(const Config& config, const std::string& folder, Files& files,
@@ -117,7 +121,7 @@ Result<Stores> open_stores(const Config& config, const std::string& folder, File
   return stores;
 }
 
-Result<StoreVersions> migrate_store(const Config& config, const std::string& grant_to,
+Result<StoreVersions> migrate_store(const Config& config, const StoreGrants& grants,
                                     const std::function<void(std::string_view)>& tell) {
   if (config.store.kind != "postgres") {
     return fail(ErrorCode::invalid_argument,
@@ -134,17 +138,17 @@ Result<StoreVersions> migrate_store(const Config& config, const std::string& gra
   };
   SAMTALE_TRY(const auto versions,
               postgres::Database::migrate(options.database, clock,
-                                          postgres_store_schema(options.hash_partitions), grant_to,
-                                          tell_step));
+                                          postgres_store_schema(options.hash_partitions),
+                                          postgres_grants(grants), tell_step));
   if (options.has_pgvector) SAMTALE_TRY_VOID(add_pgvector(options, clock));
   return StoreVersions{.before = versions.before, .after = versions.after};
 }
 
 Result<std::string> store_migration_sql(const Config& config, std::size_t from,
-                                        const std::string& grant_to) {
+                                        const StoreGrants& grants) {
   SAMTALE_TRY(auto sql, postgres::migration_sql(config.store.schema,
                                                 postgres_store_schema(config.store.hash_partitions),
-                                                from, grant_to));
+                                                from, postgres_grants(grants)));
   if (config.search.backend == "pgvector") sql += embedding_column_sql(config.store.schema);
   return sql;
 }

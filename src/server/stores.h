@@ -47,11 +47,11 @@ struct Stores {
 
 // Brings the tables of store.kind=postgres up to date; see postgres::Database::migrate.
 [[nodiscard]] Result<StoreVersions> migrate_store(
-    const Config& config, const std::string& grant_to,
+    const Config& config, const StoreGrants& grants,
     const std::function<void(std::string_view)>& tell);
 // Its SQL; see postgres::migration_sql.
 [[nodiscard]] Result<std::string> store_migration_sql(const Config& config, std::size_t from,
-                                                      const std::string& grant_to);
+                                                      const StoreGrants& grants);
 
 // See PostgresPartitions. Errors: not_found if there is no such company; those of Database.
 [[nodiscard]] Result<std::vector<MovedTable>> move_company(

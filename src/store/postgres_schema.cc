@@ -276,4 +276,8 @@ std::vector<postgres::Migration> postgres_store_schema(std::size_t hash_partitio
   return migrations;
 }
 
+std::vector<std::string> token_tables() {
+  return {"conversations", "chunks", "analyses", "analysis_labels"};
+}
+
 }  // namespace samtale

@@ -4,7 +4,7 @@ import subprocess
 import unittest
 
 from postgres_server import Postgres
-from samtale import BIN, ENVIRONMENT, Ended, Server, conversation
+from samtale import BIN, ENVIRONMENT, Ended, Server, conversation, wait_for
 
 POSTGRES = None
 
@@ -105,6 +105,35 @@ class MigrateTest(unittest.TestCase):
 
         self.assertEqual(catalogue(name), before)
         self.assertEqual(samtale("migrate", "--sql", "--from", "999").returncode, 1)
+
+    def test_a_token_reads_the_rows_of_its_company_and_no_more(self):
+        name = self.database("by_token")
+        POSTGRES.sql("CREATE ROLE authenticated NOLOGIN")
+        with Server(*settings(name)) as server:
+            companies = [server.company(one) for one in ("acme", "globex")]
+            for company in companies:
+                for i in range(len(company.name)):
+                    company.send(conversation(f"c{i}", f"canary of {company.name}"))
+                wait_for("all to be found", lambda company=company: len(company.search("canary")) == len(company.name))
+            done = samtale("migrate", *settings(name), "--token-role", "authenticated")
+            self.assertEqual(done.returncode, 0, done.stderr)
+        with Server(*settings(name)):
+            pass  # It still starts.
+
+        def as_token(claims, statement):
+            done = psql(name, f"SET ROLE authenticated; SELECT set_config('request.jwt.claims', '{claims}', false) \\g "
+                              f"/dev/null\n\\t\n{statement};", user="admin")
+            return done.stdout.strip() or done.stderr
+
+        numbers = {company.name: i + 1 for i, company in enumerate(companies)}
+        for company in companies:
+            claims = f'{{"company_id": {numbers[company.name]}, "role": "authenticated"}}'
+            for table in ("conversations", "chunks"):
+                self.assertEqual(as_token(claims, f"SELECT count(*) FROM samtale.{table}"), str(len(company.name)))
+            self.assertIn("permission denied", as_token(claims, "SELECT * FROM samtale.companies"))
+            self.assertIn("permission denied", as_token(claims, "DELETE FROM samtale.conversations"))
+        for nobody in ("", "{}", '{"company_id": 7}'):
+            self.assertEqual(as_token(nobody, "SELECT count(*) FROM samtale.conversations"), "0")
 
     def test_a_server_that_may_not_migrate_says_what_to_do(self):
         name = self.database("untouched")
