@@ -54,7 +54,7 @@ class AccessTest : public ApiTest {
 };
 
 TEST_F(AccessTest, no_route_that_needs_a_key_answers_without_one) {
-  for (const auto access : {Access::scoped, Access::key}) {
+  for (const auto access : {Access::scoped, Access::key, Access::node}) {
     for (const auto& entry : entries(access)) {
       SCOPED_TRACE(describe(entry));
       forget_failures();
