@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "search/search_fixture.h"
+#include "search/testing/search_fixture.h"
 
 namespace samtale {
 

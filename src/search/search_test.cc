@@ -7,7 +7,7 @@
 
 #include "base/bytes.h"
 #include "search/search_conformance.h"
-#include "search/search_native.h"
+#include "search/testing/native_search.h"
 #include "sim/memory_log.h"
 #include "sim/sim_files.h"
 #include "text/words.h"

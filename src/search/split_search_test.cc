@@ -9,7 +9,7 @@
 #include <memory>
 #include <vector>
 
-#include "search/search_native.h"
+#include "search/testing/native_search.h"
 #include "text/words.h"
 
 namespace samtale {

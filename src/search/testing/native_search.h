@@ -8,7 +8,7 @@
 #include <memory>
 #include <string>
 
-#include "search/search_fixture.h"
+#include "search/testing/search_fixture.h"
 #include "store/sqlite_store.h"
 
 namespace samtale {
