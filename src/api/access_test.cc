@@ -54,7 +54,7 @@ class AccessTest : public ApiTest {
 };
 
 TEST_F(AccessTest, no_route_that_needs_a_key_answers_without_one) {
-  for (const auto access : {Access::scoped, Access::key}) {
+  for (const auto access : {Access::scoped, Access::key, Access::node}) {
     for (const auto& entry : entries(access)) {
       SCOPED_TRACE(describe(entry));
       forget_failures();
@@ -111,7 +111,7 @@ TEST_F(AccessTest, local_routes_are_not_there_for_the_network_whatever_the_key) 
     const auto key = make_key(acme);
 
     expect_error(ask_for(entry, key, {{"x-samtale-company", "acme"}}), 404, ErrorCode::not_found);
-    EXPECT_THAT(ask_locally(entry.method, path_of(entry), body_for(entry)).status, Ne(404));
+    EXPECT_THAT(ask_locally(entry.method, path_of(entry, "acme"), body_for(entry)).status, Ne(404));
   }
 }
 

@@ -195,17 +195,65 @@ void get_cluster(const Context& context, const Call& call, http::Reply reply) {
   json::Array list;
   for (const auto& member : *members) {
     json::Array ready;
-    for (std::size_t i = 0; i < context.parts.store.partitions(); ++i) {
-      if (has(member.ready, i)) ready.emplace_back(i);
+    json::Array slices;
+    for (std::size_t i = 0; i < kSlicesMax; ++i) {
+      const auto partition = i / member.slices;
+      if (!has(member.ready, i)) continue;
+      if (ready.empty() || ready.back() != json::Value(partition)) ready.emplace_back(partition);
+      slices.emplace_back(std::to_string(partition) + "/" + std::to_string(i % member.slices));
     }
     list.push_back(json::Object{{"node", member.node},
                                 {"url", member.url},
                                 {"roles", text(member.roles)},
                                 {"leads", member.leads},
-                                {"partitions", std::move(ready)}});
+                                {"partitions", std::move(ready)},
+                                {"slices", std::move(slices)},
+                                {"layout", member.layout}});
   }
-  reply(ok(
-      json::Object{{"partitions", context.parts.store.partitions()}, {"nodes", std::move(list)}}));
+  json::Array split;
+  std::uint64_t layout = 0;
+  for (const auto& company : context.parts.tenants.companies()) {
+    layout = std::max(layout, company.layout);
+    if (company.is_split) split.emplace_back(company.name);
+  }
+  const auto* slices = context.parts.slices;
+  reply(ok(json::Object{{"partitions", context.parts.store.partitions()},
+                        {"slices", slices == nullptr ? 1 : slices->count()},
+                        {"layout", layout},
+                        {"split_companies", std::move(split)},
+                        {"nodes", std::move(list)}}));
+}
+
+namespace {
+
+void set_split(const Context& context, const Call& call, bool is_split, http::Reply reply) {
+  const auto& name = *call.request.param("name");
+  const auto company = context.parts.tenants.find_company(name);
+  if (!company) {
+    return refuse(context, call, {ErrorCode::not_found, "there is no company " + name},
+                  std::move(reply));
+  }
+  if (is_split && context.parts.slices == nullptr) {
+    return refuse(context, call,
+                  {ErrorCode::invalid_argument,
+                   "cluster.slices is 1: a company is split over the slices of its partition, so "
+                   "there must be more; set it on all servers"},
+                  std::move(reply));
+  }
+  const auto done = context.parts.tenants.set_split(company->id, is_split);
+  if (!done) return refuse(context, call, done.error(), std::move(reply));
+  const auto now = context.parts.tenants.find_company(company->id).value_or(*company);
+  reply(ok(json::Object{{"name", name}, {"split", now.is_split}, {"layout", now.layout}}));
+}
+
+}  // namespace
+
+void post_company_split(const Context& context, const Call& call, http::Reply reply) {
+  set_split(context, call, true, std::move(reply));
+}
+
+void post_company_join(const Context& context, const Call& call, http::Reply reply) {
+  set_split(context, call, false, std::move(reply));
 }
 
 void post_companies(const Context& context, const Call& call, http::Reply reply) {

@@ -122,6 +122,15 @@ TEST_F(AdminRoutesTest, the_operator_makes_companies_with_names_that_are_safe_ev
   EXPECT_THAT(ask_locally("GET", "/v1/companies").body, HasSubstr(R"("name":"initech")"));
 }
 
+TEST_F(AdminRoutesTest, no_company_is_split_where_there_are_no_slices) {
+  expect_error(ask_locally("POST", "/v1/companies/nobody/split"), 404, ErrorCode::not_found);
+  const auto refused = ask_locally("POST", "/v1/companies/acme/split");
+  expect_error(refused, 422, ErrorCode::invalid_argument);
+  EXPECT_THAT(text_at(refused, "/message"), HasSubstr("cluster.slices is 1"));
+  EXPECT_THAT(ask_locally("GET", "/v1/cluster").body,
+              HasSubstr(R"("slices":1,"layout":0,"split_companies":[])"));
+}
+
 TEST_F(AdminRoutesTest, a_replay_lets_events_of_the_time_asked_for_take_effect_again) {
   send(key, "a", "zebra");
   settle();

@@ -45,6 +45,28 @@ struct ApiOptions {
   std::vector<Asset> assets;
 };
 
+// The slices of companies' indexes, at this node and at the others.
+// Threads: any method from any thread.
+class SliceHost {
+ public:
+  virtual ~SliceHost() = default;
+
+  // Of each partition.
+  [[nodiscard]] virtual std::size_t count() const = 0;
+  // Whether a search of the company is to be asked of all of them, and not of its whole index.
+  [[nodiscard]] virtual bool is_split(CompanyId company) const = 0;
+  // What this node has in a slice of companies that are split.
+  [[nodiscard]] virtual IndexSet& shares(std::size_t slice) = 0;
+  // As ApiParts::index_generation and wait_applied.
+  [[nodiscard]] virtual std::uint64_t generation(CompanyId company, std::size_t slice) const = 0;
+  [[nodiscard]] virtual std::uint64_t wait_applied(CompanyId company, std::size_t slice,
+                                                   std::uint64_t sequence) = 0;
+  // Lets another node answer POST /v1/slices/{slice}, which has it.
+  [[nodiscard]] virtual Result<HttpAnswer> ask(const Caller& caller, std::size_t slice,
+                                               const std::string& request_id,
+                                               const std::string& body) = 0;
+};
+
 // What the routes work on. All of it must outlive the Api.
 struct ApiParts {
   Tenants& tenants;
@@ -81,6 +103,8 @@ struct ApiParts {
   std::function<std::uint64_t(CompanyId)> index_generation;
   // Lets another node answer, which has it.
   std::function<Result<HttpAnswer>(const Caller&, const http::Request&)> elsewhere;
+  // Null: every index is whole.
+  SliceHost* slices = nullptr;
   // The nodes that share the store. Empty: this one alone has it.
   std::function<Result<std::vector<Member>>()> members;
   // Something of the company was deleted: whoever remembers its words forgets them. May be empty.

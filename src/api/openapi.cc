@@ -157,6 +157,7 @@ Value operation_of(const api::Entry& entry) {
 json::Value openapi_document(const ApiOptions& options) {
   Value paths = Object{};
   for (const auto& entry : api::table()) {
+    if (entry.access == api::Access::node) continue;
     std::string method(entry.method);
     std::ranges::transform(method, method.begin(),
                            [](unsigned char c) { return static_cast<char>(std::tolower(c)); });

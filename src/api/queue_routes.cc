@@ -2,6 +2,7 @@
 
 #include "api/answer.h"
 #include "api/requests.h"
+#include "api/scatter.h"
 #include "api/sequence.h"
 #include "api/table.h"
 #include "ingest/jobs.h"
@@ -60,11 +61,30 @@ json::Value to_json(const DeadLetter& letter) {
   return object;
 }
 
+// Nothing where one of them is not to be had.
+IndexSize size_of_slices(const Context& context, const Call& call) {
+  Scatter scatter(context, call, nullptr, 0);
+  const auto answers = scatter.ask({});
+  IndexSize size;
+  if (!answers) return size;
+  for (const auto& one : *answers) {
+    size.conversations += one.conversations;
+    size.chunks += one.counts.chunks;
+    size.vectors += one.vectors;
+    size.bytes += one.bytes;
+  }
+  return size;
+}
+
 }  // namespace
 
 void get_status(const Context& context, const Call& call, http::Reply reply) {
   const auto company = call.caller->company();
-  if (context.parts.index_generation && context.parts.index_generation(company) == 0) {
+  auto index = context.parts.indexes.size(company);
+  const bool is_in_pieces = is_in_slices(context, call);
+  if (is_in_pieces) index = size_of_slices(context, call);
+  if (!is_in_pieces && context.parts.index_generation &&
+      context.parts.index_generation(company) == 0) {
     // If nobody has its index, it is still to be told what the store has.
     auto answered = context.parts.elsewhere(*call.caller, call.request);
     if (answered && answered->status == 200) return reply(passed_on(*std::move(answered)));
@@ -73,7 +93,6 @@ void get_status(const Context& context, const Call& call, http::Reply reply) {
   if (!stats) return refuse(context, call, stats.error(), std::move(reply));
   const auto queue = context.parts.queue.stats(company);
   if (!queue) return refuse(context, call, queue.error(), std::move(reply));
-  const auto index = context.parts.indexes.size(company);
   const auto sequence = sequence_now(context, company);
   if (!sequence) return refuse(context, call, sequence.error(), std::move(reply));
   auto answer =

@@ -116,6 +116,10 @@ void delete_conversation(const Context& context, const Call& call, http::Reply r
   auto erased = erase_conversation(context.parts.store, company, id);
   // At once from the answers of searches too, not only when the feed comes by.
   if (erased) erased = context.parts.indexes.refresh(context.parts.store, company, {&id, 1});
+  auto* slices = context.parts.slices;
+  for (std::size_t i = 0; erased && slices != nullptr && i < slices->count(); ++i) {
+    erased = slices->shares(i).refresh(context.parts.store, company, {&id, 1});
+  }
   if (!erased) return refuse(context, call, erased.error(), std::move(reply));
   if (context.parts.forget) context.parts.forget(company);
   context.parts.log.info("api.conversation_deleted", {{"company", call.caller->company_name()},

@@ -1,108 +1,14 @@
 #include "api/answer.h"
 #include "api/requests.h"
+#include "api/scatter.h"
+#include "api/search_body.h"
 #include "api/sequence.h"
 #include "api/table.h"
-#include "model/fields.h"
 
 namespace samtale::api {
 namespace {
 
 constexpr std::string_view kDegraded = "the embedder is away, so this was searched by words alone";
-
-// {"intent": "cancel order", "quality": {"gte": 0.5}}: a label, some, or a range of the score.
-void read_analyses(Fields& filters, SearchFilters& wanted) {
-  const auto* object = filters.object("analyses");
-  if (object == nullptr) return;
-  Fields members(*object, "/filters/analyses");
-  for (const auto& [name, value] : *object->as_object()) {
-    AnalysisFilter filter;
-    filter.analyzer = name;
-    if (value.find("gte") == nullptr && value.find("lte") == nullptr) {
-      filter.labels = members.values_of(value, name);
-    } else {
-      Fields bounds(value, "/filters/analyses/" + json::pointer_token(name));
-      filter.score_min = bounds.number("gte");
-      filter.score_max = bounds.number("lte");
-      [[maybe_unused]] const auto read = bounds.done();
-      members.add_mistakes(bounds);
-    }
-    wanted.analyses.push_back(std::move(filter));
-  }
-  filters.add_mistakes(members);
-}
-
-// The short words for what nearly everybody looks for.
-void read_short_forms(Fields& filters, SearchFilters& wanted) {
-  AnalysisFilter sentiment{.analyzer = "sentiment", .labels = filters.any_of("sentiment")};
-  if (const auto* score = filters.object("sentiment_score")) {
-    Fields bounds(*score, "/filters/sentiment_score");
-    sentiment.score_min = bounds.number("min");
-    sentiment.score_max = bounds.number("max");
-    [[maybe_unused]] const auto read = bounds.done();
-    filters.add_mistakes(bounds);
-  }
-  if (!sentiment.labels.empty() || sentiment.score_min || sentiment.score_max) {
-    wanted.analyses.push_back(std::move(sentiment));
-  }
-  AnalysisFilter topics{.analyzer = "topics", .labels = filters.any_of("topic")};
-  if (!topics.labels.empty()) wanted.analyses.push_back(std::move(topics));
-}
-
-struct WantedSearch {
-  SearchRequest request;
-  std::string min_sequence;  // Empty: as new as the index is.
-};
-
-Result<WantedSearch> read_search(const json::Value& body) {
-  WantedSearch read;
-  auto& request = read.request;
-  Fields fields(body);
-  request.query = fields.string("query").value_or("");
-  request.vector = fields.floats("vector");
-  const auto mode = fields.string("mode");
-  request.mode = request.vector.empty() ? SearchMode::hybrid : SearchMode::vector;
-  if (mode) {
-    if (*mode == "hybrid") {
-      request.mode = SearchMode::hybrid;
-    } else if (*mode == "vector") {
-      request.mode = SearchMode::vector;
-    } else if (*mode == "keyword") {
-      request.mode = SearchMode::keyword;
-    } else {
-      const json::Value got(*mode);
-      fields.mistake("mode", "must be \"hybrid\", \"vector\" or \"keyword\"", &got);
-    }
-  }
-  request.limit = static_cast<std::size_t>(fields.integer("limit", 1, 100).value_or(10));
-  request.chunks = static_cast<std::size_t>(fields.integer("chunks", 1, 10).value_or(3));
-  request.cursor = fields.string("cursor").value_or("");
-  request.exact = fields.boolean("exact").value_or(false);
-  read.min_sequence = fields.string("min_sequence").value_or("");
-  if (const auto* object = fields.object("filters")) {
-    Fields filters(*object, "/filters");
-    auto& wanted = request.filters;
-    wanted.from = filters.time("from");
-    wanted.to = filters.time("to");
-    wanted.channels = filters.any_of("channel");
-    wanted.sources = filters.any_of("source");
-    wanted.languages = filters.any_of("language");
-    wanted.parties = filters.any_of("party");
-    wanted.tags = filters.any_of("tag");
-    if (const auto* metadata = filters.object("metadata")) {
-      Fields members(*metadata, "/filters/metadata");
-      for (const auto& [key, value] : *metadata->as_object()) {
-        wanted.metadata.emplace_back(key, members.values_of(value, key));
-      }
-      filters.add_mistakes(members);
-    }
-    read_short_forms(filters, wanted);
-    read_analyses(filters, wanted);
-    [[maybe_unused]] const auto noted = filters.done();
-    fields.add_mistakes(filters);
-  }
-  SAMTALE_TRY_VOID(fields.done());
-  return read;
-}
 
 std::string_view name(SearchMode mode) {
   switch (mode) {
@@ -151,6 +57,14 @@ void search_elsewhere(const Context& context, const Call& call, http::Reply repl
   reply(passed_on(*std::move(answered)));
 }
 
+Result<> check_reached(const Context& context, CompanyId company, std::uint64_t sequence) {
+  const auto& store = context.parts.store;
+  SAMTALE_TRY(const auto last, store.last_change(store.partition_of(company)));
+  if (last >= sequence) return {};
+  return fail(ErrorCode::invalid_argument,
+              "/min_sequence: the store is older than that; it may have been restored since");
+}
+
 // Waits until the index here is as new as `min_sequence`; whether it is. Errors: invalid_argument,
 // unavailable.
 Result<bool> catch_up(const Context& context, const Call& call, const std::string& min_sequence) {
@@ -158,12 +72,7 @@ Result<bool> catch_up(const Context& context, const Call& call, const std::strin
   const auto company = call.caller->company();
   SAMTALE_TRY(const auto wanted, unseal_sequence(context, company, min_sequence));
   if (context.parts.wait_applied(company, 0) >= wanted) return true;
-  const auto& store = context.parts.store;
-  SAMTALE_TRY(const auto last, store.last_change(store.partition_of(company)));
-  if (last < wanted) {
-    return fail(ErrorCode::invalid_argument,
-                "/min_sequence: the store is older than that; it may have been restored since");
-  }
+  SAMTALE_TRY_VOID(check_reached(context, company, wanted));
   const auto applied = context.parts.wait_applied(company, wanted);
   if (applied >= wanted) return true;
   // How many changes lie between, also other companies', is the operator's business.
@@ -201,9 +110,22 @@ json::Value to_json(const SearchAnswer& answer) {
       {"took_ms", took.count()}};
 }
 
-}  // namespace
+// Why a hybrid was answered by words alone may name the embedder's address: that is for the
+// operator.
+void reply_with(const Context& context, const Call& call, const SearchAnswer& answer,
+                std::uint64_t applied, http::Reply reply) {
+  if (!answer.degraded.empty()) {
+    context.parts.log.warn("api.search_degraded",
+                           {{"request_id", call.request.id}, {"why", answer.degraded}});
+  }
+  auto response = ok(to_json(answer));
+  response.headers.emplace_back(kSequenceHeader,
+                                seal_sequence(context, call.caller->company(), applied));
+  reply(std::move(response));
+}
 
-void post_search(const Context& context, const Call& call, http::Reply reply) {
+// Where the index is whole, here or at another node.
+void search_whole(const Context& context, const Call& call, http::Reply reply) {
   const auto company = call.caller->company();
   const auto generation = index_generation(context, company);
   if (generation == 0) return search_elsewhere(context, call, std::move(reply));
@@ -221,14 +143,38 @@ void post_search(const Context& context, const Call& call, http::Reply reply) {
     return search_elsewhere(context, call, std::move(reply));
   }
   if (!answer) return refuse(context, call, answer.error(), std::move(reply));
-  // Why may name the embedder's address: that is for the operator.
-  if (!answer->degraded.empty()) {
-    context.parts.log.warn("api.search_degraded",
-                           {{"request_id", call.request.id}, {"why", answer->degraded}});
+  reply_with(context, call, *answer, applied, std::move(reply));
+}
+
+// Where the index lies in slices. Where one of them is not to be had it may still be whole.
+void search_slices(const Context& context, const Call& call, http::Reply reply) {
+  const auto company = call.caller->company();
+  const auto body = read_json(call.request);
+  if (!body) return reply(malformed(body.error(), call.request));
+  const auto wanted = read_search(*body);
+  if (!wanted) return reply(failure(wanted.error(), call.request));
+  std::uint64_t least = 0;
+  if (!wanted->min_sequence.empty()) {
+    const auto sequence = unseal_sequence(context, company, wanted->min_sequence);
+    if (!sequence) return refuse(context, call, sequence.error(), std::move(reply));
+    const auto reached = check_reached(context, company, *sequence);
+    if (!reached) return refuse(context, call, reached.error(), std::move(reply));
+    least = *sequence;
   }
-  auto response = ok(to_json(*answer));
-  response.headers.emplace_back(kSequenceHeader, seal_sequence(context, company, applied));
-  reply(std::move(response));
+  Scatter scatter(context, call, body->find("filters"), least);
+  const auto answer = context.parts.searcher.search_slices(
+      company, wanted->request,
+      [&](const SliceQuestion& question) { return scatter.ask(question); });
+  if (!answer && scatter.has_failed()) return search_whole(context, call, std::move(reply));
+  if (!answer) return refuse(context, call, answer.error(), std::move(reply));
+  reply_with(context, call, *answer, scatter.applied(), std::move(reply));
+}
+
+}  // namespace
+
+void post_search(const Context& context, const Call& call, http::Reply reply) {
+  if (is_in_slices(context, call)) return search_slices(context, call, std::move(reply));
+  search_whole(context, call, std::move(reply));
 }
 
 }  // namespace samtale::api

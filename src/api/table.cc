@@ -99,6 +99,12 @@ const std::vector<Entry>& table() {
       {"GET", "/v1/presets", key, kAny, get_presets, "The webhook presets of this server.", "", ""},
       {"GET", "/v1/companies", local, kAny, get_companies, "List companies.", "", ""},
       {"POST", "/v1/companies", local, kAny, post_companies, "Make a company.", "company", ""},
+      {"POST", "/v1/companies/{name}/split", local, kAny, post_company_split,
+       "Split a company's index over several servers.", "", ""},
+      {"POST", "/v1/companies/{name}/join", local, kAny, post_company_join,
+       "Let a company's index be whole again.", "", ""},
+      {"POST", "/v1/slices/{number}", node, kAny, post_slice,
+       "Search a slice of a company's index for another server.", "", ""},
       {"GET", "/v1/cluster", local, kAny, get_cluster, "The nodes that share the store.", "", ""},
       {"POST", "/v1/replay", local, kAny, post_replay,
        "Let received events take effect again, from their raw bytes.", "replay", ""},
@@ -115,9 +121,10 @@ const std::vector<Entry>& table() {
 namespace {
 
 // What is accepted waits for the accept log only, so that no database that is away holds it up.
+// Slices are in memory; nodes whose other threads all wait for each other's slices answer with it.
 bool is_prompt(CallHandler handler) {
   return handler == post_webhook || handler == post_conversations || handler == get_healthz ||
-         handler == get_readyz;
+         handler == get_readyz || handler == post_slice;
 }
 
 // What follows the scheme, whose name has no case (RFC 9110, section 11.1); empty for another one.
@@ -178,10 +185,14 @@ void handle(const Context& context, const Entry& entry, const http::Request& req
   if (entry.access == Access::local && !request.is_local) {
     return guarded(failure({ErrorCode::not_found, "there is nothing at this path"}, request));
   }
-  const bool wants_caller = entry.access == Access::key || entry.access == Access::scoped;
+  const bool wants_caller =
+      entry.access == Access::key || entry.access == Access::scoped || entry.access == Access::node;
   if (!wants_caller) return entry.handler(context, {request, nullptr}, std::move(guarded));
   const auto caller = authorise(context, entry, request);
   if (!caller) return guarded(failure(caller.error(), request));
+  if (entry.access == Access::node && !caller->is_sent_on()) {
+    return guarded(failure({ErrorCode::not_found, "there is nothing at this path"}, request));
+  }
   entry.handler(context, {request, &*caller}, std::move(guarded));
 }
 

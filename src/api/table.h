@@ -16,6 +16,7 @@ enum class Access : std::uint8_t {
   scoped,    // An API key with `scope`.
   endpoint,  // A webhook endpoint's signature.
   local,     // The local socket only.
+  node,      // Another node's pass. No part of the public API.
 };
 
 // A request whose credential has been checked.
@@ -90,6 +91,9 @@ void delete_subscription(const Context&, const Call&, http::Reply);
 void get_presets(const Context&, const Call&, http::Reply);
 void get_companies(const Context&, const Call&, http::Reply);
 void post_companies(const Context&, const Call&, http::Reply);
+void post_company_split(const Context&, const Call&, http::Reply);
+void post_company_join(const Context&, const Call&, http::Reply);
+void post_slice(const Context&, const Call&, http::Reply);
 void get_cluster(const Context&, const Call&, http::Reply);
 void post_replay(const Context&, const Call&, http::Reply);
 void get_healthz(const Context&, const Call&, http::Reply);

@@ -117,6 +117,12 @@ class Cache {
     return std::move(made.value);
   }
 
+  // What is being made for the key may still be kept.
+  void erase(const CacheKey& key) {
+    const std::lock_guard lock(cache_mutex_);
+    entries_.erase(key);
+  }
+
   // Nothing of the company is kept when this returns, nor what is being made for it.
   void forget(CompanyId company) {
     const std::lock_guard lock(cache_mutex_);

@@ -93,6 +93,21 @@ TEST(CacheTest, keeps_nothing_without_memory) {
   EXPECT_EQ(cache.stats().bytes, 0U);
 }
 
+TEST(CacheTest, erases_one_value_and_counts_no_byte_of_it) {
+  auto cache = cache_of(1 << 20);
+  Counted made;
+  ASSERT_TRUE(cache.find_or_make(key(1, kAcme), made.maker("a")));
+  const auto bytes = cache.stats().bytes;
+  ASSERT_TRUE(cache.find_or_make(key(2, kAcme), made.maker("a")));
+
+  cache.erase(key(2, kAcme));
+  cache.erase(key(3, kAcme));
+
+  EXPECT_EQ(cache.find(key(2, kAcme)).value, nullptr);
+  EXPECT_NE(cache.find(key(1, kAcme)).value, nullptr);
+  EXPECT_EQ(cache.stats().bytes, bytes);
+}
+
 TEST(CacheTest, forgets_a_company_and_no_other) {
   auto cache = cache_of(1 << 20);
   Counted made;

@@ -55,6 +55,11 @@ class S3Fifo {
     while (bytes_ > bytes_max_) evict();
   }
 
+  // Its ghost too.
+  void erase(const CacheKey& key) {
+    if (const auto* const found = locate(key)) erase(Place(*found));
+  }
+
   // Its ghosts too.
   void forget(CompanyId company) {
     const auto found = companies_.find(company);

@@ -85,15 +85,54 @@ Result<int> company_list(Context& context, const Arguments&) {
   return 0;
 }
 
+namespace {
+
+Result<int> set_split(Context& context, const Arguments& arguments, bool is_split) {
+  const auto& name = arguments.words().front();
+  SAMTALE_TRY(const auto* const api, context.api());
+  SAMTALE_TRY(const auto answer,
+              api->post("/v1/companies/" + escaped(name) + (is_split ? "/split" : "/join"), "",
+                        json::Object{}));
+  if (context.wants_json()) {
+    context.print(answer);
+  } else {
+    context.screen().out << plain(name) << (is_split ? " is split" : " is whole")
+                         << " where LAYOUT is " << json::dump(*answer.find("layout"))
+                         << "; see: samtale cluster status\n";
+  }
+  return 0;
+}
+
+}  // namespace
+
+Result<int> company_split(Context& context, const Arguments& arguments) {
+  return set_split(context, arguments, true);
+}
+
+Result<int> company_join(Context& context, const Arguments& arguments) {
+  return set_split(context, arguments, false);
+}
+
 Result<int> cluster_status(Context& context, const Arguments&) {
   constexpr Column kColumns[] = {{"NODE", "node"},
                                  {"URL", "url"},
                                  {"ROLES", "roles"},
                                  {"LEADS", "leads"},
-                                 {"PARTITIONS", "partitions"}};
+                                 {"PARTITIONS", "partitions"},
+                                 {"SLICES", "slices"},
+                                 {"LAYOUT", "layout"}};
   SAMTALE_TRY(const auto* const api, context.api());
   SAMTALE_TRY(const auto answer, api->get("/v1/cluster", ""));
   print_list(context, answer, "nodes", kColumns);
+  const auto* split = answer.find("split_companies");
+  if (context.wants_json() || split == nullptr || split->as_array() == nullptr) return 0;
+  std::string names;
+  for (const auto& name : *split->as_array()) {
+    names += (names.empty() ? "" : ", ") + plain(name.as_string() ? *name.as_string() : "");
+  }
+  if (names.empty()) return 0;
+  context.screen().out << "split, all of it loaded where LAYOUT is "
+                       << json::dump(*answer.find("layout")) << ": " << names << "\n";
   return 0;
 }
 

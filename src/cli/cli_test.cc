@@ -224,6 +224,17 @@ TEST_F(CliTest, partition_says_for_how_long_each_table_was_closed) {
             "nothing to do\n");
 }
 
+TEST_F(CliTest, company_split_says_how_one_sees_that_all_have_it) {
+  say(200, R"({"name":"acme","split":true,"layout":3})");
+  EXPECT_EQ(run_words({"company", "split", "acme"}), 0);
+  say(200, R"({"name":"acme","split":false,"layout":4})");
+  EXPECT_EQ(run_words({"company", "join", "acme"}), 0);
+
+  EXPECT_EQ(out_.str(),
+            "acme is split where LAYOUT is 3; see: samtale cluster status\n"
+            "acme is whole where LAYOUT is 4; see: samtale cluster status\n");
+}
+
 TEST_F(CliTest, topology_check_says_what_is_missing_and_makes_it_when_asked) {
   bool fixes = false;
   hooks_.check_topology = [&](const Config&, bool fix) -> Result<std::vector<BrokerQueue>> {
@@ -477,7 +488,7 @@ try samtale --data /tmp key re
 
   EXPECT_EQ(printed,
             "company completion\n"
-            "create list --help\n"
+            "create join list split --help\n"
             "--scope\n"
             "keyword\n"
             "revoke\n");

@@ -154,6 +154,14 @@ constexpr CommandInfo kCommands[] = {
    "  samtale company create acme --events-per-second 500 --weight 2", kCompanyCreate, company_create},
   {"company list", "", "List the companies",
    "Examples:\n  samtale company list", {}, company_list},
+  {"company split", "COMPANY", "Split the index of a giant company over several searchers",
+   "Each conversation is then in one slice of its partition's index (cluster.slices), not all of them in one, and\n"
+   "each search asks all slices; it finds the same. Searches go on as before until the searchers have\n"
+   "loaded their shares: see samtale cluster status.\n\n"
+   "Examples:\n  samtale company split acme", {}, company_split},
+  {"company join", "COMPANY", "Let the index of a company be whole again",
+   "As samtale company split, the other way.\n\n"
+   "Examples:\n  samtale company join acme", {}, company_join},
 
   {"cluster status", "", "List the servers that share the store",
    "PARTITIONS are those whose index a server has loaded; it answers their companies' searches.\n\n"

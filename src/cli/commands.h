@@ -77,6 +77,8 @@ struct Parsed {
 Result<int> serve(Context&, const Arguments&);
 Result<int> company_create(Context&, const Arguments&);
 Result<int> company_list(Context&, const Arguments&);
+Result<int> company_split(Context&, const Arguments&);
+Result<int> company_join(Context&, const Arguments&);
 Result<int> migrate(Context&, const Arguments&);
 Result<int> partition_promote(Context&, const Arguments&);
 Result<int> partition_demote(Context&, const Arguments&);

@@ -34,18 +34,22 @@ class Roles {
 [[nodiscard]] std::string text(const Roles& roles);           // "indexer,searcher"
 [[nodiscard]] Roles roles_from_text(std::string_view names);  // Unknown ones are left out.
 
-// Some of the partitions of a store, which has 64 at the most: bit i is partition i.
-using Partitions = std::uint64_t;
-[[nodiscard]] inline bool has(Partitions some, std::size_t partition) {
-  return (some >> partition & 1U) != 0;
-}
+// Some of the slices of a store's partitions, of which there are 64 at the most: bit i is the slice
+// i % S of partition i / S, where each has S.
+using Slices = std::uint64_t;
+inline constexpr std::size_t kSlicesMax = 64;
+[[nodiscard]] inline bool has(Slices some, std::size_t slice) { return (some >> slice & 1U) != 0; }
 
 struct Member {
   std::string node;  // Its name among those that share the store, over restarts.
   std::string url;   // Where the others reach its API: "http://10.0.0.7:8080".
   Roles roles;
-  Partitions ready = 0;  // Whose index it has.
-  bool leads = false;    // It is the one that does what only one should. As read; not to be told.
+  Slices ready = 0;  // Whose index it has.
+  // Into how many slices it divides a partition. To one that divides otherwise it has no index.
+  std::size_t slices = 1;
+  // Up to which change of who is split it has loaded what it is to have.
+  std::uint64_t layout = 0;
+  bool leads = false;  // It is the one that does what only one should. As read; not to be told.
 };
 
 }  // namespace samtale

@@ -1,5 +1,7 @@
 #include "cluster/members.h"
 
+#include <algorithm>
+
 namespace samtale {
 namespace {
 
@@ -12,14 +14,14 @@ std::int64_t us(Duration length) { return length / std::chrono::microseconds(1);
 Result<> Members::beat(const Member& self, std::string_view place, Duration lease) {
   SAMTALE_TRY(const auto rows,
               database_.read({},
-                             "INSERT INTO nodes AS old(node, place, url, roles, ready, until) "
-                             "VALUES($1, $2, $3, $4, $5, "
-                             "clock_timestamp() + $6 * interval '1 microsecond') "
+                             "INSERT INTO nodes AS old(node, place, url, roles, ready, slices, "
+                             "layout, until) VALUES($1, $2, $3, $4, $5, $6, $7, "
+                             "clock_timestamp() + $8 * interval '1 microsecond') "
                              "ON CONFLICT (node) DO UPDATE SET place = $2, url = $3, roles = $4, "
-                             "ready = $5, until = excluded.until "
+                             "ready = $5, slices = $6, layout = $7, until = excluded.until "
                              "WHERE old.place = $2 OR old.until < clock_timestamp()",
                              self.node, Bytes{place}, Bytes{self.url}, text(self.roles), self.ready,
-                             us(lease)));
+                             self.slices, self.layout, us(lease)));
   if (rows.affected() != 0) return {};
   return fail(ErrorCode::conflict,
               "a node of this name (node.id in the data folder) runs elsewhere: one of the two "
@@ -36,17 +38,21 @@ Result<std::vector<Member>> Members::alive() const {
   SAMTALE_TRY(
       const auto rows,
       database_.read({},
-                     "SELECT n.node, n.url, n.roles, n.ready, l.node IS NOT NULL FROM nodes AS n "
+                     "SELECT n.node, n.url, n.roles, n.ready, l.node IS NOT NULL, n.slices, "
+                     "n.layout FROM nodes AS n "
                      "LEFT JOIN leases AS l ON l.name = 'keeper' AND l.node = n.node "
                      "AND l.until >= clock_timestamp() "
                      "WHERE n.until >= clock_timestamp() ORDER BY n.node"));
   std::vector<Member> members;
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    members.push_back({.node = std::string(rows.bytes(i, 0)),
-                       .url = std::string(rows.bytes(i, 1)),
-                       .roles = roles_from_text(rows.bytes(i, 2)),
-                       .ready = static_cast<Partitions>(rows.integer(i, 3)),
-                       .leads = rows.integer(i, 4) != 0});
+    members.push_back(
+        {.node = std::string(rows.bytes(i, 0)),
+         .url = std::string(rows.bytes(i, 1)),
+         .roles = roles_from_text(rows.bytes(i, 2)),
+         .ready = static_cast<Slices>(rows.integer(i, 3)),
+         .slices = static_cast<std::size_t>(std::max<std::int64_t>(1, rows.integer(i, 5))),
+         .layout = static_cast<std::uint64_t>(rows.integer(i, 6)),
+         .leads = rows.integer(i, 4) != 0});
   }
   return members;
 }

@@ -16,14 +16,14 @@ constexpr auto kLinger = std::chrono::seconds(3);
 }  // namespace
 
 Node::Node(Members& members, Router& router, const Clock& clock, Log& log, NodeOptions options,
-           std::function<Partitions()> ready)
+           std::function<Loaded()> loaded)
     : members_(members),
       router_(router),
       clock_(clock),
       log_(log),
       options_(std::move(options)),
-      ready_(std::move(ready)),
-      wanted_at_(options_.partitions) {}
+      loaded_(std::move(loaded)),
+      wanted_at_(options_.partitions * options_.slices) {}
 
 Result<> Node::join(Clock& clock) {
   // One that was killed, and is started again at another place (a container), waits for its own
@@ -48,7 +48,13 @@ Result<std::size_t> Node::step() {
   const std::lock_guard stepping(step_mutex_);
   if (has_left_) return 0;
   const auto begin = clock_.now();
-  Member self{.node = options_.name, .url = {}, .roles = options_.roles, .ready = ready_()};
+  const auto loaded = loaded_();
+  Member self{.node = options_.name,
+              .url = {},
+              .roles = options_.roles,
+              .ready = loaded.ready,
+              .slices = options_.slices,
+              .layout = loaded.layout};
   {
     const std::lock_guard lock(url_mutex_);
     self.url = url_;
@@ -56,35 +62,37 @@ Result<std::size_t> Node::step() {
   SAMTALE_TRY_VOID(members_.beat(self, options_.place, options_.lease));
   SAMTALE_TRY(auto alive, members_.alive());
   auto members = with_remembered(std::move(alive), begin);
-  keep_index(placed_here(members, self.ready));
-  if (options_.roles.has(Role::keeper)) {
-    SAMTALE_TRY(const bool leads, members_.lead(options_.name, options_.lease));
-    // A fifth less: what was begun at the last moment has time to end.
-    leads_until_ = leads ? begin + options_.lease * 4 / 5 : begin;
-  }
   std::string known;
   for (const auto& member : members) known += member.node + "(" + text(member.roles) + ") ";
   if (known != known_) {
     log_.info("cluster.members", {{"nodes", std::to_string(members.size())}, {"members", known}});
     known_ = std::move(known);
   }
+  std::erase_if(members, [&](const Member& member) { return member.slices != options_.slices; });
+  keep_index(placed_here(members, self.ready));
+  settle(members);
+  if (options_.roles.has(Role::keeper)) {
+    SAMTALE_TRY(const bool leads, members_.lead(options_.name, options_.lease));
+    // A fifth less: what was begun at the last moment has time to end.
+    leads_until_ = leads ? begin + options_.lease * 4 / 5 : begin;
+  }
   std::erase_if(members, [&](const Member& member) { return member.node == options_.name; });
   router_.set_members(std::move(members));
   return 0;
 }
 
-Partitions Node::placed_here(const std::vector<Member>& members, Partitions ready) const {
+Slices Node::placed_here(const std::vector<Member>& members, Slices ready) const {
   if (!options_.roles.has(Role::searcher)) return 0;
   std::vector<std::string> searchers;
-  std::vector<Partitions> have;
+  std::vector<Slices> have;
   for (const auto& member : members) {
     if (!member.roles.has(Role::searcher)) continue;
     searchers.push_back(member.node);
     have.push_back(member.ready);
   }
-  const auto placed = place(options_.partitions, searchers, options_.replicas);
-  Partitions mine = 0;
-  Partitions awaited = 0;  // Some node that was given it has not loaded it.
+  const auto placed = place(options_.partitions, options_.slices, searchers, options_.replicas);
+  Slices mine = 0;
+  Slices awaited = 0;  // Some node that was given it has not loaded it.
   for (std::size_t i = 0; i < searchers.size(); ++i) {
     if (searchers[i] == options_.name) mine = placed[i];
     awaited |= placed[i] & ~have[i];
@@ -107,12 +115,22 @@ std::vector<Member> Node::with_remembered(std::vector<Member> alive, Instant now
   return alive;
 }
 
-void Node::keep_index(Partitions wanted) {
+// Who does not hold an index counts too: it is told what it knows of, and asks by that.
+void Node::settle(const std::vector<Member>& members) {
+  if (members.empty()) return;
   const auto now = clock_.now();
-  Partitions kept = wanted;
-  for (std::size_t i = 0; i < options_.partitions; ++i) {
+  const auto least = std::ranges::min_element(members, {}, &Member::layout)->layout;
+  if (least != agreed_) agreed_at_ = now;
+  agreed_ = least;
+  if (now - agreed_at_ >= kLinger && agreed_ > settled_) settled_ = agreed_;
+}
+
+void Node::keep_index(Slices wanted) {
+  const auto now = clock_.now();
+  Slices kept = wanted;
+  for (std::size_t i = 0; i < wanted_at_.size(); ++i) {
     if (has(wanted, i)) wanted_at_[i] = now;
-    if (wanted_at_[i] && now - *wanted_at_[i] < kLinger) kept |= Partitions{1} << i;
+    if (wanted_at_[i] && now - *wanted_at_[i] < kLinger) kept |= Slices{1} << i;
   }
   holds_ = kept;
 }

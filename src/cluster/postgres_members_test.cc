@@ -32,17 +32,18 @@ class PostgresMembersTest : public ::testing::Test {
         : router(http_client, random, test.clock),
           node(test.members, router, test.clock, test.log,
                {.name = std::move(name), .place = "here", .roles = roles(does), .partitions = 4},
-               [this] { return ready; }) {}
+               [this] { return Node::Loaded{.ready = ready, .layout = layout}; }) {}
     NobodyClient http_client;
     SimRandom random{1};
     Router router;
-    Partitions ready = 0;
+    Slices ready = 0;
+    std::uint64_t layout = 0;
     Node node;
   };
-  static Partitions held(const Node& node) {
-    Partitions some = 0;
+  static Slices held(const Node& node) {
+    Slices some = 0;
     for (std::size_t i = 0; i < 4; ++i) {
-      if (node.holds(i)) some |= Partitions{1} << i;
+      if (node.holds(i)) some |= Slices{1} << i;
     }
     return some;
   }
@@ -54,7 +55,12 @@ class PostgresMembersTest : public ::testing::Test {
 };
 
 TEST_F(PostgresMembersTest, a_node_is_there_until_its_lease_ends_or_it_leaves) {
-  const Member a{.node = "a", .url = "http://a", .roles = roles("searcher,keeper"), .ready = 5};
+  const Member a{.node = "a",
+                 .url = "http://a",
+                 .roles = roles("searcher,keeper"),
+                 .ready = 5,
+                 .slices = 3,
+                 .layout = 7};
   ASSERT_TRUE(members.beat(a, "one", 60s));
   ASSERT_TRUE(members.beat({.node = "b"}, "two", 60s));
   ASSERT_TRUE(members.beat({.node = "c"}, "three", 0us));
@@ -64,6 +70,8 @@ TEST_F(PostgresMembersTest, a_node_is_there_until_its_lease_ends_or_it_leaves) {
   EXPECT_EQ(alive[0].url, "http://a");
   EXPECT_EQ(text(alive[0].roles), "searcher,keeper");
   EXPECT_EQ(alive[0].ready, 5U);
+  EXPECT_EQ(alive[0].slices, 3U);
+  EXPECT_EQ(alive[0].layout, 7U);
 
   ASSERT_TRUE(members.leave("b"));
   EXPECT_EQ(members.alive()->size(), 1U);
@@ -163,6 +171,55 @@ TEST_F(PostgresMembersTest, after_an_absence_of_the_database_nobody_takes_what_w
     ASSERT_TRUE(a.node.step());
   }
   EXPECT_EQ(held(a.node), 0b1111U) << "they did not come back";
+}
+
+TEST_F(PostgresMembersTest, a_change_of_who_is_split_is_settled_three_seconds_after_all_have_it) {
+  Process a(*this, "a", "searcher");
+  Process b(*this, "b", "gateway");
+  const auto both_step = [&] {
+    for (auto* process : {&a, &b, &a}) ASSERT_TRUE(process->node.step());
+  };
+  a.layout = 1;
+  both_step();
+  clock.advance(60s);
+  both_step();
+  EXPECT_EQ(a.node.settled(), 0U) << "the gateway does not know of it, and asks as before";
+
+  b.layout = 1;
+  both_step();
+  EXPECT_EQ(a.node.settled(), 0U) << "the gateway may not know yet that the searcher has it";
+
+  clock.advance(3s);
+  both_step();
+  EXPECT_EQ(a.node.settled(), 1U);
+}
+
+TEST_F(PostgresMembersTest, nodes_that_divide_a_partition_otherwise_place_each_by_itself) {
+  Process a(*this, "a", "searcher");
+  const auto beat = [&](std::size_t slices) {
+    ASSERT_TRUE(members.beat({.node = "b",
+                              .url = "http://b",
+                              .roles = roles("searcher"),
+                              .ready = 0b1111,
+                              .slices = slices},
+                             "there", 60s));
+    ASSERT_TRUE(members.beat({.node = "c",
+                              .url = "http://c",
+                              .roles = roles("searcher"),
+                              .ready = 0b1111,
+                              .slices = slices},
+                             "there", 60s));
+    ASSERT_TRUE(a.node.step());
+  };
+
+  beat(4);
+  EXPECT_EQ(held(a.node), 0b1111U);
+  EXPECT_FALSE(a.router.knows_one(0, 0)) << "their first slice is another one";
+
+  clock.advance(10s);
+  beat(1);
+  EXPECT_LT(std::popcount(held(a.node)), 4);
+  EXPECT_TRUE(a.router.knows_one(0, 0));
 }
 
 TEST_F(PostgresMembersTest, a_node_without_the_role_holds_nothing) {

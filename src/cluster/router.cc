@@ -15,6 +15,10 @@ constexpr std::size_t kLookEvery = 32;
 // What a request adds to the budget of hedges.
 constexpr double kHedgeShare = 0.05;
 
+bool is_able(const Member& member, std::size_t slice, std::uint64_t layout) {
+  return !member.url.empty() && has(member.ready, slice) && member.layout >= layout;
+}
+
 bool is_answer(const Result<HttpAnswer>& result) { return result && result->status != 503; }
 
 }  // namespace
@@ -22,7 +26,8 @@ bool is_answer(const Result<HttpAnswer>& result) { return result && result->stat
 struct Router::Race {
   enum class Hedge : std::uint8_t { none, watched, under_way, ended };
 
-  std::size_t partition = 0;
+  std::size_t slice = 0;
+  std::uint64_t layout = 0;
   HttpCall call;  // Its URL is the path.
   // Ends the one when the other has answered.
   std::stop_source first_stop;
@@ -44,7 +49,7 @@ Router::Choice Router::choose(Race& race, std::uint64_t RouterStats::*counter) {
   const std::lock_guard lock(members_mutex_);
   std::vector<const std::string*> able;
   for (const auto& member : members_) {
-    if (member.url.empty() || !has(member.ready, race.partition)) continue;
+    if (!is_able(member, race.slice, race.layout)) continue;
     if (std::ranges::find(race.tried, member.url) == race.tried.end()) {
       able.push_back(&member.url);
     }
@@ -83,9 +88,16 @@ Result<HttpAnswer> Router::ask(const Choice& choice, const Race& race,
   return answer;
 }
 
-Result<HttpAnswer> Router::send(std::size_t partition, HttpCall call) {
+bool Router::knows_one(std::size_t slice, std::uint64_t layout) const {
+  const std::lock_guard lock(members_mutex_);
+  return std::ranges::any_of(members_,
+                             [&](const Member& member) { return is_able(member, slice, layout); });
+}
+
+Result<HttpAnswer> Router::send(std::size_t slice, HttpCall call, std::uint64_t layout) {
   const auto race = std::make_shared<Race>();
-  race->partition = partition;
+  race->slice = slice;
+  race->layout = layout;
   race->call = std::move(call);
   auto choice = choose(*race, &RouterStats::sent);
   if (choice.url.empty()) {

@@ -1,4 +1,4 @@
-// Router: sends a request to a node that has the index it is about.
+// Router: sends a request to a node that has the slice of an index it is about.
 #pragma once
 
 #include <array>
@@ -46,9 +46,11 @@ class Router {
 
   // `call.url` is the path, `call.timeout` of one attempt. Where a node cannot be reached, is
   // starting, stopping or full (503), or is late, another one is asked, four at the most: the
-  // request must change nothing. Errors: unavailable if no node that is there has the partition's
-  // index; else those of the last one asked.
-  [[nodiscard]] Result<HttpAnswer> send(std::size_t partition, HttpCall call);
+  // request must change nothing. Errors: unavailable if no node that is there has the slice's
+  // index, of at least that layout; else those of the last one asked.
+  [[nodiscard]] Result<HttpAnswer> send(std::size_t slice, HttpCall call, std::uint64_t layout = 0);
+  // Whether it would ask anybody.
+  [[nodiscard]] bool knows_one(std::size_t slice, std::uint64_t layout) const;
 
   // Asks a second node for one request that is late; false if none is. Returns with its answer.
   bool hedge(const std::stop_token& stop = {});

@@ -29,7 +29,7 @@ class RouterTest : public ::testing::Test, public HttpClient {
     router.set_members({member("http://a", 0b01), member("http://b", 0b11), member("", 0b11),
                         member("http://c", 0b10)});
   }
-  static Member member(std::string url, Partitions ready) {
+  static Member member(std::string url, Slices ready) {
     return {.node = url, .url = url, .roles = {}, .ready = ready};
   }
   Result<HttpAnswer> call(const HttpCall& call) override {
@@ -101,6 +101,21 @@ TEST_F(RouterTest, asks_another_where_one_is_away_or_full) {
   EXPECT_FALSE(send(0));
   EXPECT_EQ(asked.size(), 2U);
   EXPECT_NE(asked[0], asked[1]);
+}
+
+TEST_F(RouterTest, asks_only_those_that_have_loaded_the_layout) {
+  auto newer = member("http://a", 1);
+  newer.layout = 2;
+  router.set_members({newer, member("http://b", 1)});
+
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_TRUE(router.send(0, {.url = "/v1/search"}, 2));
+    EXPECT_EQ(asked.back(), "http://a/v1/search");
+  }
+  EXPECT_TRUE(router.knows_one(0, 2));
+  EXPECT_FALSE(router.knows_one(0, 3));
+  EXPECT_FALSE(router.knows_one(1, 0));
+  EXPECT_EQ(router.send(0, {.url = "/v1/search"}, 3).error().code, ErrorCode::unavailable);
 }
 
 TEST_F(RouterTest, waits_long_for_the_last_that_could_answer_and_not_for_the_first) {

@@ -57,7 +57,8 @@ struct ClusterConfig {
   // "all", or some of "gateway", "indexer", "searcher", "analyst" and "keeper", with commas.
   std::string roles = "all";
   std::string url;           // Where the others reach this one; empty: made from the address.
-  std::size_t replicas = 2;  // Searchers that hold one partition's index.
+  std::size_t replicas = 2;  // Searchers that hold one slice's index.
+  std::size_t slices = 1;    // Of each partition's index.
 };
 
 // Tokens of an identity provider, beside API keys; none of the first three: they are refused.

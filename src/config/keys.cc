@@ -71,6 +71,7 @@ const Key kKeys[] = {
 
   {"cluster.roles", AT(Text, cluster.roles), "What this server does of the work of those that share a store in PostgreSQL: all, or some of gateway, indexer, searcher, analyst, keeper. Each answers the API."},
   {"cluster.url", AT(Text, cluster.url), "Where the others reach this server. Empty: made from address and port.", 0, 0, Meaning::url},
+  {"cluster.slices", AT(Size, cluster.slices), "Into how many slices the index of a partition is divided: the most searchers that one company's can be split over (samtale company split). The same on all servers; store.partitions times this is at most 64.", 1, 64},
   {"cluster.replicas", AT(Size, cluster.replicas), "Searchers that hold the same index, so that one may go.", 1, 64},
 
   {"auth.jwks_url", AT(Text, auth.jwks_url), "Where an identity provider has the public keys of its tokens (JWK Set), such as https://PROJECT.supabase.co/auth/v1/.well-known/jwks.json. Asked every ten minutes, and when a token names a new key. Who has a valid token may search and read. Empty: none.", 0, 0, Meaning::url},

@@ -223,6 +223,9 @@ class Reader {
       mistake("cluster.url", "must be set where http.address is " + address +
                                  ": the servers that share the store reach this one there");
     }
+    if (config.store.kind == "sqlite" && config.cluster.slices != 1) {
+      mistake("cluster.slices", "must be 1 where one server has the store alone");
+    }
     if (config.store.kind == "sqlite" && config.cluster.roles != "all") {
       mistake("cluster.roles", "one server alone does all; several need store.kind = \"postgres\"");
     }

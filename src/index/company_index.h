@@ -4,6 +4,7 @@
 // chunk ordinals, never rows.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -73,6 +74,18 @@ struct ChangedChunks {
   std::uint64_t sequence = 0;
 };
 
+// What BM25 needs to know of all chunks that a search looks through: where they lie in several
+// indexes, the sum of theirs.
+struct WordCounts {
+  std::uint64_t chunks = 0;
+  std::uint64_t words = 0;            // Of all chunks.
+  std::vector<std::uint64_t> having;  // Chunks that have each of the terms that were asked for.
+
+  friend bool operator==(const WordCounts&, const WordCounts&) = default;
+};
+// As WordStatistics has it.
+[[nodiscard]] double inverse_document_frequency(std::uint64_t chunks, std::uint64_t having);
+
 struct IndexOptions {
   // With so many vectors those that are there a while go into a graph, and `nearest` is no longer
   // exact. 0: never.
@@ -93,6 +106,18 @@ struct IndexSize {
   double recall = 1;              // Of searches by the graph, as measured last.
   std::size_t bytes = 0;          // Held in memory, near enough to budget by.
   std::size_t mapped_bytes = 0;   // Of floats in files, whose pages the system may take back.
+
+  // Of several: the recall is the lowest.
+  IndexSize& operator+=(const IndexSize& other) {
+    conversations += other.conversations;
+    chunks += other.chunks;
+    vectors += other.vectors;
+    graph_vectors += other.graph_vectors;
+    recall = std::min(recall, other.recall);
+    bytes += other.bytes;
+    mapped_bytes += other.mapped_bytes;
+    return *this;
+  }
 };
 
 // Threads: any method from any thread; searches run side by side, changes one at a time.
@@ -125,9 +150,13 @@ class CompanyIndex : public WordStatistics {
 
   // The `limit` chunks with the greatest BM25 score (Robertson & Zaragoza 2009; k1 = 1.2,
   // b = 0.75) for the words of `query`, as text/words.h cuts them; only chunks with at least one
-  // of the words. Same order of ties.
+  // of the words. Same order of ties. `counts`: of the words of `query`, as word_counts() gives
+  // them in the place of its own; null: this index's own.
   [[nodiscard]] virtual std::vector<ChunkHit> words(std::string_view query, std::size_t limit,
-                                                    const ConversationFilter& filter) const = 0;
+                                                    const ConversationFilter& filter,
+                                                    const WordCounts* counts = nullptr) const = 0;
+  // Of the words of `query`, in their order, with repeats.
+  [[nodiscard]] virtual WordCounts word_counts(std::string_view query) const = 0;
 
   // The conversations that pass, in any order.
   [[nodiscard]] virtual std::vector<ConversationId> passing(

@@ -432,6 +432,40 @@ TYPED_TEST_P(CompanyIndexConformance, tells_which_conversations_pass) {
   EXPECT_THAT(some, testing::ElementsAre(conversation(1)));
 }
 
+TYPED_TEST_P(CompanyIndexConformance, scores_words_by_the_counts_of_several_as_one_that_has_all) {
+  const std::unique_ptr<CompanyIndex> parts[] = {TypeParam{}(kDimension), TypeParam{}(kDimension)};
+  for (int i = 0; i < 60; ++i) {
+    const auto talk = this->random_talk();
+    this->put(i, talk);
+    ASSERT_TRUE(parts[i % 2]->put(conversation(i), talk.attributes, ModelIndex::chunks(talk)));
+    if (i % 5 == 4) {
+      this->remove(i - 3);
+      parts[(i - 3) % 2]->remove(conversation(i - 3));
+    }
+  }
+  constexpr std::string_view kQuery = "angry invoice nowhere angry pakke";
+
+  const auto all = this->index_->word_counts(kQuery);
+  auto sum = parts[0]->word_counts(kQuery);
+  const auto second = parts[1]->word_counts(kQuery);
+  sum.chunks += second.chunks;
+  sum.words += second.words;
+  for (std::size_t i = 0; i < sum.having.size(); ++i) sum.having[i] += second.having[i];
+  auto hits = parts[0]->words(kQuery, 1000, {}, &sum);
+  for (const auto& hit : parts[1]->words(kQuery, 1000, {}, &sum)) hits.push_back(hit);
+  std::ranges::sort(hits, ranks_before);
+
+  EXPECT_EQ(sum, all);
+  ASSERT_EQ(all.having.size(), 5U);
+  EXPECT_EQ(all.having[2], 0U);
+  const auto expected = this->index_->words(kQuery, 1000, {});
+  ASSERT_EQ(hits.size(), expected.size());
+  for (std::size_t i = 0; i < hits.size(); ++i) {
+    EXPECT_EQ(hits[i].conversation, expected[i].conversation);
+    EXPECT_EQ(hits[i].score, expected[i].score) << "to the bit";
+  }
+}
+
 TYPED_TEST_P(CompanyIndexConformance, holds_no_vectors_without_a_dimension) {
   auto index = TypeParam{}(0);
   const IndexChunk chunks[] = {{0, "refund", {}}};
@@ -480,6 +514,7 @@ REGISTER_TYPED_TEST_SUITE_P(
     refuses_vectors_it_cannot_compare_and_changes_nothing, takes_queries_of_any_length_but_none,
     refuses_a_chunk_that_is_there_twice, asks_the_filter_once_for_a_conversation,
     tells_which_conversations_pass, holds_no_vectors_without_a_dimension,
+    scores_words_by_the_counts_of_several_as_one_that_has_all,
     answers_while_it_changes_and_changes_while_it_answers);
 
 }  // namespace samtale::index_conformance

@@ -81,7 +81,9 @@ class TieredIndex final : public CompanyIndex {
       std::uint64_t since, std::span<const float> query,
       const ConversationFilter& filter) const override;
   std::vector<ChunkHit> words(std::string_view query, std::size_t limit,
-                              const ConversationFilter& filter) const override;
+                              const ConversationFilter& filter,
+                              const WordCounts* counts) const override;
+  WordCounts word_counts(std::string_view query) const override;
   double inverse_document_frequency(std::string_view word) const override;
   std::vector<ConversationId> passing(const ConversationFilter& filter) const override;
   IndexSize size() const override;
@@ -472,12 +474,20 @@ void TieredIndex::keep_segment(bool has_worked) {
   if (filed_ != 0 && place_.folder->remove(place_.company)) filed_ = 0;
 }
 
-std::vector<ChunkHit> TieredIndex::words(std::string_view query, std::size_t limit,
-                                         const ConversationFilter& filter) const {
+WordCounts TieredIndex::word_counts(std::string_view query) const {
   const auto terms = samtale::words(query);
 
   const auto lock = index_mutex_.read();
-  const auto scores = words_.scores(terms);
+  return words_.counts(terms);
+}
+
+std::vector<ChunkHit> TieredIndex::words(std::string_view query, std::size_t limit,
+                                         const ConversationFilter& filter,
+                                         const WordCounts* counts) const {
+  const auto terms = samtale::words(query);
+
+  const auto lock = index_mutex_.read();
+  const auto scores = words_.scores(terms, counts);
   const auto allowed = allowed_slots(filter);
   TopHits top(limit);
   for (std::size_t r = 0; r < rows_.size(); ++r) {

@@ -30,6 +30,11 @@ std::size_t block_bytes(const std::vector<T>& values) {
 
 }  // namespace
 
+double inverse_document_frequency(std::uint64_t chunks, std::uint64_t having) {
+  const auto with = static_cast<double>(having);
+  return std::log1p((static_cast<double>(chunks) - with + 0.5) / (with + 0.5));
+}
+
 WordIndex::TermId WordIndex::id_of(std::string_view term) {
   if (const auto found = ids_.find(term); found != ids_.end()) return found->second;
   const auto id = static_cast<TermId>(terms_.size());
@@ -73,29 +78,38 @@ void WordIndex::remove(std::uint32_t row) {
   live_words_ -= removed.words;
 }
 
-double WordIndex::frequency_weight(std::size_t rows_with_term) const {
-  const auto with = static_cast<double>(rows_with_term);
-  return std::log1p((static_cast<double>(live_rows_) - with + 0.5) / (with + 0.5));
-}
-
 double WordIndex::inverse_document_frequency(std::string_view term) const {
   const auto found = ids_.find(term);
-  return frequency_weight(found == ids_.end() ? 0 : terms_[found->second].rows);
+  const auto having = found == ids_.end() ? 0 : terms_[found->second].rows;
+  return samtale::inverse_document_frequency(live_rows_, having);
 }
 
-std::vector<float> WordIndex::scores(std::span<const std::string> terms) const {
-  std::vector<float> scores(rows_.size());
-  if (live_rows_ == 0 || live_words_ == 0) return scores;
-  const auto mean_words = static_cast<float>(live_words_) / static_cast<float>(live_rows_);
-  const float per_word = kK1 * kB / mean_words;
-  std::vector<std::pair<TermId, float>> weights;  // In the query's order: sums are always the same.
+WordCounts WordIndex::counts(std::span<const std::string> terms) const {
+  WordCounts counts{.chunks = live_rows_, .words = live_words_, .having = {}};
+  counts.having.reserve(terms.size());
   for (const auto& term : terms) {
     const auto found = ids_.find(term);
+    counts.having.push_back(found == ids_.end() ? 0 : terms_[found->second].rows);
+  }
+  return counts;
+}
+
+std::vector<float> WordIndex::scores(std::span<const std::string> terms,
+                                     const WordCounts* of_all) const {
+  std::vector<float> scores(rows_.size());
+  const auto own = of_all == nullptr ? counts(terms) : WordCounts();
+  const auto& counts = of_all == nullptr ? own : *of_all;
+  if (counts.chunks == 0 || counts.words == 0) return scores;
+  const auto mean_words = static_cast<float>(counts.words) / static_cast<float>(counts.chunks);
+  const float per_word = kK1 * kB / mean_words;
+  std::vector<std::pair<TermId, float>> weights;  // In the query's order: sums are always the same.
+  for (std::size_t i = 0; i < std::min(terms.size(), counts.having.size()); ++i) {
+    const auto found = ids_.find(terms[i]);
     if (found == ids_.end()) continue;
     const auto id = &std::pair<TermId, float>::first;
     if (std::ranges::find(weights, found->second, id) != weights.end()) continue;
-    weights.emplace_back(found->second,
-                         static_cast<float>(frequency_weight(terms_[found->second].rows)));
+    weights.emplace_back(found->second, static_cast<float>(samtale::inverse_document_frequency(
+                                            counts.chunks, counts.having[i])));
   }
   for (const auto& [term, weight] : weights) {
     for (const auto [row, count] : terms_[term].postings) {

@@ -11,6 +11,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "index/company_index.h"
+
 namespace samtale {
 
 // Rows are numbered as they are added and not used again; a removed row stays in the postings, and
@@ -28,7 +30,10 @@ class WordIndex {
 
   // One score a row, 0 for those without any of the terms. A term given twice counts once. Removed
   // rows' scores mean nothing.
-  [[nodiscard]] std::vector<float> scores(std::span<const std::string> terms) const;
+  // `counts`: of the terms, in the place of one's own; null: one's own.
+  [[nodiscard]] std::vector<float> scores(std::span<const std::string> terms,
+                                          const WordCounts* counts) const;
+  [[nodiscard]] WordCounts counts(std::span<const std::string> terms) const;
   [[nodiscard]] double inverse_document_frequency(std::string_view term) const;
 
   // Forgets the removed rows: row r becomes new_rows[r], in the same order, or is kRemoved.
@@ -60,7 +65,6 @@ class WordIndex {
 
   TermId id_of(std::string_view term);
   void add_posting(TermId term, std::uint32_t row);
-  [[nodiscard]] double frequency_weight(std::size_t rows_with_term) const;
   void forget_unused_terms();
 
   std::unordered_map<std::string, TermId, Hash, std::equal_to<>> ids_;

@@ -127,16 +127,22 @@ Result<> Hydration::read_feed(Partition partition, Feed& feed) {
   if (is_gap || changes->size() == kChangesMax) {
     feed.seen = {.epoch = feed.seen.epoch + 1, .sequence = last};
     feed.changed.fill(0);
+    for (const auto company : std::exchange(feed.companies, {})) cache_.forget(company);
     return {};
   }
-  for (const auto& change : *changes) feed.change_of(change.conversation) = change.sequence;
+  for (const auto& change : *changes) {
+    feed.change_of(change.conversation) = change.sequence;
+    if (feed.companies.contains(change.company)) {
+      cache_.erase(key_of(change.company, change.conversation));
+    }
+  }
   feed.seen.sequence = changes->back().sequence;
   return {};
 }
 
 Hydration::Had Hydration::find_kept(CompanyId company, Feed& feed, const FoundChunks& found) {
   const auto kept = cache_.find(key_of(company, found.conversation));
-  Had had{.shown = {}, .moment = kept.moment, .is_enough = false};
+  Had had;
   if (kept.value) {
     const std::lock_guard lock(feed.feed_mutex);
     if (feed.is_current(kept.value->as_of, found.conversation)) had.shown = kept.value->shown;
@@ -144,6 +150,27 @@ Hydration::Had Hydration::find_kept(CompanyId company, Feed& feed, const FoundCh
   had.is_enough = had.shown && has_all(*had.shown, found);
   had.is_enough ? cache_.count_hit() : cache_.count_miss();
   return had;
+}
+
+// Under the feed's lock, so that no change that is read meanwhile leaves behind what was before it.
+void Hydration::keep(CompanyId company, Feed& feed, ConversationId conversation, Kept kept) {
+  const std::lock_guard lock(feed.feed_mutex);
+  if (!feed.is_current(kept.as_of, conversation)) return;
+  feed.companies.insert(company);
+  const auto key = key_of(company, conversation);
+  cache_.put(key, std::move(kept), cache_.find(key).moment);
+}
+
+Result<std::size_t> Hydration::follow() {
+  std::vector<std::pair<Partition, Feed*>> feeds;
+  {
+    const std::lock_guard lock(feeds_mutex_);
+    for (const auto& [partition, feed] : feeds_) feeds.emplace_back(partition, feed.get());
+  }
+  for (const auto& [partition, feed] : feeds) {
+    SAMTALE_TRY_VOID(catch_up(partition, *feed));
+  }
+  return 0;
 }
 
 Result<std::vector<Hydration::Shown>> Hydration::of(CompanyId company,
@@ -168,9 +195,8 @@ Result<std::vector<Hydration::Shown>> Hydration::of(CompanyId company,
     }
     shown.push_back(std::move(*next++));
     if (!shown.back()) continue;
-    cache_.put(key_of(company, found[i].conversation),
-               {.as_of = as_of, .shown = with_chunks_of(shown.back(), had[i].shown)},
-               had[i].moment);
+    keep(company, feed, found[i].conversation,
+         {.as_of = as_of, .shown = with_chunks_of(shown.back(), had[i].shown)});
   }
   return shown;
 }

@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <span>
 #include <vector>
 
@@ -49,9 +50,9 @@ class Hydration {
   [[nodiscard]] Result<std::vector<Shown>> of(CompanyId company,
                                               std::span<const FoundChunks> found);
 
-  // To be called after a conversation was deleted: nothing of the company is kept when this
-  // returns, nor what is being read.
-  void forget(CompanyId company) { cache_.forget(company); }
+  // To be called from time to time, so that what has changed or was deleted leaves memory where
+  // nobody searches any more. Returns 0. Errors: those of the store.
+  Result<std::size_t> follow();
 
   [[nodiscard]] CacheStats stats() const { return cache_.stats(); }
 
@@ -74,9 +75,10 @@ class Hydration {
     std::condition_variable read_ended;
     // All below guarded by feed_mutex.
     bool is_reading = false;
-    std::uint64_t reads = 0;  // Begun.
-    Result<> outcome;         // Of the last one that ended.
-    Point seen;               // Another epoch where it is not known what has changed since.
+    std::uint64_t reads = 0;        // Begun.
+    Result<> outcome;               // Of the last one that ended.
+    Point seen;                     // Another epoch where it is not known what has changed since.
+    std::set<CompanyId> companies;  // Of which something may be kept.
     // The last change of those conversations that share a place: what has not changed may be taken
     // for changed, never the other way.
     std::array<std::uint64_t, kPlaces> changed{};
@@ -91,7 +93,6 @@ class Hydration {
   // One of those found: what is kept of it and current, which may lack chunks that are wanted.
   struct Had {
     Shown shown;
-    Cache<Kept>::Moment moment{};
     bool is_enough = false;
   };
 
@@ -100,6 +101,7 @@ class Hydration {
   [[nodiscard]] Result<Point> catch_up(Partition partition, Feed& feed);
   Result<> read_feed(Partition partition, Feed& feed);
   [[nodiscard]] Had find_kept(CompanyId company, Feed& feed, const FoundChunks& found);
+  void keep(CompanyId company, Feed& feed, ConversationId conversation, Kept kept);
   [[nodiscard]] Result<std::vector<Shown>> read(CompanyId company,
                                                 std::span<const FoundChunks> found) const;
 

@@ -159,16 +159,21 @@ TEST_F(HydrationTest, shows_nothing_of_before_when_the_feed_has_forgotten_what_c
   EXPECT_EQ(title(hydration, kAcme, 1), "lamp, broken");
 }
 
-TEST_F(HydrationTest, forgets_a_company_when_told) {
+TEST_F(HydrationTest, keeps_nothing_of_what_was_deleted_where_nobody_searches_any_more) {
   put(kAcme, 1, "lamp");
   put(kGlobex, 1, "bill");
   Hydration hydration(*store, kMegabyte);
   ASSERT_EQ(title(hydration, kAcme, 1), "lamp");
   ASSERT_EQ(title(hydration, kGlobex, 1), "bill");
 
-  hydration.forget(kAcme);
-
+  erase(kAcme, 1);
+  ASSERT_TRUE(hydration.follow());
   EXPECT_EQ(hydration.stats().values, 1U);
+
+  erase(kGlobex, 1);
+  ASSERT_TRUE(store->trim_changes(Partition{0}, *store->last_change(Partition{0})));
+  ASSERT_TRUE(hydration.follow());
+  EXPECT_EQ(hydration.stats().values, 0U) << "also where the feed has forgotten what was deleted";
 }
 
 TEST_F(HydrationTest, stays_within_its_bytes) {

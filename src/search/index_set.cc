@@ -1,6 +1,7 @@
 #include "search/index_set.h"
 
 #include <algorithm>
+#include <iterator>
 #include <optional>
 #include <set>
 #include <utility>
@@ -156,16 +157,7 @@ Result<std::size_t> IndexSet::maintain(const std::stop_token& stop) {
 IndexSize IndexSet::size() const {
   const std::shared_lock lock(indexes_mutex_);
   IndexSize sum;
-  for (const auto& [company, index] : indexes_) {
-    const auto one = index->size();
-    sum.conversations += one.conversations;
-    sum.chunks += one.chunks;
-    sum.vectors += one.vectors;
-    sum.graph_vectors += one.graph_vectors;
-    sum.recall = std::min(sum.recall, one.recall);
-    sum.bytes += one.bytes;
-    sum.mapped_bytes += one.mapped_bytes;
-  }
+  for (const auto& [company, index] : indexes_) sum += index->size();
   return sum;
 }
 
@@ -179,12 +171,15 @@ std::size_t IndexSet::companies() const {
   return indexes_.size();
 }
 
-IndexFollower::IndexFollower(Store& store, Partition partition, IndexSet& indexes)
-    : store_(store), partition_(partition), indexes_(indexes) {}
+IndexFollower::IndexFollower(Store& store, Partition partition, IndexSet& indexes,
+                             FollowedSlice slice)
+    : store_(store), partition_(partition), indexes_(indexes), slice_(std::move(slice)) {}
 
 Result<> IndexFollower::load(const GoOn& go_on) {
   drop();  // What was deleted meanwhile, nothing will tell.
   is_empty_ = false;
+  const auto layout = slice_.shares == nullptr ? nullptr : slice_.layout();
+  if (layout) hold_as(*layout);
   // Read before the scan: what changes during it is applied once more, which does no harm.
   SAMTALE_TRY(const auto begin, store_.last_change(partition_));
   constexpr std::size_t kPage = 500;
@@ -199,6 +194,8 @@ Result<> IndexFollower::load(const GoOn& go_on) {
     SAMTALE_TRY_VOID(refresh(page));
     after = page.back();
   }
+  if (layout) layout_ = layout->last;
+  arranged_ = layout;
   set_applied(begin, ++loads_);
   return {};
 }
@@ -206,15 +203,44 @@ Result<> IndexFollower::load(const GoOn& go_on) {
 void IndexFollower::drop() {
   if (is_empty_) return;
   set_applied(0, 0);
-  indexes_.forget([this](CompanyId company) { return store_.partition_of(company) == partition_; });
+  filling_.reset();
+  is_filling_ = false;
+  arranged_ = nullptr;
+  const auto is_of_partition = [this](CompanyId company) {
+    return store_.partition_of(company) == partition_;
+  };
+  indexes_.forget([&](CompanyId company) { return is_of_partition(company) && is_home(company); });
+  if (slice_.shares != nullptr) slice_.shares->forget(is_of_partition);
   is_empty_ = true;
 }
 
+// With a load all that takes changes is there; without one nothing is.
 void IndexFollower::set_applied(std::uint64_t applied, std::uint64_t generation) {
   const std::lock_guard lock(applied_mutex_);
+  if (generation == 0) holdings_.clear();
+  if (generation != generation_) {
+    for (auto& [company, holding] : holdings_) {
+      for (auto* held : {&holding.whole, &holding.share}) {
+        held->generation = held->takes_changes ? generation : 0;
+      }
+    }
+  }
   applied_ = applied;
   generation_ = generation;
   applied_changed_.notify_all();
+}
+
+std::uint64_t IndexFollower::generation_of(CompanyId company) const {
+  const std::lock_guard lock(applied_mutex_);
+  const auto found = holdings_.find(company);
+  if (found != holdings_.end()) return found->second.whole.generation;
+  return is_home(company) ? generation_.load() : 0;
+}
+
+std::uint64_t IndexFollower::share_generation_of(CompanyId company) const {
+  const std::lock_guard lock(applied_mutex_);
+  const auto found = holdings_.find(company);
+  return found == holdings_.end() ? 0 : found->second.share.generation;
 }
 
 std::uint64_t IndexFollower::wait_applied(std::uint64_t sequence, Duration patience) {
@@ -243,9 +269,31 @@ Result<> IndexFollower::refresh(std::span<const std::pair<CompanyId, Conversatio
          ++at) {
       conversations.push_back(touched[at].second);
     }
-    SAMTALE_TRY_VOID(indexes_.refresh(store_, company, conversations));
+    SAMTALE_TRY_VOID(refresh(company, conversations));
   }
   return {};
+}
+
+Result<> IndexFollower::refresh(CompanyId company, std::span<const ConversationId> conversations) {
+  const auto found = holdings_.find(company);
+  const bool is_special = found != holdings_.end();
+  if (is_special ? found->second.whole.takes_changes : is_home(company)) {
+    SAMTALE_TRY_VOID(indexes_.refresh(store_, company, conversations));
+  }
+  if (is_special && found->second.share.takes_changes) {
+    SAMTALE_TRY_VOID(refresh_share(company, conversations));
+  }
+  return {};
+}
+
+Result<> IndexFollower::refresh_share(CompanyId company,
+                                      std::span<const ConversationId> conversations) {
+  std::vector<ConversationId> own;
+  std::ranges::copy_if(conversations, std::back_inserter(own), [this](const ConversationId& id) {
+    return slice_of(id, slice_.of) == slice_.number;
+  });
+  if (own.empty()) return {};
+  return slice_.shares->refresh(store_, company, own);
 }
 
 Result<std::size_t> IndexFollower::step(const GoOn& go_on, std::size_t limit) {
@@ -255,18 +303,119 @@ Result<std::size_t> IndexFollower::step(const GoOn& go_on, std::size_t limit) {
     return 1;
   }
   if (!changes) return std::unexpected(changes.error());
-  if (changes->empty()) return 0;
   std::vector<std::pair<CompanyId, ConversationId>> touched;
-  for (const auto& change : *changes) touched.emplace_back(change.company, change.conversation);
-  std::ranges::sort(touched);
-  touched.erase(std::ranges::unique(touched).begin(), touched.end());
-  SAMTALE_TRY_VOID(refresh(touched));
-  set_applied(changes->back().sequence, generation_);
+  if (!changes->empty()) {
+    for (const auto& change : *changes) touched.emplace_back(change.company, change.conversation);
+    std::ranges::sort(touched);
+    touched.erase(std::ranges::unique(touched).begin(), touched.end());
+    SAMTALE_TRY_VOID(refresh(touched));
+    set_applied(changes->back().sequence, generation_);
+  }
   if (applied_ > trimmed_ + 2 * kChangesKept) {
     trimmed_ = applied_ - kChangesKept;
     SAMTALE_TRY_VOID(store_.trim_changes(partition_, trimmed_));
   }
-  return touched.size();
+  SAMTALE_TRY(const bool has_filled, arrange());
+  return touched.size() + (has_filled ? 1 : 0);
+}
+
+// What a load from the store is to give.
+void IndexFollower::hold_as(const Layout& layout) {
+  const std::lock_guard lock(applied_mutex_);
+  for (const auto& [company, change] : layout.changes) {
+    if (store_.partition_of(company) != partition_) continue;
+    holdings_[company] = {.whole = {.takes_changes = is_home(company) && !change.is_split},
+                          .share = {.takes_changes = change.is_split}};
+  }
+}
+
+// Does a part of what a change of who is split asks for; false if there is nothing to do.
+Result<bool> IndexFollower::arrange() {
+  if (slice_.shares == nullptr || !is_loaded()) return false;
+  const auto layout = slice_.layout();
+  if (layout == arranged_) return false;
+  for (const auto& [company, change] : layout->changes) {
+    if (store_.partition_of(company) != partition_) continue;
+    arrange(company, change, change.number <= layout->settled);
+  }
+  const auto next = next_filling();
+  is_filling_ = next.has_value();
+  if (!next) {
+    filling_.reset();
+    arranged_ = layout;
+    layout_ = layout->last;
+    return false;
+  }
+  if (!filling_ || filling_->company != next->company || filling_->is_share != next->is_share) {
+    filling_ = next;
+  }
+  SAMTALE_TRY_VOID(fill());
+  return true;
+}
+
+void IndexFollower::arrange(CompanyId company, const Layout::Change& change, bool is_settled) {
+  if (!holdings_.contains(company)) {  // Until now it was like any other.
+    const Held whole{.takes_changes = is_home(company),
+                     .generation = is_home(company) ? generation_.load() : 0};
+    const std::lock_guard lock(applied_mutex_);
+    holdings_[company] = {.whole = whole, .share = {}};
+  }
+  arrange(company, false, is_home(company) && !change.is_split, !is_settled);
+  arrange(company, true, change.is_split, !is_settled);
+}
+
+// What is there stays while others may ask for it; what is there in part goes if it is not wanted.
+void IndexFollower::arrange(CompanyId company, bool is_share, bool must_be_here, bool may_stay) {
+  auto& holding = holdings_.at(company);
+  auto& held = is_share ? holding.share : holding.whole;
+  const bool goes = held.takes_changes && !must_be_here && (!may_stay || held.generation == 0);
+  const bool comes = must_be_here && !held.takes_changes;
+  if (!goes && !comes) return;
+  {
+    const std::lock_guard lock(applied_mutex_);
+    held = {.takes_changes = comes, .generation = 0};
+  }
+  auto& indexes = is_share ? *slice_.shares : indexes_;
+  indexes.forget([&](CompanyId other) { return other == company; });
+}
+
+std::optional<IndexFollower::Filling> IndexFollower::next_filling() const {
+  for (const auto& [company, holding] : holdings_) {
+    for (const bool is_share : {false, true}) {
+      const auto& held = is_share ? holding.share : holding.whole;
+      if (held.takes_changes && held.generation == 0) {
+        return Filling{.company = company, .is_share = is_share};
+      }
+    }
+  }
+  return std::nullopt;
+}
+
+// A page, so that the other companies' changes do not wait. What changes meanwhile the feed tells.
+Result<> IndexFollower::fill() {
+  constexpr std::size_t kPage = 500;
+  const auto company = filling_->company;
+  SAMTALE_TRY(const auto page, store_.scan(partition_, std::pair(company, filling_->after), kPage));
+  std::vector<ConversationId> conversations;
+  for (const auto& [owner, conversation] : page) {
+    if (owner == company) conversations.push_back(conversation);
+  }
+  constexpr std::size_t kAtOnce = 64;
+  for (std::size_t at = 0; at < conversations.size(); at += kAtOnce) {
+    const auto some =
+        std::span(conversations).subspan(at, std::min(kAtOnce, conversations.size() - at));
+    SAMTALE_TRY_VOID(filling_->is_share ? refresh_share(company, some)
+                                        : indexes_.refresh(store_, company, some));
+  }
+  if (conversations.size() == kPage) {
+    filling_->after = conversations.back();
+    return {};
+  }
+  auto& holding = holdings_.at(company);
+  const std::lock_guard lock(applied_mutex_);
+  (filling_->is_share ? holding.share : holding.whole).generation = ++loads_;
+  filling_.reset();
+  return {};
 }
 
 }  // namespace samtale

@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <shared_mutex>
 #include <span>
 #include <stop_token>
@@ -20,6 +21,7 @@
 #include "index/company_index.h"
 #include "index/segment_folder.h"
 #include "model/ids.h"
+#include "search/slices.h"
 #include "store/store.h"
 #include "store/vector_search.h"
 #include "sys/clock.h"
@@ -77,13 +79,26 @@ class IndexSet {
   std::map<CompanyId, std::shared_ptr<CompanyIndex>> indexes_;  // Guarded by indexes_mutex_.
 };
 
+// One of the slices of a partition's index.
+struct FollowedSlice {
+  std::size_t number = 0;
+  std::size_t of = 1;
+  // What this slice has of companies that are split. Null if there is but one slice.
+  IndexSet* shares = nullptr;
+  // Which these are, now; not null.
+  std::function<std::shared_ptr<const Layout>()> layout;
+};
+
 // Follows the change feed of one partition into the index: what was deleted is gone from every
-// answer, what was added is found, one step later.
+// answer, what was added is found, one step later. Where the partition has slices it does so for
+// one of them: for the companies whose home that is, and for its share of those that are split.
+// What a change of who is split asks for it loads beside that, step by step; what was before it
+// stays until nobody asks for it.
 // Threads: one, but for what says otherwise.
 class IndexFollower {
  public:
-  // What is passed in must outlive it.
-  IndexFollower(Store& store, Partition partition, IndexSet& indexes);
+  // What is passed in must outlive it. `indexes` has the companies that are whole.
+  IndexFollower(Store& store, Partition partition, IndexSet& indexes, FollowedSlice slice = {});
 
   // Asked from page to page of a load, which ends where it says no: nothing is then loaded.
   using GoOn = std::function<bool()>;
@@ -101,6 +116,13 @@ class IndexFollower {
   // Another one after each load; 0: it is not loaded. A search had the whole index if this is the
   // same before and after it, and not 0.
   [[nodiscard]] std::uint64_t generation() const { return generation_; }
+  // The same of the index of a company that is whole, and of the share of one that is split.
+  [[nodiscard]] std::uint64_t generation_of(CompanyId company) const;
+  [[nodiscard]] std::uint64_t share_generation_of(CompanyId company) const;
+  // Up to which change of who is split it has loaded what it is to have.
+  [[nodiscard]] std::uint64_t layout() const { return layout_; }
+  // Some index is there in part.
+  [[nodiscard]] bool is_filling() const { return is_filling_; }
   // The sequence of the last change that the index has; 0 if it is not loaded. Waits for
   // `sequence`, no longer than `patience` and only while it is loaded. From any thread.
   [[nodiscard]] std::uint64_t wait_applied(std::uint64_t sequence, Duration patience);
@@ -108,19 +130,52 @@ class IndexFollower {
   void rest(Duration length, const std::stop_token& stop);
 
  private:
+  // An index of a company that is, or was, split. Filled from the store while it takes changes.
+  struct Held {
+    bool takes_changes = false;
+    std::uint64_t generation = 0;  // 0: not all is there yet.
+  };
+  struct Holding {
+    Held whole;
+    Held share;
+  };
+  struct Filling {
+    CompanyId company{};
+    bool is_share = false;
+    ConversationId after{};
+  };
+
   void set_applied(std::uint64_t applied, std::uint64_t generation);
   Result<> refresh(std::span<const std::pair<CompanyId, ConversationId>> touched);
+  Result<> refresh(CompanyId company, std::span<const ConversationId> conversations);
+  Result<> refresh_share(CompanyId company, std::span<const ConversationId> conversations);
+  [[nodiscard]] bool is_home(CompanyId company) const {
+    return home_slice(company, slice_.of) == slice_.number;
+  }
+  void hold_as(const Layout& layout);
+  [[nodiscard]] Result<bool> arrange();
+  void arrange(CompanyId company, const Layout::Change& change, bool is_settled);
+  void arrange(CompanyId company, bool is_share, bool must_be_here, bool may_stay);
+  [[nodiscard]] std::optional<Filling> next_filling() const;
+  [[nodiscard]] Result<> fill();
 
   Store& store_;
   const Partition partition_;
   IndexSet& indexes_;
+  const FollowedSlice slice_;
+  std::shared_ptr<const Layout> arranged_;  // For which all is here; null: none.
+  std::optional<Filling> filling_;
+  std::atomic<bool> is_filling_ = false;
+  std::atomic<std::uint64_t> layout_ = 0;
   std::uint64_t trimmed_ = 0;
   bool is_empty_ = true;
   std::uint64_t loads_ = 0;
   std::atomic<std::uint64_t> generation_ = 0;  // Written under applied_mutex_.
-  std::mutex applied_mutex_;
-  std::uint64_t applied_ = 0;  // Guarded by applied_mutex_, as the next; written by its one thread.
-  std::uint64_t wanted_ = 0;   // By those who wait.
+  mutable std::mutex applied_mutex_;
+  std::uint64_t applied_ = 0;  // Guarded by applied_mutex_, as the next two; written by its one
+                               // thread.
+  std::map<CompanyId, Holding> holdings_;
+  std::uint64_t wanted_ = 0;  // By those who wait.
   std::condition_variable applied_changed_;
   std::condition_variable_any wanted_changed_;
 };

@@ -12,8 +12,8 @@ constexpr std::uint32_t kVersion = 1;
 std::size_t kept_for(std::size_t limit) { return limit + limit / 8 + 1; }
 
 CacheKey key_of(CompanyId company, const std::string& model, const NearQuery& query) {
-  auto question =
-      std::to_string(query.limit) + "," + std::to_string(query.filter_text.size()) + ",";
+  auto question = std::to_string(query.part) + "," + std::to_string(query.limit) + "," +
+                  std::to_string(query.filter_text.size()) + ",";
   question.append(query.filter_text);
   question.append(reinterpret_cast<const char*>(query.vector.data()), query.vector.size_bytes());
   return {company, {.name = "near", .model = model, .version = kVersion}, question};

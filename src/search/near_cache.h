@@ -24,6 +24,7 @@ struct NearQuery {
   const ConversationFilter& filter;
   std::string_view filter_text;  // Equal for filters that let the same pass, and only for those.
   bool must_be_exact = false;
+  std::size_t part = 0;  // Which of the company's indexes, where it has several.
 };
 
 // An entry has the hits of an exact search, the sequence of the index they were found at, and the

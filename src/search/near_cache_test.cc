@@ -59,8 +59,12 @@ class SlowIndex final : public CompanyIndex {
     return index_.changed_since(since, query, filter);
   }
   std::vector<ChunkHit> words(std::string_view query, std::size_t limit,
-                              const ConversationFilter& filter) const override {
-    return index_.words(query, limit, filter);
+                              const ConversationFilter& filter,
+                              const WordCounts* counts) const override {
+    return index_.words(query, limit, filter, counts);
+  }
+  WordCounts word_counts(std::string_view query) const override {
+    return index_.word_counts(query);
   }
   double inverse_document_frequency(std::string_view word) const override {
     return index_.inverse_document_frequency(word);

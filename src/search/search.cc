@@ -151,6 +151,50 @@ class Standing {
   double deviation_ = 1;
 };
 
+// Slices have no chunk in common, so what is counted adds up.
+void add(WordCounts& sum, const WordCounts& one) {
+  sum.chunks += one.chunks;
+  sum.words += one.words;
+  sum.having.resize(std::max(sum.having.size(), one.having.size()));
+  for (std::size_t i = 0; i < one.having.size(); ++i) sum.having[i] += one.having[i];
+}
+
+// How rare a query's words are, as they were counted. An embedder asks of no others, but of one
+// that no chunk has.
+class CountedWords final : public WordStatistics {
+ public:
+  CountedWords(std::vector<std::string> terms, const WordCounts& counts)
+      : terms_(std::move(terms)), counts_(counts) {}
+
+  double inverse_document_frequency(std::string_view word) const override {
+    const auto at = static_cast<std::size_t>(std::ranges::find(terms_, word) - terms_.begin());
+    const auto having = at < counts_.having.size() ? counts_.having[at] : 0;
+    return samtale::inverse_document_frequency(counts_.chunks, having);
+  }
+
+ private:
+  const std::vector<std::string> terms_;
+  const WordCounts& counts_;
+};
+
+// Each slice has its best so many; the best of all are among them. Where the store compares the
+// vectors, several slices may name the same chunk.
+std::vector<ChunkHit> best_of(const std::vector<SliceAnswer>& answers,
+                              std::vector<ChunkHit> SliceAnswer::*half, std::size_t limit) {
+  std::vector<ChunkHit> best;
+  for (const auto& answer : answers) {
+    best.insert(best.end(), (answer.*half).begin(), (answer.*half).end());
+  }
+  std::ranges::sort(best, ranks_before);
+  const auto is_same = [](const ChunkHit& a, const ChunkHit& b) {
+    return a.conversation == b.conversation && a.ordinal == b.ordinal;
+  };
+  const auto [begin, end] = std::ranges::unique(best, is_same);
+  best.erase(begin, end);
+  if (best.size() > limit) best.resize(limit);
+  return best;
+}
+
 }  // namespace
 
 Searcher::Searcher(const IndexSet& indexes, Hydration& hydration, QueryVectors& query_vectors,
@@ -204,9 +248,14 @@ Result<> Searcher::check(const SearchRequest& request) const {
   return {};
 }
 
-Result<std::vector<float>> Searcher::embed_query(CompanyId company, const CompanyIndex& index,
+std::size_t Searcher::candidates_for(std::size_t conversations) const {
+  // A conversation scores by its best chunk, so more chunks are wanted than conversations.
+  return std::max(options_.candidates, conversations * 20);
+}
+
+Result<std::vector<float>> Searcher::embed_query(CompanyId company, const WordStatistics& words,
                                                  const std::string& query) const {
-  auto vector = query_vectors_.of(company, query, index, options_.embed_timeout);
+  auto vector = query_vectors_.of(company, query, words, options_.embed_timeout);
   if (vector) return vector;
   auto error = std::move(vector).error();
   // The limit of the embedding server's account is not one of the caller's.
@@ -214,46 +263,131 @@ Result<std::vector<float>> Searcher::embed_query(CompanyId company, const Compan
   return std::unexpected(std::move(error));
 }
 
-Result<std::vector<Searcher::Scored>> Searcher::find(
-    CompanyId company, const std::shared_ptr<const CompanyIndex>& index,
-    const SearchRequest& request, std::size_t wanted, SearchAnswer& answer) const {
+// What is searched by in meaning; empty where that is by words alone, which `answer` then says.
+Result<std::vector<float>> Searcher::vector_of(CompanyId company, const WordStatistics& words,
+                                               const SearchRequest& request,
+                                               SearchAnswer& answer) const {
+  if (request.mode == SearchMode::keyword) return std::vector<float>();
+  if (!request.vector.empty()) return request.vector;
+  auto vector = embed_query(company, words, request.query);
+  if (vector) return vector;
+  if (request.mode == SearchMode::vector) {
+    return std::unexpected(std::move(vector).error().during("embed the query"));
+  }
+  answer.degraded =
+      "the embedder is away, so this was searched by words alone: " + vector.error().message;
+  answer.mode = SearchMode::keyword;
+  return std::vector<float>();
+}
+
+Result<Searcher::Candidates> Searcher::find(CompanyId company,
+                                            const std::shared_ptr<const CompanyIndex>& index,
+                                            const SearchRequest& request, std::size_t limit,
+                                            SearchAnswer& answer) const {
   const auto filter = make_filter(request.filters);
-  // A conversation scores by its best chunk, so more chunks are wanted than conversations.
-  const auto candidates = std::max(options_.candidates, wanted * 20);
-
-  std::vector<ChunkHit> near;
-  if (request.mode != SearchMode::keyword) {
-    auto vector = request.vector.empty() ? embed_query(company, *index, request.query)
-                                         : Result<std::vector<float>>(request.vector);
-    if (!vector && request.mode == SearchMode::vector) {
-      return std::unexpected(std::move(vector).error().during("embed the query"));
-    }
-    if (vector) {
-      const auto filter_text = text_of(request.filters);
-      SAMTALE_TRY(auto found, near_cache_.nearest(company, index,
-                                                  {.vector = *vector,
-                                                   .limit = candidates,
-                                                   .filter = filter,
-                                                   .filter_text = filter_text,
-                                                   .must_be_exact = request.exact}));
-      near = std::move(found.hits);
-      answer.is_exact = found.is_exact;
-    } else {
-      answer.degraded =
-          "the embedder is away, so this was searched by words alone: " + vector.error().message;
-      answer.mode = SearchMode::keyword;
-    }
+  Candidates candidates;
+  SAMTALE_TRY(const auto vector, vector_of(company, *index, request, answer));
+  if (!vector.empty()) {
+    const auto filter_text = text_of(request.filters);
+    SAMTALE_TRY(auto found, near_cache_.nearest(company, index,
+                                                {.vector = vector,
+                                                 .limit = limit,
+                                                 .filter = filter,
+                                                 .filter_text = filter_text,
+                                                 .must_be_exact = request.exact}));
+    candidates.near = std::move(found.hits);
+    answer.is_exact = found.is_exact;
   }
-  std::vector<ChunkHit> worded;
   if (request.mode != SearchMode::vector) {
-    worded = index->words(request.query, candidates, filter);
+    candidates.worded = index->words(request.query, limit, filter);
   }
+  return candidates;
+}
 
+Result<Searcher::Candidates> Searcher::gather(CompanyId company, const SearchRequest& request,
+                                              std::size_t limit, const AskSlices& ask,
+                                              SearchAnswer& answer) const {
+  const bool by_words = request.mode != SearchMode::vector;
+  const bool is_weighed = request.vector.empty() && request.mode != SearchMode::keyword &&
+                          !query_vectors_.embedder().needs_text_alone();
+  SliceQuestion question{.query = request.query,
+                         .by_words = by_words,
+                         .vector = {},
+                         .limit = limit,
+                         .exact = request.exact,
+                         .filters = request.filters,
+                         .counts = {}};
+  WordCounts counts;
+  if (by_words || is_weighed) {
+    SAMTALE_TRY(const auto counted, ask(question));
+    for (const auto& one : counted) add(counts, one.counts);
+  }
+  const CountedWords statistics(words(request.query), counts);
+  SAMTALE_TRY(question.vector, vector_of(company, statistics, request, answer));
+  question.counts = by_words ? std::move(counts) : WordCounts();
+  SAMTALE_TRY(const auto found, ask(question));
+  if (!question.vector.empty()) {
+    answer.is_exact = std::ranges::all_of(found, &SliceAnswer::is_exact);
+  }
+  return Candidates{.near = best_of(found, &SliceAnswer::near, limit),
+                    .worded = best_of(found, &SliceAnswer::worded, limit)};
+}
+
+SliceAnswerLimits Searcher::limits_of(const SliceQuestion& question) const {
+  if (question.counts) return {.hits = question.limit, .terms = 0};
+  return {.hits = 0, .terms = words(question.query).size()};
+}
+
+Result<SliceAnswer> Searcher::ask_slice(CompanyId company, const IndexSet& slice,
+                                        std::size_t number, const SliceQuestion& question) const {
+  const auto terms = words(question.query).size();
+  // What search_slices() can ask.
+  if (question.query.size() > options_.query_bytes_max ||
+      question.limit > candidates_for(options_.pages_max + 101) ||
+      count_values(question.filters) > options_.filter_values_max ||
+      (question.by_words && question.counts && question.counts->having.size() != terms)) {
+    return fail(ErrorCode::invalid_argument, "no search asks that of a slice");
+  }
+  SliceAnswer answer;
+  const auto index = slice.find(company);
+  if (!question.counts) {
+    answer.counts.having.resize(terms);
+    if (!index) return answer;
+    answer.counts = index->word_counts(question.query);
+    const auto size = index->size();
+    answer.conversations = size.conversations;
+    answer.vectors = size.vectors;
+    answer.bytes = size.bytes;
+    return answer;
+  }
+  if (!index) return answer;
+  const auto filter = make_filter(question.filters);
+  if (!question.vector.empty()) {
+    const auto filter_text = text_of(question.filters);
+    SAMTALE_TRY(auto found, near_cache_.nearest(company, index,
+                                                {.vector = question.vector,
+                                                 .limit = question.limit,
+                                                 .filter = filter,
+                                                 .filter_text = filter_text,
+                                                 .must_be_exact = question.exact,
+                                                 .part = number + 1}));
+    answer.near = std::move(found.hits);
+    answer.is_exact = found.is_exact;
+  }
+  if (question.by_words) {
+    answer.worded = index->words(question.query, question.limit, filter, &*question.counts);
+  }
+  return answer;
+}
+
+// The chunks of both halves, best first.
+std::vector<Searcher::Scored> Searcher::fuse(const Candidates& candidates, SearchMode mode) const {
+  const auto& [near, worded] = candidates;
   const Standing of_vectors(near);
   const Standing of_words(worded);
-  const auto share = answer.mode == SearchMode::hybrid   ? static_cast<float>(options_.vector_share)
-                     : answer.mode == SearchMode::vector ? 1.0F
-                                                         : 0.0F;
+  const auto share = mode == SearchMode::hybrid   ? static_cast<float>(options_.vector_share)
+                     : mode == SearchMode::vector ? 1.0F
+                                                  : 0.0F;
 
   std::map<std::pair<ConversationId, std::uint32_t>, Scored> all;
   const auto entry = [&all](const ChunkHit& hit) -> Scored& {
@@ -284,6 +418,23 @@ Result<std::vector<Searcher::Scored>> Searcher::find(
 }
 
 Result<SearchAnswer> Searcher::search(CompanyId company, const SearchRequest& request) const {
+  return search(company, request,
+                [&](std::size_t limit, SearchAnswer& answer) -> Result<Candidates> {
+                  const auto index = indexes_.find(company);
+                  if (!index) return Candidates();
+                  return find(company, index, request, limit, answer);
+                });
+}
+
+Result<SearchAnswer> Searcher::search_slices(CompanyId company, const SearchRequest& request,
+                                             const AskSlices& ask) const {
+  return search(company, request, [&](std::size_t limit, SearchAnswer& answer) {
+    return gather(company, request, limit, ask, answer);
+  });
+}
+
+Result<SearchAnswer> Searcher::search(CompanyId company, const SearchRequest& request,
+                                      const Find& find_candidates) const {
   const auto begin = clock_.now();
   SAMTALE_TRY_VOID(check(request));
   SAMTALE_TRY(const auto offset, read_cursor(company, request));
@@ -291,28 +442,25 @@ Result<SearchAnswer> Searcher::search(CompanyId company, const SearchRequest& re
   SearchAnswer answer;
   answer.mode = request.mode;
   answer.model = query_vectors_.embedder().model_id();
-  const auto index = indexes_.find(company);
-  if (index) {
-    SAMTALE_TRY(const auto scored,
-                find(company, index, request, offset + request.limit + 1, answer));
-    std::unordered_map<ConversationId, std::size_t> place;
-    std::vector<std::vector<Scored>> grouped;  // In the order of their best chunks.
-    for (const auto& chunk : scored) {
-      const auto [at, is_first] = place.try_emplace(chunk.conversation, grouped.size());
-      if (is_first) grouped.emplace_back();
-      auto& chunks = grouped[at->second];
-      if (chunks.size() < request.chunks) chunks.push_back(chunk);
-    }
-    auto next = offset;
-    while (next < grouped.size() && answer.hits.size() < request.limit) {
-      const auto some = std::span(grouped).subspan(
-          next, std::min(grouped.size() - next, request.limit - answer.hits.size()));
-      SAMTALE_TRY_VOID(describe(company, some, request, answer));
-      next += some.size();
-    }
-    if (next < grouped.size() && next < options_.pages_max) {
-      answer.next_cursor = make_cursor(company, request, next);
-    }
+  SAMTALE_TRY(const auto candidates,
+              find_candidates(candidates_for(offset + request.limit + 1), answer));
+  std::unordered_map<ConversationId, std::size_t> place;
+  std::vector<std::vector<Scored>> grouped;  // In the order of their best chunks.
+  for (const auto& chunk : fuse(candidates, answer.mode)) {
+    const auto [at, is_first] = place.try_emplace(chunk.conversation, grouped.size());
+    if (is_first) grouped.emplace_back();
+    auto& chunks = grouped[at->second];
+    if (chunks.size() < request.chunks) chunks.push_back(chunk);
+  }
+  auto next = offset;
+  while (next < grouped.size() && answer.hits.size() < request.limit) {
+    const auto some = std::span(grouped).subspan(
+        next, std::min(grouped.size() - next, request.limit - answer.hits.size()));
+    SAMTALE_TRY_VOID(describe(company, some, request, answer));
+    next += some.size();
+  }
+  if (next < grouped.size() && next < options_.pages_max) {
+    answer.next_cursor = make_cursor(company, request, next);
   }
   answer.took = clock_.now() - begin;
   return answer;

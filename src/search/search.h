@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -17,6 +18,7 @@
 #include "search/index_set.h"
 #include "search/near_cache.h"
 #include "search/query_vectors.h"
+#include "search/slice_answer.h"
 #include "store/store.h"
 #include "sys/clock.h"
 
@@ -92,6 +94,19 @@ struct SearchAnswer {
   Duration took{};
 };
 
+// What a search asks of each slice of a company that is split.
+struct SliceQuestion {
+  std::string query;          // For its words, …
+  bool by_words = false;      // … if they are looked for; and …
+  std::vector<float> vector;  // … for its meaning, if there is any.
+  std::size_t limit = 0;      // Chunks of each half.
+  bool exact = false;
+  SearchFilters filters;
+  // Of the words of `query` in all slices. Nothing: those of this slice are what is asked for, and
+  // how large it is, and no chunks.
+  std::optional<WordCounts> counts;
+};
+
 struct SearchOptions {
   // Share of the meaning in a hybrid score (Bruch, Gai & Ingber 2023, "An Analysis of Fusion
   // Functions for Hybrid Retrieval", convex combination; of standard scores, docs/adr/0019).
@@ -114,16 +129,46 @@ class Searcher {
   // deadline_exceeded from the embedder (mode vector only).
   [[nodiscard]] Result<SearchAnswer> search(CompanyId company, const SearchRequest& request) const;
 
+  // Asks all slices of a company the same; an error where one has no answer.
+  using AskSlices = std::function<Result<std::vector<SliceAnswer>>(const SliceQuestion&)>;
+  // As search(), to the bit, of a company whose index lies in slices. Errors: those, and what `ask`
+  // says.
+  [[nodiscard]] Result<SearchAnswer> search_slices(CompanyId company, const SearchRequest& request,
+                                                   const AskSlices& ask) const;
+  // What the slice `number`, which lies in `slice`, says to it. Errors: invalid_argument.
+  [[nodiscard]] Result<SliceAnswer> ask_slice(CompanyId company, const IndexSet& slice,
+                                              std::size_t number,
+                                              const SliceQuestion& question) const;
+  // The most that an answer to it may be.
+  [[nodiscard]] SliceAnswerLimits limits_of(const SliceQuestion& question) const;
+
  private:
   struct Scored;
+  struct Candidates {
+    std::vector<ChunkHit> near;
+    std::vector<ChunkHit> worded;
+  };
 
   [[nodiscard]] Result<> check(const SearchRequest& request) const;
-  [[nodiscard]] Result<std::vector<float>> embed_query(CompanyId company, const CompanyIndex& index,
+  // How many chunks of each half are looked at, so that so many conversations are found.
+  [[nodiscard]] std::size_t candidates_for(std::size_t conversations) const;
+  [[nodiscard]] Result<std::vector<float>> embed_query(CompanyId company,
+                                                       const WordStatistics& words,
                                                        const std::string& query) const;
-  [[nodiscard]] Result<std::vector<Scored>> find(CompanyId company,
-                                                 const std::shared_ptr<const CompanyIndex>& index,
-                                                 const SearchRequest& request, std::size_t wanted,
-                                                 SearchAnswer& answer) const;
+  [[nodiscard]] Result<std::vector<float>> vector_of(CompanyId company, const WordStatistics& words,
+                                                     const SearchRequest& request,
+                                                     SearchAnswer& answer) const;
+  [[nodiscard]] Result<Candidates> find(CompanyId company,
+                                        const std::shared_ptr<const CompanyIndex>& index,
+                                        const SearchRequest& request, std::size_t limit,
+                                        SearchAnswer& answer) const;
+  [[nodiscard]] Result<Candidates> gather(CompanyId company, const SearchRequest& request,
+                                          std::size_t limit, const AskSlices& ask,
+                                          SearchAnswer& answer) const;
+  [[nodiscard]] std::vector<Scored> fuse(const Candidates& candidates, SearchMode mode) const;
+  using Find = std::function<Result<Candidates>(std::size_t limit, SearchAnswer& answer)>;
+  [[nodiscard]] Result<SearchAnswer> search(CompanyId company, const SearchRequest& request,
+                                            const Find& find) const;
   [[nodiscard]] Result<std::size_t> read_cursor(CompanyId company,
                                                 const SearchRequest& request) const;
   [[nodiscard]] std::string make_cursor(CompanyId company, const SearchRequest& request,

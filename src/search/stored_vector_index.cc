@@ -44,8 +44,12 @@ class StoredVectorIndex final : public CompanyIndex {
     return std::nullopt;
   }
   std::vector<ChunkHit> words(std::string_view query, std::size_t limit,
-                              const ConversationFilter& filter) const override {
-    return words_->words(query, limit, filter);
+                              const ConversationFilter& filter,
+                              const WordCounts* counts) const override {
+    return words_->words(query, limit, filter, counts);
+  }
+  WordCounts word_counts(std::string_view query) const override {
+    return words_->word_counts(query);
   }
   double inverse_document_frequency(std::string_view word) const override {
     return words_->inverse_document_frequency(word);

@@ -1,5 +1,6 @@
 #include "server/app.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "server/options.h"
@@ -86,8 +87,7 @@ Result<> App::build() {
 
 Result<> App::build_search() {
   auto& embedder = *embedder_.embedder;
-  SAMTALE_TRY(segments_, SegmentFolder::open(*files_, segment_folder(config_), embedder.model_id(),
-                                             embedder.dimension(), clock_, log_));
+  SAMTALE_TRY(segments_, open_segments(segment_folder(config_)));
   SAMTALE_TRY(auto shared, shared_cache_options(config_));
   if (shared) {
     shared_cache_ = std::make_unique<SharedCache>(clock_, random_, log_, *std::move(shared));
@@ -96,19 +96,11 @@ Result<> App::build_search() {
                                                   shared_cache_.get());
   near_cache_ = std::make_unique<NearCache>(embedder.model_id(), searches_bytes(config_));
   hydration_ = std::make_unique<Hydration>(*store_, config_.cache.shown_bytes);
-  const auto forget = [this](CompanyId company) {
-    near_cache_->forget(company);
-    hydration_->forget(company);
-  };
   if (stores_.open_vector_search) {
     SAMTALE_TRY(vectors_, stores_.open_vector_search(embedder.model_id(), embedder.dimension()));
     segments_->sweep([](CompanyId) { return false; });  // Of the time before.
-    indexes_ = std::make_unique<IndexSet>(embedder.model_id(), embedder.dimension(),
-                                          index_options(config_), *vectors_, forget);
-  } else {
-    indexes_ = std::make_unique<IndexSet>(embedder.model_id(), embedder.dimension(),
-                                          index_options(config_), segments_.get(), forget);
   }
+  SAMTALE_TRY_VOID(build_indexes());
   auto options = search_options(config_);
   options.cursor_key = store_->secret("cursors of searches");
   searcher_ = std::make_unique<Searcher>(*indexes_, *hydration_, *query_vectors_, *near_cache_,
@@ -116,23 +108,83 @@ Result<> App::build_search() {
   return {};
 }
 
+Result<std::unique_ptr<SegmentFolder>> App::open_segments(const std::string& folder) {
+  const auto& embedder = *embedder_.embedder;
+  return SegmentFolder::open(*files_, folder, embedder.model_id(), embedder.dimension(), clock_,
+                             log_);
+}
+
+std::unique_ptr<IndexSet> App::make_indexes(SegmentFolder* segments) {
+  const auto& embedder = *embedder_.embedder;
+  const auto forget = [this](CompanyId company) { near_cache_->forget(company); };
+  if (vectors_) {
+    return std::make_unique<IndexSet>(embedder.model_id(), embedder.dimension(),
+                                      index_options(config_), *vectors_, forget);
+  }
+  return std::make_unique<IndexSet>(embedder.model_id(), embedder.dimension(),
+                                    index_options(config_), segments, forget);
+}
+
+// Of the companies that are whole, and of each slice of those that are not; and what follows the
+// store into them.
+Result<> App::build_indexes() {
+  indexes_ = make_indexes(segments_.get());
+  if (slices() > 1) {
+    for (std::size_t i = 0; i < slices(); ++i) {
+      SAMTALE_TRY(auto folder, open_segments(share_folder(config_, i)));
+      shares_.push_back(make_indexes(folder.get()));
+      share_segments_.push_back(std::move(folder));
+    }
+    slicing_ = std::make_unique<Slicing>(Slicing::Parts{
+        .store = *store_,
+        .tenants = *tenants_,
+        .router = router_,
+        .followers = followers_,
+        .shares = shares_,
+        .wait_applied = [this](IndexFollower& follower,
+                               std::uint64_t sequence) { return wait_applied(follower, sequence); },
+        .timeout = config_.http.request_timeout / 3});
+    slicing_->refresh(0);
+  }
+  for (std::size_t place = 0; place < store_->partitions() * slices(); ++place) {
+    FollowedSlice slice;
+    if (slicing_) {
+      slice = {.number = place % slices(),
+               .of = slices(),
+               .shares = shares_[place % slices()].get(),
+               .layout = [this] { return slicing_->layout(); }};
+    }
+    followers_.push_back(std::make_unique<IndexFollower>(
+        *store_, static_cast<Partition>(place / slices()), *indexes_, std::move(slice)));
+  }
+  return {};
+}
+
 Result<> App::build_node() {
   SAMTALE_TRY(roles_, node_roles(config_));
   if (!stores_.members) return {};
-  const auto ready = [this] {
-    Partitions loaded = 0;
+  if (store_->partitions() * slices() > kSlicesMax) {
+    return fail(ErrorCode::invalid_argument,
+                "cluster.slices: the store's " + std::to_string(store_->partitions()) +
+                    " partitions times this must be at most " + std::to_string(kSlicesMax));
+  }
+  const auto loaded = [this] {
+    Node::Loaded here{.ready = 0, .layout = slicing_ ? slicing_->layout()->last : 0};
     for (std::size_t i = 0; i < followers_.size(); ++i) {
-      if (followers_[i]->is_loaded()) loaded |= Partitions{1} << i;
+      if (!followers_[i]->is_loaded()) continue;
+      here.ready |= Slices{1} << i;
+      here.layout = std::min(here.layout, followers_[i]->layout());
     }
-    return loaded;
+    return here;
   };
   node_ = std::make_unique<Node>(*stores_.members, router_, clock_, log_,
                                  NodeOptions{.name = stores_.node,
                                              .place = stores_.place,
                                              .roles = roles_,
                                              .partitions = store_->partitions(),
+                                             .slices = slices(),
                                              .replicas = config_.cluster.replicas},
-                                 ready);
+                                 loaded);
   return {};
 }
 
@@ -146,6 +198,7 @@ void App::set_weights() {
 Result<> App::refresh_records() {
   SAMTALE_TRY(const bool has_changed, tenants_->refresh());
   if (has_changed) set_weights();
+  if (slicing_) slicing_->refresh(node_->settled());
   SAMTALE_TRY_VOID(subscriptions_->refresh());
   return catalog_->refresh();
 }
@@ -195,12 +248,12 @@ void App::make_routes() {
                        if (language_models_) language_models_->scheduler().forget(company);
                      }};
   parts.wait_applied = [this](CompanyId company, std::uint64_t sequence) {
-    return wait_applied(company, sequence);
+    return wait_applied(*followers_[home_of(company)], sequence);
   };
+  parts.slices = slicing_.get();
   if (node_) {
-    parts.index_generation = [this](CompanyId company) -> std::uint64_t {
-      const auto partition = static_cast<std::size_t>(store_->partition_of(company));
-      return partition < followers_.size() ? followers_[partition]->generation() : 0;
+    parts.index_generation = [this](CompanyId company) {
+      return followers_[home_of(company)]->generation_of(company);
     };
     parts.elsewhere = [this](const Caller& caller, const http::Request& request) {
       return ask_elsewhere(caller, request);

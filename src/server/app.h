@@ -41,6 +41,7 @@
 #include "server/conversation_counts.h"
 #include "server/jwt_source.h"
 #include "server/language_model.h"
+#include "server/slicing.h"
 #include "server/stores.h"
 #include "sqlite/data_folder.h"
 #include "store/registry.h"
@@ -104,18 +105,26 @@ class App {
   Result<> build_search();
   Result<> build_node();
   [[nodiscard]] bool does(Role role) const { return roles_.has(role); }
-  [[nodiscard]] bool holds(std::size_t partition) const {
-    return !node_ || node_->holds(partition);
-  }
+  // A place is a slice of a partition, among all of them.
+  [[nodiscard]] std::size_t slices() const { return config_.cluster.slices; }
+  [[nodiscard]] std::size_t home_of(CompanyId company) const;
+  [[nodiscard]] bool holds(std::size_t place) const { return !node_ || node_->holds(place); }
   [[nodiscard]] bool leads() const { return !node_ || node_->leads(); }
   // As ApiParts::wait_applied.
-  [[nodiscard]] std::uint64_t wait_applied(CompanyId company, std::uint64_t sequence);
+  [[nodiscard]] std::uint64_t wait_applied(IndexFollower& follower, std::uint64_t sequence);
   // As ApiParts::elsewhere.
   [[nodiscard]] Result<HttpAnswer> ask_elsewhere(const Caller& caller,
                                                  const http::Request& request);
   Result<> join();
   Result<> load_index();
-  Result<std::size_t> follow(std::size_t partition);
+  Result<> sweep_shares();
+  Result<std::size_t> follow(std::size_t place);
+  Result<> build_indexes();
+  [[nodiscard]] Result<std::unique_ptr<SegmentFolder>> open_segments(const std::string& folder);
+  [[nodiscard]] std::unique_ptr<IndexSet> make_indexes(SegmentFolder* segments);
+  void start_following(std::size_t place, const WorkerOptions& options);
+  void start_maintaining(const WorkerOptions& options);
+  [[nodiscard]] IndexSize index_size() const;
   [[nodiscard]] bool is_left_to_others(WallTime received_at) const;
   Result<> start_indexing(const WorkerOptions& options);
   void start_worker(std::string name, Step step, WorkerOptions options);
@@ -160,16 +169,19 @@ class App {
   std::unique_ptr<Receiver> receiver_;
   MadeEmbedder embedder_;
   std::unique_ptr<SegmentFolder> segments_;
-  std::unique_ptr<SharedCache> shared_cache_;  // Null: there is none.
+  std::vector<std::unique_ptr<SegmentFolder>> share_segments_;  // As shares_.
+  std::unique_ptr<SharedCache> shared_cache_;                   // Null: there is none.
   std::unique_ptr<QueryVectors> query_vectors_;
   std::unique_ptr<NearCache> near_cache_;
   std::unique_ptr<Hydration> hydration_;
   std::unique_ptr<VectorSearch> vectors_;  // Null: the indexes hold them.
   std::unique_ptr<IndexSet> indexes_;
+  std::vector<std::unique_ptr<IndexSet>> shares_;  // Of each slice; empty if there is but one.
   std::unique_ptr<Searcher> searcher_;
   std::vector<std::unique_ptr<Normaliser>> normalisers_;
   std::vector<std::unique_ptr<ReplicatedEvents>> replicated_events_;
-  std::vector<std::unique_ptr<IndexFollower>> followers_;
+  std::vector<std::unique_ptr<IndexFollower>> followers_;  // By place.
+  std::unique_ptr<Slicing> slicing_;                       // Null: every index is whole.
   std::vector<std::unique_ptr<ChunkWorker>> chunk_workers_;
   std::vector<std::unique_ptr<EmbedWorker>> embed_workers_;
   std::unique_ptr<AnalyzeWorker> analyze_worker_;

@@ -45,19 +45,9 @@ Result<> App::start() {
         std::make_unique<Normaliser>(*accept_log_, *store_, Partition{i}, log_, normalising));
     start_worker(
         "normalise", [it = normalisers_.back().get()] { return it->step(); }, options);
-    if (!does(Role::searcher)) continue;
-    workers_.emplace_back([this, i, following](const std::stop_token& stop) {
-      become_background_thread();
-      // It rests in its step, where whoever waits for a change can wake it.
-      auto at_once = following;
-      at_once.idle_pause = {};
-      const auto step = [&]() -> Result<std::size_t> {
-        SAMTALE_TRY(const auto followed, follow(i));
-        if (followed == 0) followers_[i]->rest(following.idle_pause, stop);
-        return followed;
-      };
-      run_worker("index", step, at_once, clock_, log_, stop);
-    });
+  }
+  for (std::size_t i = 0; i < followers_.size() && does(Role::searcher); ++i) {
+    start_following(i, following);
   }
   if (does(Role::indexer)) SAMTALE_TRY_VOID(start_indexing(options));
   auto slow = options;
@@ -84,6 +74,7 @@ Result<> App::start() {
       [this]() -> Result<std::size_t> {
         const auto refreshed = refresh_records();
         SAMTALE_TRY_VOID(housekeep());
+        SAMTALE_TRY_VOID(hydration_->follow());
         if (!refreshed) return std::unexpected(refreshed.error());
         return 0;
       },
@@ -92,19 +83,7 @@ Result<> App::start() {
     start_worker(
         "jwks", [it = jwt_source_.get()] { return it->step(); }, upkeep);
   }
-  if (does(Role::searcher)) {
-    workers_.emplace_back([this, upkeep](const std::stop_token& stop) {
-      become_maintenance_thread();
-      const auto maintain = [this, &stop]() -> Result<std::size_t> {
-        // Files of what is not loaded would be taken for files of nobody.
-        for (std::size_t i = 0; i < followers_.size(); ++i) {
-          if (holds(i) && !followers_[i]->is_loaded()) return 0;
-        }
-        return indexes_->maintain(stop);
-      };
-      run_worker("graph", maintain, upkeep, clock_, log_, stop);
-    });
-  }
+  if (does(Role::searcher)) start_maintaining(upkeep);
   if (does(Role::keeper)) {
     // Each time it comes to lead: who led before may have been of another model.
     const auto ask = [this, has_asked = false]() mutable -> Result<std::size_t> {
@@ -125,12 +104,66 @@ Result<> App::start() {
   return {};
 }
 
+void App::start_following(std::size_t place, const WorkerOptions& options) {
+  workers_.emplace_back([this, place, options](const std::stop_token& stop) {
+    become_background_thread();
+    // It rests in its step, where whoever waits for a change can wake it.
+    auto at_once = options;
+    at_once.idle_pause = {};
+    const auto step = [&]() -> Result<std::size_t> {
+      SAMTALE_TRY(const auto followed, follow(place));
+      if (followed == 0) followers_[place]->rest(options.idle_pause, stop);
+      return followed;
+    };
+    run_worker("index", step, at_once, clock_, log_, stop);
+  });
+}
+
+void App::start_maintaining(const WorkerOptions& options) {
+  workers_.emplace_back([this, options](const std::stop_token& stop) {
+    become_maintenance_thread();
+    const auto maintain = [this, &stop]() -> Result<std::size_t> {
+      // Files of what is not loaded would be taken for files of nobody.
+      for (std::size_t i = 0; i < followers_.size(); ++i) {
+        const auto& follower = *followers_[i];
+        if (holds(i) && (!follower.is_loaded() || follower.is_filling())) return 0;
+      }
+      SAMTALE_TRY(auto maintained, indexes_->maintain(stop));
+      for (const auto& shares : shares_) {
+        SAMTALE_TRY(const auto some, shares->maintain(stop));
+        maintained += some;
+      }
+      return maintained;
+    };
+    run_worker("graph", maintain, options, clock_, log_, stop);
+  });
+}
+
+std::size_t App::home_of(CompanyId company) const {
+  return slicing_ ? slicing_->home_of(company)
+                  : static_cast<std::size_t>(store_->partition_of(company));
+}
+
+IndexSize App::index_size() const {
+  auto size = indexes_->size();
+  for (const auto& shares : shares_) size += shares->size();
+  return size;
+}
+
+// Files of a time before, with more slices or other vectors.
+Result<> App::sweep_shares() {
+  const auto used = slices() > 1 && !vectors_ ? slices() : 0;
+  for (std::size_t i = used; i < kSlicesMax; ++i) {
+    SAMTALE_TRY(const auto folder, open_segments(share_folder(config_, i)));
+    folder->sweep([](CompanyId) { return false; });
+  }
+  return {};
+}
+
 // What this node is to hold of it, and not before it knows who else is there.
 Result<> App::load_index() {
   const auto begin = clock_.now();
-  for (std::uint32_t i = 0; i < store_->partitions(); ++i) {
-    followers_.push_back(std::make_unique<IndexFollower>(*store_, Partition{i}, *indexes_));
-  }
+  SAMTALE_TRY_VOID(sweep_shares());
   if (node_) SAMTALE_TRY_VOID(join());
   std::vector<std::jthread> loaders;
   std::vector<Result<>> loaded(followers_.size());
@@ -141,7 +174,7 @@ Result<> App::load_index() {
   }
   loaders.clear();
   for (auto& result : loaded) SAMTALE_TRY_VOID(std::move(result));
-  const auto size = indexes_->size();
+  const auto size = index_size();
   const std::chrono::duration<double> took = clock_.now() - begin;
   log_.info("index.loaded", {{"companies", std::to_string(indexes_->companies())},
                              {"conversations", std::to_string(size.conversations)},
@@ -180,21 +213,18 @@ Result<> App::join() {
   return {};
 }
 
-Result<std::size_t> App::follow(std::size_t partition) {
-  auto& follower = *followers_[partition];
-  if (holds(partition)) {
-    return follower.step([&] { return holds(partition) && !is_stopping_; });
+Result<std::size_t> App::follow(std::size_t place) {
+  auto& follower = *followers_[place];
+  if (holds(place)) {
+    return follower.step([&] { return holds(place) && !is_stopping_; });
   }
   follower.drop();
   return 0;
 }
 
-std::uint64_t App::wait_applied(CompanyId company, std::uint64_t sequence) {
+std::uint64_t App::wait_applied(IndexFollower& follower, std::uint64_t sequence) {
   // Many times a follower's usual lag.
   constexpr auto kPatience = std::chrono::seconds(2);
-  const auto partition = static_cast<std::size_t>(store_->partition_of(company));
-  if (partition >= followers_.size()) return 0;
-  auto& follower = *followers_[partition];
   const auto applied = follower.wait_applied(sequence, {});
   if (applied >= sequence) return applied;
   // Each that waits holds a handler thread: half of them are for those that need not.
@@ -217,8 +247,9 @@ Result<HttpAnswer> App::ask_elsewhere(const Caller& caller, const http::Request&
                   {"X-Request-Id", request.id}};
   call.body = request.body;
   call.timeout = config_.http.request_timeout / 3;  // Others, before it, get a second each.
-  return router_.send(static_cast<std::size_t>(store_->partition_of(caller.company())),
-                      std::move(call));
+  const auto company = caller.company();
+  return router_.send(home_of(company), std::move(call),
+                      slicing_ ? slicing_->whole_since(company) : 0);
 }
 
 // Who gets its events from the broker has this long to be first: this node's own reading of its log
@@ -283,7 +314,12 @@ Result<> App::start_analyses(const WorkerOptions& options) {
       .wants_news = [this](CompanyId company) { return subscriptions_->has_active(company); }};
   auto* batches = language_models_ ? language_models_->batches() : nullptr;
   if (batches != nullptr) parts.batch_window = config_.analyze.batch_window;
-  const auto words = [this](CompanyId company) { return indexes_->find(company); };
+  const auto words = [this](CompanyId company) {
+    auto index = indexes_->find(company);
+    // Of one that is split a share has near enough the same words.
+    for (std::size_t i = 0; !index && i < shares_.size(); ++i) index = shares_[i]->find(company);
+    return index;
+  };
   if (does(Role::analyst)) {
     analyze_worker_ =
         std::make_unique<AnalyzeWorker>(parts, words, language_models_ != nullptr, options);

@@ -102,7 +102,11 @@ Result<Transport> connect(const Config& config, bool needs_server) {
 
 Result<std::vector<IndexFile>> check_index(const Config& config) {
   const auto files = make_system_files();
-  SAMTALE_TRY(const auto checks, check_segments(*files, segment_folder(config)));
+  SAMTALE_TRY(auto checks, check_segments(*files, segment_folder(config)));
+  for (std::size_t i = 0; config.cluster.slices > 1 && i < config.cluster.slices; ++i) {
+    SAMTALE_TRY(auto of_slice, check_segments(*files, share_folder(config, i)));
+    std::ranges::move(of_slice, std::back_inserter(checks));
+  }
   std::vector<IndexFile> found;
   for (const auto& check : checks) {
     found.push_back({.name = check.name,

@@ -199,23 +199,21 @@ void App::export_metrics() {
   depth("samtale_queue_failed_attempts", "Attempts that failed since the start.",
         [](const QueueStats& kind) { return static_cast<double>(kind.attempts); });
 
-  const auto* indexes = indexes_.get();
-  gauge("samtale_index_companies", "Companies with an index.",
-        [indexes] { return indexes->companies(); });
+  gauge("samtale_index_companies", "Companies with an index that is whole.",
+        [this] { return indexes_->companies(); });
   gauge("samtale_index_conversations", "Searchable conversations.",
-        [indexes] { return indexes->size().conversations; });
-  gauge("samtale_index_chunks", "Searchable chunks.", [indexes] { return indexes->size().chunks; });
-  gauge("samtale_index_vectors", "Chunks with a vector.",
-        [indexes] { return indexes->size().vectors; });
+        [this] { return index_size().conversations; });
+  gauge("samtale_index_chunks", "Searchable chunks.", [this] { return index_size().chunks; });
+  gauge("samtale_index_vectors", "Chunks with a vector.", [this] { return index_size().vectors; });
   gauge("samtale_index_graph_vectors", "Of them, in the graph of a large company.",
-        [indexes] { return indexes->size().graph_vectors; });
+        [this] { return index_size().graph_vectors; });
   gauge("samtale_index_recall", "Share of the nearest that searches by a graph find; the lowest.",
-        [indexes] { return indexes->size().recall; });
+        [this] { return index_size().recall; });
   gauge("samtale_index_bytes", "Memory held by the indexes.",
-        [indexes] { return indexes->size().bytes; });
+        [this] { return index_size().bytes; });
   gauge("samtale_index_mapped_bytes",
         "Vectors in files, whose pages the system may take back from memory.",
-        [indexes] { return indexes->size().mapped_bytes; });
+        [this] { return index_size().mapped_bytes; });
   const auto of_segments = [&](const char* name, const char* help, auto member) {
     gauge(name, help, [this, member] { return segments_->stats().*member; });
   };
@@ -235,9 +233,10 @@ void App::export_metrics() {
     export_replication_metrics();
   }
 
-  gauge("samtale_index_partitions", "Partitions of the store whose index is loaded here.", [this] {
-    return std::ranges::count_if(followers_, [](const auto& it) { return it->is_loaded(); });
-  });
+  gauge("samtale_index_partitions", "Slices of the store's partitions whose index is loaded here.",
+        [this] {
+          return std::ranges::count_if(followers_, [](const auto& it) { return it->is_loaded(); });
+        });
   gauge("samtale_searches_sent_on", "Requests that another server was asked, for its index.",
         [this] { return router_.stats().sent; });
   gauge("samtale_searches_sent_again", "Of them, those that another had not answered.",

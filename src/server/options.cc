@@ -220,6 +220,10 @@ std::size_t searches_bytes(const Config& config) {
 
 std::string segment_folder(const Config& config) { return config.data_dir + "/index"; }
 
+std::string share_folder(const Config& config, std::size_t slice) {
+  return segment_folder(config) + "-" + std::to_string(slice);
+}
+
 Result<std::optional<SharedCacheOptions>> shared_cache_options(const Config& config) {
   const auto& cache = config.cache;
   if (cache.redis_url.empty()) return std::nullopt;

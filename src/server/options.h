@@ -64,6 +64,8 @@ struct BrokerOptions {
 [[nodiscard]] std::size_t searches_bytes(const Config& config);
 // Where the graphs of large companies are kept.
 [[nodiscard]] std::string segment_folder(const Config& config);
+// Of what a slice has of companies that are split.
+[[nodiscard]] std::string share_folder(const Config& config, std::size_t slice);
 // Empty without a Redis. Reads the file with its password. Errors: invalid_argument.
 [[nodiscard]] Result<std::optional<SharedCacheOptions>> shared_cache_options(const Config& config);
 [[nodiscard]] Result<std::optional<SharedRateOptions>> shared_rate_options(const Config& config);

@@ -64,11 +64,24 @@ Result<> PostgresRegistry::update_company(const CompanyRecord& record) {
   return fail(ErrorCode::not_found, "there is no company " + std::to_string(number(record.id)));
 }
 
+// One at a time: two changes of one number would each be taken for the other.
+Result<> PostgresRegistry::set_split(CompanyId company, bool is_split) {
+  return in_transaction(
+      database_, {}, Durability::power_loss, [&](Transaction& transaction) -> Result<> {
+        SAMTALE_TRY_VOID(transaction.later("LOCK TABLE companies IN SHARE ROW EXCLUSIVE MODE"));
+        return transaction.later(
+            "UPDATE companies SET is_split = $2 <> 0, "
+            "layout = (SELECT max(layout) + 1 FROM companies) "
+            "WHERE id = $1 AND is_split <> ($2 <> 0)",
+            company, is_split);
+      });
+}
+
 Result<std::vector<CompanyRecord>> PostgresRegistry::companies() const {
-  SAMTALE_TRY(const auto rows,
-              database_.read(kAll,
-                             "SELECT id, name, weight, events_per_second_max, "
-                             "conversations_max, created_us FROM companies ORDER BY id"));
+  SAMTALE_TRY(const auto rows, database_.read(kAll,
+                                              "SELECT id, name, weight, events_per_second_max, "
+                                              "conversations_max, created_us, is_split, layout "
+                                              "FROM companies ORDER BY id"));
   std::vector<CompanyRecord> companies;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const Row row(rows, i);
@@ -77,7 +90,9 @@ Result<std::vector<CompanyRecord>> PostgresRegistry::companies() const {
                          .weight = row.real(2),
                          .events_per_second_max = row.integer(3),
                          .conversations_max = row.integer(4),
-                         .created_at = from_us(row.integer(5))});
+                         .created_at = from_us(row.integer(5)),
+                         .is_split = row.integer(6) != 0,
+                         .layout = static_cast<std::uint64_t>(row.integer(7))});
   }
   return companies;
 }

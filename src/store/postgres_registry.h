@@ -21,6 +21,7 @@ class PostgresRegistry final : public Registry {
   // Also invalid_argument for a name outside [a-z0-9][a-z0-9-]{0,62}.
   Result<CompanyId> add_company(const CompanyRecord& record) override;
   Result<> update_company(const CompanyRecord& record) override;
+  Result<> set_split(CompanyId company, bool is_split) override;
   [[nodiscard]] Result<std::vector<CompanyRecord>> companies() const override;
   Result<> put_key(const KeyRecord& record) override;
   [[nodiscard]] Result<std::vector<KeyRecord>> keys() const override;

@@ -32,6 +32,26 @@ TEST(PostgresRegistryTest, shows_what_another_process_has_put_there) {
   EXPECT_EQ(companies[0].weight, 2);
 }
 
+TEST(PostgresRegistryTest, counts_over_all_companies_when_one_is_split_or_joined) {
+  PostgresHarness<1> harness;
+  PostgresRegistry registry(harness.store().database());
+  const auto acme = registry.add_company({.name = "acme"}).value();
+  const auto globex = registry.add_company({.name = "globex"}).value();
+  const auto version = registry.version(RegistryPart::tenants).value();
+
+  ASSERT_TRUE(registry.set_split(acme, true));
+  ASSERT_TRUE(registry.set_split(acme, true)) << "it is already";
+  ASSERT_TRUE(registry.set_split(globex, true));
+  ASSERT_TRUE(registry.set_split(acme, false));
+
+  const auto companies = registry.companies().value();
+  EXPECT_FALSE(companies[0].is_split);
+  EXPECT_EQ(companies[0].layout, 3U);
+  EXPECT_TRUE(companies[1].is_split);
+  EXPECT_EQ(companies[1].layout, 2U);
+  EXPECT_GE(registry.version(RegistryPart::tenants).value(), version + 3);
+}
+
 TEST(PostgresRegistryTest, lets_no_company_take_over_anothers_key) {
   PostgresHarness<1> harness;
   PostgresRegistry registry(harness.store().database());

@@ -199,6 +199,17 @@ postgres::Migration embeddings(std::size_t hash_partitions) {
   return migration;
 }
 
+// Which companies' indexes are split over several nodes, and what of it the nodes have.
+postgres::Migration split_companies() {
+  postgres::Migration migration;
+  migration.statements = {
+      "ALTER TABLE companies ADD is_split boolean NOT NULL DEFAULT false, "
+      "ADD layout bigint NOT NULL DEFAULT 0",
+      "ALTER TABLE nodes ADD slices bigint NOT NULL DEFAULT 1, "
+      "ADD layout bigint NOT NULL DEFAULT 0"};
+  return migration;
+}
+
 postgres::Migration registry_schema_1() {
   postgres::Migration migration;
   auto& statements = migration.statements;
@@ -273,6 +284,7 @@ std::vector<postgres::Migration> postgres_store_schema(std::size_t hash_partitio
       postgres_queue_schema_1(), store_schema_1(hash_partitions), registry_schema_1()};
   for (auto& migration : own_partitions()) migrations.push_back(std::move(migration));
   migrations.push_back(embeddings(hash_partitions));
+  migrations.push_back(split_companies());
   return migrations;
 }
 

@@ -21,6 +21,10 @@ struct CompanyRecord {
   std::int64_t events_per_second_max = 0;  // 0: the server's default.
   std::int64_t conversations_max = 0;      // 0: no quota.
   WallTime created_at{};
+  // Its index is split over the slices of its partition (cluster.slices) …
+  bool is_split = false;
+  // … or whole, since this change of such; they are counted from 1 over all companies.
+  std::uint64_t layout = 0;
 };
 
 struct KeyRecord {
@@ -98,6 +102,9 @@ class Registry {
   virtual Result<CompanyId> add_company(const CompanyRecord& record) = 0;
   virtual Result<> update_company(const CompanyRecord& record) = 0;  // not_found.
   [[nodiscard]] virtual Result<std::vector<CompanyRecord>> companies() const = 0;
+  // Sets CompanyRecord::is_split, and counts that where it changes anything. invalid_argument where
+  // no servers can share the store.
+  virtual Result<> set_split(CompanyId company, bool is_split) = 0;
 
   virtual Result<> put_key(const KeyRecord& record) = 0;  // Inserts or replaces by id.
   [[nodiscard]] virtual Result<std::vector<KeyRecord>> keys() const = 0;

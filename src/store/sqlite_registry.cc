@@ -134,6 +134,11 @@ Result<> SqliteRegistry::update_company(const CompanyRecord& record) {
   return {};
 }
 
+Result<> SqliteRegistry::set_split(CompanyId, bool) {
+  return fail(ErrorCode::invalid_argument,
+              "a company is split over several servers, which need store.kind = \"postgres\"");
+}
+
 Result<std::vector<CompanyRecord>> SqliteRegistry::companies() const {
   const std::lock_guard lock(records_mutex_);
   return all_of(companies_);

@@ -146,7 +146,9 @@ Result<> Tenants::load_all() {
   decltype(company_names_) names;
   decltype(keys_) by_key;
   decltype(endpoints_) by_endpoint;
+  std::vector<CompanyRecord> laid_out;
   for (auto& company : companies) {
+    if (company.layout != 0) laid_out.push_back(company);
     names.emplace(company.name, company.id);
     by_id.emplace(company.id, std::move(company));
   }
@@ -159,6 +161,7 @@ Result<> Tenants::load_all() {
   const std::unique_lock lock(records_mutex_);  // Those before end after it.
   companies_.swap(by_id);
   company_names_.swap(names);
+  laid_out_companies_.swap(laid_out);
   keys_.swap(by_key);
   endpoints_.swap(by_endpoint);
   return {};
@@ -368,6 +371,17 @@ Result<CompanyRecord> Tenants::create_company(const CompanyRecord& wanted) {
   company_names_.emplace(record.name, record.id);
   companies_.emplace(record.id, record);
   return record;
+}
+
+std::vector<CompanyRecord> Tenants::laid_out_companies() const {
+  const std::shared_lock lock(records_mutex_);
+  return laid_out_companies_;
+}
+
+Result<> Tenants::set_split(CompanyId company, bool is_split) {
+  SAMTALE_TRY_VOID(registry_.set_split(company, is_split));
+  SAMTALE_TRY_VOID(refresh());
+  return {};
 }
 
 std::vector<CompanyRecord> Tenants::companies() const {

@@ -120,7 +120,12 @@ class Tenants {
 
   // invalid_argument for a name that breaks the rule, conflict for one ever used.
   Result<CompanyRecord> create_company(const CompanyRecord& wanted);
+  // Says whether the company's index is split over several servers. invalid_argument as
+  // Registry::set_split.
+  Result<> set_split(CompanyId company, bool is_split);
   [[nodiscard]] std::vector<CompanyRecord> companies() const;
+  // Those that are split, or were.
+  [[nodiscard]] std::vector<CompanyRecord> laid_out_companies() const;
   [[nodiscard]] std::optional<CompanyRecord> find_company(CompanyId id) const;
   [[nodiscard]] std::optional<CompanyRecord> find_company(std::string_view name) const;
 
@@ -180,9 +185,10 @@ class Tenants {
   std::uint64_t looks_done_ = 0;    // … and up to which the registry was asked after it.
   std::optional<Instant> look_began_;
   std::optional<Instant> rests_until_;       // After a registry that could not be asked.
-  mutable std::shared_mutex records_mutex_;  // Guards the four below.
+  mutable std::shared_mutex records_mutex_;  // Guards the five below.
   std::map<CompanyId, CompanyRecord> companies_;
   std::map<std::string, CompanyId, std::less<>> company_names_;
+  std::vector<CompanyRecord> laid_out_companies_;
   std::map<std::string, KeyRecord, std::less<>> keys_;
   std::map<std::string, std::shared_ptr<const EndpointRecord>, std::less<>> endpoints_;
 

@@ -31,6 +31,9 @@ class AwayRegistry final : public Registry {
   Result<> update_company(const CompanyRecord& record) override {
     return there_.update_company(record);
   }
+  Result<> set_split(CompanyId company, bool is_split) override {
+    return there_.set_split(company, is_split);
+  }
   Result<std::vector<CompanyRecord>> companies() const override { return there_.companies(); }
   Result<> put_key(const KeyRecord& record) override { return there_.put_key(record); }
   Result<std::vector<KeyRecord>> keys() const override { return there_.keys(); }

@@ -51,6 +51,7 @@ class EmptyRegistry final : public Registry {
  public:
   Result<CompanyId> add_company(const CompanyRecord&) override { return CompanyId{}; }
   Result<> update_company(const CompanyRecord&) override { return {}; }
+  Result<> set_split(CompanyId, bool) override { return {}; }
   [[nodiscard]] Result<std::vector<CompanyRecord>> companies() const override { return none(); }
   Result<> put_key(const KeyRecord&) override { return {}; }
   [[nodiscard]] Result<std::vector<KeyRecord>> keys() const override { return none(); }

@@ -42,7 +42,7 @@ class ApiTest : public testing::Test {
     std::string name = testing::TempDir() + "/api-XXXXXX";
     folder_ = ::mkdtemp(name.data());
     registry_ = *SqliteRegistry::open({.folder = folder_, .vfs = {}});
-    tenants.emplace(*registry_, clock, random);
+    tenants.emplace(*registry_, clock, random, TenantOptions{.pass_key = "a key of all nodes"});
     acme = tenants->create_company({.name = "acme"})->id;
     globex = tenants->create_company({.name = "globex"})->id;
     accept_log = *open_accept_log(*files_, folder_ + "/accepted", log_options, log_clock_, log);
@@ -122,6 +122,16 @@ class ApiTest : public testing::Test {
     elsewhere_ = [answers = std::move(answers)](const Caller&, const http::Request&) {
       return answers();
     };
+    routes = make_api_routes(parts(), options_);
+  }
+
+  // From here on indexes may lie in slices; null: they are whole.
+  void with_slices(SliceHost* slices) {
+    slices_ = slices;
+    routes = make_api_routes(parts(), options_);
+  }
+  void with_index_generation(std::function<std::uint64_t(CompanyId)> generation) {
+    index_generation_ = std::move(generation);
     routes = make_api_routes(parts(), options_);
   }
 
@@ -240,7 +250,9 @@ class ApiTest : public testing::Test {
                   if (while_waiting && sequence > 0) while_waiting();
                   return follower_->wait_applied(sequence, {});
                 },
-            .elsewhere = elsewhere_};
+            .index_generation = index_generation_,
+            .elsewhere = elsewhere_,
+            .slices = slices_};
   }
 
  private:
@@ -250,6 +262,8 @@ class ApiTest : public testing::Test {
   ApiOptions options_;
   bool has_language_model_ = false;
   std::function<Result<HttpAnswer>(const Caller&, const http::Request&)> elsewhere_;
+  std::function<std::uint64_t(CompanyId)> index_generation_;
+  SliceHost* slices_ = nullptr;
   std::string folder_;
   SimClock log_clock_;  // Read by the committing thread.
   const std::unique_ptr<Files> files_ = make_system_files();
