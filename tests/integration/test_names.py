@@ -106,7 +106,7 @@ class NamesTest(unittest.TestCase):
                     proxy.cut()
                 for proxy in proxies.values():
                     proxy.heal()  # They are there; their names are not.
-                for i in range(20):
+                for i in range(4):
                     began = time.monotonic()
                     acme.send(conversation(f"meanwhile{i}", f"the toaster{i} burns"))
                     self.assertLess(time.monotonic() - began, LOOKUP_S / 2)
@@ -114,12 +114,27 @@ class NamesTest(unittest.TestCase):
                     status = acme.call("POST", "/v1/search", {"query": f"kettle {i}"})[0]
                     self.assertIn(status, (200, 503))
                     self.assertLess(time.monotonic() - began, LOOKUP_S - 5)
-                wait_for("being told which", lambda: "the name mq.test was not resolved in time" in server.read_log()
-                         and "the name db.test was not resolved in time" in server.read_log())
+                wait_for("being told which", lambda: "the name db.test was not resolved in time" in server.read_log())
+                self.assertEqual(metric(server, "samtale_accept_replication_up"), 0)
                 names.silent = False
-                acme.find("toaster19")
-                wait_for("all of them", lambda: acme.call("GET", "/v1/status")[1].get("conversations") == 21)
+                acme.find("toaster3")
+                wait_for("all of them", lambda: acme.call("GET", "/v1/status")[1].get("conversations") == 5)
                 self.assertEqual(metric(server, "samtale_store_lost_writes"), 0)
+
+    def test_a_broker_whose_name_is_unknown_or_not_answered_for_is_named(self):
+        def check(names):
+            began = time.monotonic()
+            done = subprocess.run([*names.prefix(), BIN, "topology", "check", *self.postgres.settings(), "--set",
+                                   "queue.kind=rabbitmq", "--set", "queue.url=amqp://mq.test"], timeout=60,
+                                  capture_output=True, text=True, env=ENVIRONMENT)
+            self.assertNotEqual(done.returncode, 0)
+            self.assertLess(time.monotonic() - began, LOOKUP_S - 5)
+            return done.stderr
+
+        with NameServer() as names:
+            self.assertIn("the name mq.test was not resolved: Name or service not known", check(names))
+            names.silent = True
+            self.assertIn("the name mq.test was not resolved in time", check(names))
 
     def test_a_webhook_is_not_sent_where_its_name_leads_inside(self):
         with Receiver() as trap, NameServer() as names:
