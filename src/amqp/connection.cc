@@ -2,14 +2,18 @@
 
 #include <amqp.h>
 #include <amqp_framing.h>
+#include <amqp_ssl_socket.h>
 #include <amqp_tcp_socket.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/ssl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
 #include <algorithm>
 #include <array>
+
+#include "sys/resolve.h"
 
 namespace samtale::amqp {
 namespace {
@@ -47,6 +51,28 @@ Closed closed_by(const amqp_method_t& method) {
   return {0, "an answer that belongs to no question"};
 }
 
+timeval time_left(const Clock& clock, Instant deadline) {
+  const auto left = std::max<std::int64_t>(
+      std::chrono::ceil<std::chrono::microseconds>(deadline - clock.now()).count(), 1);
+  return {.tv_sec = left / 1'000'000, .tv_usec = left % 1'000'000};
+}
+
+// Whose certificates are taken.
+Result<> trust(amqp_socket_t& socket, const std::string& authority_file) {
+  ::amqp_ssl_socket_set_verify_peer(&socket, 1);
+  ::amqp_ssl_socket_set_verify_hostname(&socket, 1);
+  ::amqp_ssl_socket_set_ssl_versions(&socket, AMQP_TLSv1_2, AMQP_TLSvLATEST);
+  const bool is_read =
+      authority_file.empty()
+          ? ::SSL_CTX_set_default_verify_paths(
+                static_cast<SSL_CTX*>(::amqp_ssl_socket_get_context(&socket))) == 1
+          : ::amqp_ssl_socket_set_cacert(&socket, authority_file.c_str()) == AMQP_STATUS_OK;
+  if (is_read) return {};
+  return fail(ErrorCode::invalid_argument,
+              "no certificates of authorities can be read from " +
+                  (authority_file.empty() ? "the system's folder" : authority_file));
+}
+
 amqp_table_entry_t entry(const char* key, std::string_view text) {
   amqp_table_entry_t made{};
   made.key = amqp_cstring_bytes(key);
@@ -59,22 +85,26 @@ amqp_table_entry_t entry(const char* key, std::string_view text) {
 
 Result<Address> parse_url(std::string_view url) {
   const auto wrong = [](const char* why) { return fail(ErrorCode::invalid_argument, why); };
-  if (url.starts_with("amqps:")) {
-    return wrong(
-        "TLS to the broker is not built in; use amqp:// inside a network of your own, or "
-        "a TLS proxy on this machine");
+  Address address;
+  constexpr std::string_view kAuthority = "?cacertfile=";
+  if (const auto at = url.find(kAuthority); at != std::string_view::npos) {
+    address.authority_file = url.substr(at + kAuthority.size());
+    url = url.substr(0, at);
   }
+  address.is_tls = url.starts_with("amqps://");
+  if (!address.is_tls && !address.authority_file.empty())
+    return wrong("names a cacertfile: that is amqps://'s");
   std::string text(url);  // The library cuts it up.
   amqp_connection_info info{};
-  if (!url.starts_with("amqp://") || ::amqp_parse_url(text.data(), &info) != AMQP_STATUS_OK) {
-    return wrong("must be amqp://user@host:5672/vhost");
+  if (!(url.starts_with("amqp://") || address.is_tls) ||
+      ::amqp_parse_url(text.data(), &info) != AMQP_STATUS_OK) {
+    return wrong("must be amqp://user@host:5672/vhost, or amqps://");
   }
   const bool has_password =
       info.password >= text.data() && info.password <= text.data() + text.size();
   if (has_password) return wrong("must hold no password; put it in a file");
   if (*info.host == '\0') return wrong("names no host");
   if (info.port <= 0 || info.port > 65535) return wrong("must name a port from 1 to 65535");
-  Address address;
   address.host = info.host;
   address.port = static_cast<std::uint16_t>(info.port);
   if (*info.vhost != '\0') address.vhost = info.vhost;
@@ -101,16 +131,32 @@ Connection::~Connection() {
   ::amqp_connection_close(connection_.get(), AMQP_REPLY_SUCCESS);
 }
 
+// The library looks the name up again for TLS, where it wants to see it in the certificate.
+Result<> Connection::connect(const Address& address, Instant deadline) {
+  auto* const connection = connection_.get();
+  SAMTALE_TRY(const auto ips, resolve(address.host, clock_, deadline));
+  auto* const socket =
+      address.is_tls ? ::amqp_ssl_socket_new(connection) : ::amqp_tcp_socket_new(connection);
+  if (socket == nullptr) return fail(ErrorCode::unavailable, "no memory for a connection");
+  if (address.is_tls) SAMTALE_TRY_VOID(trust(*socket, address.authority_file));
+  int status = AMQP_STATUS_OK;
+  for (std::size_t i = 0; i < (address.is_tls ? 1 : ips.size()); ++i) {
+    const auto& host = address.is_tls ? address.host : ips[i];
+    const auto now = clock_.now();
+    const auto part =
+        (deadline - now) / static_cast<Duration::rep>(address.is_tls ? 1 : ips.size() - i);
+    const auto most = time_left(clock_, now + part);
+    status = ::amqp_socket_open_noblock(socket, host.c_str(), address.port, &most);
+    if (status == AMQP_STATUS_OK) return {};
+  }
+  return broken(status, "connect");
+}
+
 Result<> Connection::handshake(const Address& address, Instant deadline) {
   auto* const connection = connection_.get();
   is_usable_ = false;
-  auto* const socket = ::amqp_tcp_socket_new(connection);
-  if (socket == nullptr) return fail(ErrorCode::unavailable, "no memory for a connection");
-  const auto left = std::chrono::ceil<std::chrono::microseconds>(deadline - clock_.now()).count();
-  if (left <= 0) return fail(ErrorCode::deadline_exceeded, "no time left to connect");
-  timeval most{.tv_sec = left / 1'000'000, .tv_usec = left % 1'000'000};
-  SAMTALE_TRY_VOID(broken(
-      ::amqp_socket_open_noblock(socket, address.host.c_str(), address.port, &most), "connect"));
+  SAMTALE_TRY_VOID(connect(address, deadline));
+  auto most = time_left(clock_, deadline);
   // A broker that is short of memory or disk stops reading; the library would wait for ever.
   const auto send_ms = static_cast<unsigned>(
       std::chrono::duration_cast<std::chrono::milliseconds>(kSendTimeout).count());

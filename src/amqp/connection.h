@@ -27,11 +27,13 @@ struct Address {
   std::string vhost = "/";
   std::string user = "guest";
   std::string password = "guest";
+  bool is_tls = false;         // The broker's certificate must be the host's, and signed by …
+  std::string authority_file;  // … one in this PEM file; empty: by one that the system trusts.
 };
 
-// amqp://[user@]host[:port][/vhost], the parts percent-encoded. Errors: invalid_argument, saying
-// what is wrong. A password is none of it: it would be shown with the configuration. No TLS
-// (amqps).
+// amqp://[user@]host[:port][/vhost], or amqps:// for TLS, with ?cacertfile=PATH or without; the
+// parts percent-encoded. Errors: invalid_argument, saying what is wrong. A password is none of it:
+// it would be shown with the configuration.
 [[nodiscard]] Result<Address> parse_url(std::string_view url);
 
 // A durable quorum queue.
@@ -65,7 +67,6 @@ class Connection {
   static constexpr Duration kHeartbeat = std::chrono::seconds(60);     // When idle.
   static constexpr Duration kSendTimeout = std::chrono::seconds(10);
 
-  // A host's name is looked up by the system, which may take longer than the deadline.
   // `clock` must outlive the connection. Errors: permission_denied if user or password is refused.
   [[nodiscard]] static Result<std::unique_ptr<Connection>> open(
       const Address& address, const Clock& clock, Instant deadline,
@@ -114,6 +115,7 @@ class Connection {
   Connection(amqp_connection_state_t_* connection, const Clock& clock, std::size_t body_bytes_max)
       : connection_(connection), clock_(clock), body_bytes_max_(body_bytes_max) {}
 
+  Result<> connect(const Address& address, Instant deadline);
   Result<> handshake(const Address& address, Instant deadline);
   [[nodiscard]] Result<> set_deadline(Instant deadline);
   // Of the last call, which is an RPC of the protocol.

@@ -26,11 +26,27 @@ TEST(AmqpUrlTest, reads_its_parts) {
   EXPECT_EQ(parse_url("amqp://broker/")->vhost, "/");
 }
 
+TEST(AmqpUrlTest, says_that_and_whose_certificates_are_wanted) {
+  const auto plain = parse_url("amqp://broker").value();
+  const auto tls = parse_url("amqps://me@broker/ours").value();
+  const auto own = parse_url("amqps://broker:5673?cacertfile=/etc/ca.pem").value();
+
+  EXPECT_FALSE(plain.is_tls);
+  EXPECT_TRUE(tls.is_tls);
+  EXPECT_EQ(tls.port, 5671);
+  EXPECT_EQ(tls.vhost, "ours");
+  EXPECT_EQ(tls.authority_file, "");
+  EXPECT_TRUE(own.is_tls);
+  EXPECT_EQ(own.port, 5673);
+  EXPECT_EQ(own.authority_file, "/etc/ca.pem");
+}
+
 TEST(AmqpUrlTest, says_what_is_wrong_with_one) {
   const auto message = [](const char* url) { return parse_url(url).error().message; };
 
   EXPECT_THAT(message("amqp://me:secret@broker"), HasSubstr("no password"));
-  EXPECT_THAT(message("amqps://broker"), HasSubstr("TLS"));
+  EXPECT_THAT(message("amqps://me:secret@broker"), HasSubstr("no password"));
+  EXPECT_THAT(message("amqp://broker?cacertfile=/etc/ca.pem"), HasSubstr("amqps://"));
   EXPECT_THAT(message("http://broker"), HasSubstr("amqp://user@host"));
   EXPECT_THAT(message("amqp://broker:0"), HasSubstr("port"));
   EXPECT_THAT(message("amqp://broker:70000"), HasSubstr("amqp://user@host"));

@@ -10,6 +10,8 @@
 #include <cstring>
 #include <vector>
 
+#include "sys/resolve.h"
+
 namespace samtale {
 namespace {
 
@@ -55,9 +57,13 @@ Result<> RedisConnection::wait(short events, Instant deadline) const {
 Result<std::unique_ptr<RedisConnection>> RedisConnection::open(const RedisAddress& address,
                                                                const Clock& clock,
                                                                Instant deadline) {
-  auto* const context = address.unix_socket.empty()
-                            ? ::redisConnectNonBlock(address.host.c_str(), address.port)
-                            : ::redisConnectUnixNonBlock(address.unix_socket.c_str());
+  std::string ip;  // The library would wait for a name without end.
+  if (address.unix_socket.empty()) {
+    SAMTALE_TRY(const auto found, resolve(address.host, clock, deadline));
+    ip = found.front();
+  }
+  auto* const context = ip.empty() ? ::redisConnectUnixNonBlock(address.unix_socket.c_str())
+                                   : ::redisConnectNonBlock(ip.c_str(), address.port);
   if (context == nullptr) return fail(ErrorCode::unavailable, "no memory for a connection");
   std::unique_ptr<RedisConnection> connection(new RedisConnection(context, clock));
   if (context->err != 0) return std::unexpected(connection->broken());

@@ -13,7 +13,7 @@ std::int64_t us(Duration length) { return length / std::chrono::microseconds(1);
 
 Result<> Members::beat(const Member& self, std::string_view place, Duration lease) {
   SAMTALE_TRY(const auto rows,
-              database_.read({},
+              database_.note({},
                              "INSERT INTO nodes AS old(node, place, url, roles, ready, slices, "
                              "layout, until) VALUES($1, $2, $3, $4, $5, $6, $7, "
                              "clock_timestamp() + $8 * interval '1 microsecond') "
@@ -30,7 +30,7 @@ Result<> Members::beat(const Member& self, std::string_view place, Duration leas
 }
 
 Result<> Members::leave(std::string_view node) {
-  SAMTALE_TRY_VOID(database_.read({}, "DELETE FROM nodes WHERE node = $1", node));
+  SAMTALE_TRY_VOID(database_.note({}, "DELETE FROM nodes WHERE node = $1", node));
   return {};
 }
 
@@ -59,7 +59,7 @@ Result<std::vector<Member>> Members::alive() const {
 
 Result<bool> Members::lead(std::string_view node, Duration lease) {
   SAMTALE_TRY(const auto rows,
-              database_.read({},
+              database_.note({},
                              "INSERT INTO leases AS old(name, node, until) VALUES('keeper', $1, "
                              "clock_timestamp() + $2 * interval '1 microsecond') "
                              "ON CONFLICT (name) DO UPDATE SET node = $1, until = excluded.until "

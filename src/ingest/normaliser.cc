@@ -21,6 +21,7 @@ Normaliser::Normaliser(AcceptLog& accepted, Store& store, Partition partition, L
     : accepted_(accepted), store_(store), partition_(partition), log_(log), options_(options) {}
 
 Result<std::size_t> Normaliser::step() {
+  if (is_to_reread_.exchange(false)) next_.reset();
   if (!next_) {
     SAMTALE_TRY(next_, store_.log_offset(partition_));
     saved_ = *next_;

@@ -43,6 +43,9 @@ class Normaliser {
     return at == kNotBegun ? std::nullopt : std::optional(LogPosition{at});
   }
 
+  // The next step asks the store anew how far it has come: it may have gone back. From any thread.
+  void reread() { is_to_reread_ = true; }
+
   // Makes events received in [from, to) take effect again, from their raw bytes: for after a
   // parser was mended. Returns how many. On a Normaliser of its own, beside one that runs.
   Result<std::size_t> replay(std::optional<WallTime> from, std::optional<WallTime> to);
@@ -58,6 +61,7 @@ class Normaliser {
   std::optional<LogPosition> next_;  // Empty until read from the store.
   LogPosition saved_{};              // In the store.
   std::atomic<std::uint64_t> reached_ = kNotBegun;
+  std::atomic<bool> is_to_reread_ = false;
   std::size_t passed_unsaved_ = 0;  // Events of other partitions since the last save.
 };
 

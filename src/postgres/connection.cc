@@ -9,6 +9,8 @@
 #include <cstring>
 #include <optional>
 
+#include "sys/resolve.h"
+
 namespace samtale::postgres {
 namespace {
 
@@ -24,6 +26,61 @@ bool is_race(std::string_view sqlstate) {
   return sqlstate == "40001" ||  // serialization_failure
          sqlstate == "40P01" ||  // deadlock_detected
          sqlstate == "55P03";    // lock_not_available
+}
+
+std::vector<std::string> split(const std::string& list) {
+  std::vector<std::string> parts{""};
+  for (const char c : list) {
+    if (c == ',') {
+      parts.emplace_back();
+    } else {
+      parts.back() += c;
+    }
+  }
+  return parts;
+}
+
+// Where to connect, in order: libpq waits without end for a name, and for a host that says nothing.
+// What it makes of an address that is not to be taken apart, it says itself.
+Result<std::vector<Place>> places_of(const Address& address, const Clock& clock, Instant deadline) {
+  const std::unique_ptr<PQconninfoOption, decltype(&::PQconninfoFree)> options(
+      ::PQconninfoParse(address.url.c_str(), nullptr), ::PQconninfoFree);
+  const auto given = [&](std::string_view name) {
+    for (const auto* option = options.get(); option != nullptr && option->keyword != nullptr;
+         ++option) {
+      if (option->keyword == name && option->val != nullptr) return std::string(option->val);
+    }
+    return std::string();
+  };
+  const auto host_list = given("host");
+  if (host_list.empty() || !given("hostaddr").empty()) return std::vector<Place>(1);
+  const auto hosts = split(host_list);
+  const auto ports = split(given("port"));
+  if (ports.size() != 1 && ports.size() != hosts.size()) return std::vector<Place>(1);
+  std::vector<Place> places;
+  std::optional<Error> error;
+  for (std::size_t i = 0; i < hosts.size(); ++i) {
+    Place place{.host = hosts[i], .ip = {}, .port = ports[ports.size() == 1 ? 0 : i]};
+    if (place.port.empty()) place.port = "5432";
+    const bool is_socket = place.host.empty() || place.host[0] == '/' || place.host[0] == '@';
+    if (is_socket) {
+      places.push_back(std::move(place));
+      continue;
+    }
+    const auto now = clock.now();
+    const auto part = (deadline - now) / static_cast<Duration::rep>(hosts.size() - i + 1);
+    const auto found = resolve(place.host, clock, now + part);
+    if (!found) {
+      error = found.error();
+      continue;
+    }
+    for (const auto& ip : *found) {
+      place.ip = ip;
+      places.push_back(place);
+    }
+  }
+  if (!places.empty()) return places;
+  return fail(ErrorCode::unavailable, "PostgreSQL: " + error->message);
 }
 
 std::string_view field(const pg_result* result, int code) {
@@ -49,14 +106,33 @@ Connection::~Connection() = default;
 
 Result<std::unique_ptr<Connection>> Connection::open(const Address& address, const Clock& clock,
                                                      Instant deadline) {
+  SAMTALE_TRY(const auto places, places_of(address, clock, deadline));
+  std::optional<Error> first_error;
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    const auto now = clock.now();
+    const auto left = static_cast<Duration::rep>(places.size() - i);
+    auto opened = open_at(address, places[i], clock, now + (deadline - now) / left);
+    if (opened) return opened;
+    if (!first_error || first_error->code == ErrorCode::unavailable) first_error = opened.error();
+  }
+  return std::unexpected(*std::move(first_error));
+}
+
+Result<std::unique_ptr<Connection>> Connection::open_at(const Address& address, const Place& place,
+                                                        const Clock& clock, Instant deadline) {
   // Keepalives notice a server that has gone without a word, where our deadline is longer.
   std::vector<const char*> names{"dbname",          "application_name",    "client_encoding",
                                  "keepalives_idle", "keepalives_interval", "keepalives_count"};
   std::vector<const char*> values{address.url.c_str(), "samtale", "UTF8", "10", "5", "3"};
-  if (!address.password.empty()) {
-    names.push_back("password");
-    values.push_back(address.password.c_str());
-  }
+  const auto set = [&](const char* name, const std::string& value) {
+    if (value.empty()) return;
+    names.push_back(name);
+    values.push_back(value.c_str());
+  };
+  set("password", address.password);
+  set("host", place.host);
+  set("hostaddr", place.ip);
+  set("port", place.port);
   names.push_back(nullptr);
   values.push_back(nullptr);
   pg_conn* raw = ::PQconnectStartParams(names.data(), values.data(), 1);

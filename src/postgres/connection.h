@@ -18,6 +18,13 @@ struct pg_conn;
 
 namespace samtale::postgres {
 
+// One of those that an Address names. Empty: as the address says.
+struct Place {
+  std::string host;
+  std::string ip;
+  std::string port;
+};
+
 struct Address {
   std::string url;  // "postgresql://user@host:5432/database", or libpq's "key=value key=value".
   std::string password;  // Empty: as the url says.
@@ -36,8 +43,9 @@ struct Address {
 //          or by the network leaves the connection of no more use (is_usable()).
 class Connection {
  public:
-  // Looking up a host's name is the system's and may take longer than the deadline. `clock` must
-  // outlive the connection.
+  // Of several hosts, and addresses of a host, each is tried in its turn, with its part of the
+  // time: one that says nothing does not stand before the next. `clock` must outlive the
+  // connection.
   [[nodiscard]] static Result<std::unique_ptr<Connection>> open(const Address& address,
                                                                 const Clock& clock,
                                                                 Instant deadline);
@@ -68,6 +76,8 @@ class Connection {
   [[nodiscard]] bool is_quiet();
   // The last error was a race that another transaction won: the same once more may succeed.
   [[nodiscard]] bool has_lost_race() const { return has_lost_race_; }
+  // Not to be used by anybody else, for what the caller has found out.
+  void retire() { is_usable_ = false; }
   [[nodiscard]] std::size_t queued() const { return queued_; }  // Statements since the last sync.
 
  private:
@@ -77,6 +87,10 @@ class Connection {
 
   Connection(pg_conn* connection, const Clock& clock) : connection_(connection), clock_(clock) {}
 
+  [[nodiscard]] static Result<std::unique_ptr<Connection>> open_at(const Address& address,
+                                                                   const Place& place,
+                                                                   const Clock& clock,
+                                                                   Instant deadline);
   Result<> handshake(Instant deadline);
   Result<> wait(short events, Instant deadline);
   Result<> wait_for_answer(Instant deadline);

@@ -1,7 +1,11 @@
 #include "postgres/connection.h"
 
+#include <arpa/inet.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
+#include <filesystem>
 #include <string>
 #include <thread>
 
@@ -190,6 +194,26 @@ TEST_F(ConnectionTest, cannot_connect_where_nobody_listens) {
 
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.error().code, ErrorCode::unavailable);
+}
+
+// It listens, and nobody takes its connections: as a machine that has gone without a word.
+TEST_F(ConnectionTest, goes_on_to_the_next_host_where_one_says_nothing) {
+  const int silent = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in at{.sin_family = AF_INET, .sin_port = 0, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+  socklen_t size = sizeof at;
+  ASSERT_EQ(::bind(silent, reinterpret_cast<sockaddr*>(&at), size), 0);
+  ASSERT_EQ(::listen(silent, 8), 0);
+  ASSERT_EQ(::getsockname(silent, reinterpret_cast<sockaddr*>(&at), &size), 0);
+  const auto folder = std::filesystem::path(server().socket_path()).parent_path().string();
+
+  const auto opened = Connection::open(
+      {.url = "host=127.0.0.1," + folder + " port=" + std::to_string(ntohs(at.sin_port)) +
+              ",5432 user=samtale dbname=postgres",
+       .password = ""},
+      clock_, clock_.now() + std::chrono::seconds(2));
+  ::close(silent);
+
+  EXPECT_TRUE(opened) << opened.error().message;
 }
 
 TEST(CodeOf, says_what_can_be_done_about_an_sqlstate) {

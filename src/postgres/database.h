@@ -83,6 +83,8 @@ class Transaction {
   Result<> commit();
   [[nodiscard]] bool outcome_is_unknown() const { return outcome_is_unknown_; }
   [[nodiscard]] bool has_lost_race() const { return (*lease_)->has_lost_race(); }
+  // It ends without a commit, and its connection with it: that leads to the wrong server.
+  void retire() { (*lease_)->retire(); }
 
  private:
   friend class Database;
@@ -149,8 +151,9 @@ struct DatabaseOptions {
 class Database {
  public:
   // Connects, and brings the schema up to date, or looks whether it is (`options.migrate`):
-  // unavailable if not. permission_denied if the user passes over row-level security, corrupt if
-  // the schema is newer than `migrations`. `clock` must outlive it.
+  // unavailable if not. permission_denied if the user passes over row-level security, or where a
+  // table of companies or a view of the schema does; corrupt if the schema is newer than
+  // `migrations`. `clock` must outlive it.
   [[nodiscard]] static Result<std::unique_ptr<Database>> open(
       const DatabaseOptions& options, Clock& clock, std::span<const Migration> migrations);
 
@@ -174,13 +177,24 @@ class Database {
   Result<> patiently(const Scope& scope, const std::function<void(int given_way)>& tell,
                      const std::function<Result<>(Transaction&)>& work);
 
-  // One statement as a transaction of its own: one round trip.
+  // One statement that only reads, as a transaction of its own: one round trip.
   template <class... Values>
   [[nodiscard]] Result<Rows> read(const Scope& scope, const std::string& sql,
                                   const Values&... values) {
     const std::array<Parameter, sizeof...(values)> parameters{Parameter(values)...};
-    return read_all(scope, sql, parameters);
+    return read_all(scope, std::nullopt, sql, parameters);
   }
+  // The same, for one that writes what is soon out of date: it waits for no disk and no standby.
+  template <class... Values>
+  [[nodiscard]] Result<Rows> note(const Scope& scope, const std::string& sql,
+                                  const Values&... values) {
+    const std::array<Parameter, sizeof...(values)> parameters{Parameter(values)...};
+    return read_all(scope, Durability::process, sql, parameters);
+  }
+
+  // The server's settings by which a loss of power may lose or damage what it has committed
+  // ("fsync = off"); none: it keeps it.
+  [[nodiscard]] Result<std::vector<std::string>> unsafe_settings();
 
   [[nodiscard]] Pool& pool() { return pool_; }
   [[nodiscard]] const std::string& schema() const { return options_.schema; }
@@ -191,7 +205,8 @@ class Database {
 
   [[nodiscard]] Result<Transaction> begin(const Scope& scope, Durability durability,
                                           Duration timeout);
-  [[nodiscard]] Result<Rows> read_all(const Scope& scope, const std::string& sql,
+  [[nodiscard]] Result<Rows> read_all(const Scope& scope, std::optional<Durability> durability,
+                                      const std::string& sql,
                                       std::span<const Parameter> parameters);
   Result<> send_settings(Connection& connection, const Scope& scope,
                          std::optional<Durability> durability, Duration timeout) const;
@@ -200,6 +215,7 @@ class Database {
   Result<> check_server();
   Result<> check_user();
   Result<> check_version(std::size_t wanted);
+  Result<> check_row_security();
   Result<SchemaVersions> bring_up_to_date(std::span<const Migration> migrations,
                                           const std::function<void(const MigrationStep&)>& tell);
 

@@ -205,14 +205,66 @@ TEST_F(DatabaseTest, only_looks_where_it_may_not_migrate) {
 }
 
 TEST_F(DatabaseTest, refuses_a_user_who_passes_over_row_level_security) {
-  auto as_admin = options();
-  as_admin.pool.address = server().address("admin");
+  const auto admin = server().connect("admin");
+  ASSERT_TRUE(admin->send("CREATE ROLE passes_over LOGIN BYPASSRLS"));
+  ASSERT_TRUE(admin->sync(clock_.now() + std::chrono::seconds(30)));
+  for (const std::string user : {"admin", "passes_over"}) {
+    auto as_user = options();
+    as_user.pool.address = server().address(user);
 
-  const auto refused = try_open(as_admin);
+    const auto refused = try_open(as_user);
 
-  ASSERT_FALSE(refused);
-  EXPECT_EQ(refused.error().code, ErrorCode::permission_denied);
-  EXPECT_TRUE(refused.error().message.contains("admin")) << refused.error().message;
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, ErrorCode::permission_denied);
+    EXPECT_TRUE(refused.error().message.contains(user)) << refused.error().message;
+  }
+}
+
+TEST_F(DatabaseTest, names_the_settings_by_which_a_server_forgets) {
+  const auto database = open(options());
+
+  EXPECT_EQ(database->unsafe_settings().value(),
+            (std::vector<std::string>{"fsync = off", "full_page_writes = off"}));
+}
+
+// K7 of the catalogue of faults. Each asks for its own canary over the few connections that all
+// share, and many are cut short: by the server, by their deadline, by nobody taking the answer, by
+// the end of the session.
+TEST_F(DatabaseTest, gives_nobody_what_another_had_asked_for_who_was_cut_short) {
+  auto impatient = options(3);
+  impatient.pool.statement_timeout = std::chrono::milliseconds(200);
+  const auto database = open(impatient);
+  std::atomic<int> answered = 0;
+  std::atomic<int> cut = 0;
+  const auto work = [&](std::int64_t company) {
+    const auto canary = "canary" + std::to_string(company);
+    const Scope scope{.company = CompanyId{company}};
+    for (int i = 0; i < 24; ++i) {
+      if (i % 4 == 1) {
+        auto dropped = database->begin(scope);
+        if (dropped) (void)dropped->later("SELECT $1, pg_sleep(0.001)", canary);
+        continue;
+      }
+      const auto* sql = i % 4 == 2   ? "SELECT $1, pg_sleep(1)::text"
+                        : i % 4 == 3 ? "SELECT $1, pg_terminate_backend(pg_backend_pid())::text"
+                                     : "SELECT $1, current_setting('samtale.company')";
+      const auto rows = database->read(scope, sql, canary);
+      if (!rows) {
+        ++cut;
+        continue;
+      }
+      ++answered;
+      EXPECT_EQ(rows->bytes(0, 0), canary);
+      if (i % 4 != 0) continue;
+      EXPECT_EQ(rows->bytes(0, 1), std::to_string(company));
+    }
+  };
+  std::vector<std::thread> companies;
+  for (std::int64_t company = 1; company <= 6; ++company) companies.emplace_back(work, company);
+  for (auto& company : companies) company.join();
+
+  EXPECT_GT(answered, 0);
+  EXPECT_GT(cut, 0);
 }
 
 TEST_F(DatabaseTest, refuses_a_schema_whose_name_would_need_quotes) {

@@ -10,6 +10,31 @@ namespace {
 constexpr std::size_t kSchemaNameMax = 40;  // Of PostgreSQL's 63 bytes, so that ours can be added.
 constexpr auto kVersionsTable =
     "schema_migrations(number bigint PRIMARY KEY, applied timestamptz NOT NULL)";
+// What shows our transactions rows of companies in whose name they do not act. Of a policy's
+// condition it is asked only whether it reads what a transaction says of itself.
+constexpr auto kOpenings =
+    "WITH tables AS (SELECT c.oid, c.relname::text AS name, c.relispartition, c.relrowsecurity "
+    "AND c.relforcerowsecurity AS is_forced FROM pg_class AS c JOIN pg_attribute AS a "
+    "ON a.attrelid = c.oid WHERE c.relnamespace = current_schema()::regnamespace "
+    "AND c.relkind IN ('r', 'p') AND a.attname = 'company' AND NOT a.attisdropped), "
+    "policies AS (SELECT t.name, p.polname::text AS policy, p.polcmd, "
+    "coalesce(pg_get_expr(p.polqual, p.polrelid), '') AS shown, "
+    "pg_get_expr(p.polwithcheck, p.polrelid) AS written "
+    "FROM tables AS t JOIN pg_policy AS p ON p.polrelid = t.oid AND p.polpermissive "
+    "WHERE EXISTS (SELECT 1 FROM unnest(p.polroles) AS r WHERE r = 0 OR pg_has_role(r, 'member'))) "
+    "SELECT 'table ' || name || ' does not force row-level security' FROM tables "
+    "WHERE NOT is_forced UNION ALL "
+    "SELECT 'table ' || name || ' has no policy of_company' FROM tables AS t "
+    "WHERE NOT relispartition AND NOT EXISTS (SELECT 1 FROM policies AS p WHERE p.name = t.name "
+    "AND p.policy = 'of_company' AND p.polcmd = '*') UNION ALL "
+    "SELECT 'policy ' || policy || ' of table ' || name || ' shows rows of any company' "
+    "FROM policies WHERE (CASE WHEN polcmd = 'a' THEN coalesce(written, '') ELSE shown END NOT "
+    "LIKE "
+    "'%current_setting(''samtale.%' OR coalesce(written, 'samtale.') NOT LIKE '%samtale.%') "
+    "UNION ALL SELECT 'view ' || relname || ' is not made WITH (security_invoker)' FROM pg_class "
+    "WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('v', 'm') "
+    "AND NOT coalesce(reloptions && ARRAY['security_invoker=true', 'security_invoker=on', "
+    "'security_invoker=1'], false) ORDER BY 1 LIMIT 3";
 constexpr auto kVersion = "SELECT coalesce(max(number), 0) FROM schema_migrations";
 
 Result<> check_name(const std::string& name) {
@@ -101,6 +126,7 @@ Result<std::unique_ptr<Database>> Database::open(const DatabaseOptions& options,
   } else {
     SAMTALE_TRY_VOID(database->check_version(migrations.size()));
   }
+  if (!options.for_maintenance) SAMTALE_TRY_VOID(database->check_row_security());
   return database;
 }
 
@@ -145,6 +171,29 @@ Result<> Database::check_user() {
                     "nor BYPASSRLS");
   }
   return {};
+}
+
+Result<> Database::check_row_security() {
+  SAMTALE_TRY(const auto openings, read({}, kOpenings));
+  if (openings.empty()) return {};
+  std::string all;
+  for (std::size_t i = 0; i < openings.size(); ++i) {
+    all += (i == 0 ? "" : "; ") + std::string(openings.bytes(i, 0));
+  }
+  return fail(ErrorCode::permission_denied,
+              "schema '" + schema() + "' does not keep companies apart: " + all +
+                  "; docs/formats/postgres-v1.md says what there should be");
+}
+
+Result<std::vector<std::string>> Database::unsafe_settings() {
+  SAMTALE_TRY(const auto rows,
+              read({},
+                   "SELECT name || ' = ' || setting FROM pg_settings WHERE (name, setting) IN "
+                   "(('fsync', 'off'), ('full_page_writes', 'off'), ('zero_damaged_pages', 'on')) "
+                   "ORDER BY 1"));
+  std::vector<std::string> settings;
+  for (std::size_t i = 0; i < rows.size(); ++i) settings.emplace_back(rows.bytes(i, 0));
+  return settings;
 }
 
 Result<> Database::check_version(std::size_t wanted) {

@@ -46,6 +46,13 @@ Result<> App::build() {
   queue_ = stores_.broker_queue ? stores_.broker_queue.get() : &store_->queue();
   SAMTALE_TRY_VOID(build_node());
   if (node_) conversation_counts_ = std::make_unique<ConversationCounts>(*store_);
+  if (stores_.look_back) {
+    const auto reread = [this] {
+      for (const auto& normaliser : normalisers_) normaliser->reread();
+    };
+    database_watch_ = std::make_unique<DatabaseWatch>(
+        DatabaseWatchParts{stores_.look_back, stores_.unsafe_settings, reread}, clock_, log_);
+  }
   auto tenant = tenant_options(config_);
   if (node_) tenant.pass_key = store_->secret("passes between nodes");
   tenants_ = std::make_unique<Tenants>(*registry_, clock_, random_, std::move(tenant));

@@ -39,6 +39,7 @@
 #include "search/query_vectors.h"
 #include "search/search.h"
 #include "server/conversation_counts.h"
+#include "server/database_watch.h"
 #include "server/jwt_source.h"
 #include "server/language_model.h"
 #include "server/slicing.h"
@@ -101,6 +102,7 @@ class App {
   void export_cache_metrics();
   void export_broker_metrics();
   void export_replication_metrics();
+  void export_database_metrics();
   Result<> build_analyses();
   Result<> build_search();
   Result<> build_node();
@@ -116,6 +118,7 @@ class App {
   [[nodiscard]] Result<HttpAnswer> ask_elsewhere(const Caller& caller,
                                                  const http::Request& request);
   Result<> join();
+  void watch_database();
   Result<> load_index();
   Result<> sweep_shares();
   Result<std::size_t> follow(std::size_t place);
@@ -153,7 +156,8 @@ class App {
   std::unique_ptr<Node> node_;  // Null: nobody shares the store.
   std::unique_ptr<Tenants> tenants_;
   std::unique_ptr<JwtSource> jwt_source_;
-  std::unique_ptr<ConversationCounts> conversation_counts_;  // Null: the store is at hand.
+  std::unique_ptr<ConversationCounts> conversation_counts_;  // Null: the store is at hand, …
+  std::unique_ptr<DatabaseWatch> database_watch_;            // … and as this.
   std::unique_ptr<AcceptLog> accept_log_;
   std::unique_ptr<AnalyzerCatalog> catalog_;
   std::unique_ptr<LanguageModels> language_models_;  // Null: analyses are extractive.

@@ -63,6 +63,7 @@ Result<> App::start() {
   erase_worker_ = std::make_unique<EraseWorker>(queue, *store_, *accept_log_, random_, slow);
   start_worker(
       "erase", [it = erase_worker_.get()] { return it->step(); }, slow);
+  if (database_watch_) watch_database();
   if (conversation_counts_) {
     start_worker(
         "counts", [it = conversation_counts_.get()] { return it->step(); }, slow);
@@ -211,6 +212,13 @@ Result<> App::join() {
     run_worker("cluster", step, options, clock_, log_, stop);
   });
   return {};
+}
+
+void App::watch_database() {
+  WorkerOptions options;
+  options.idle_pause = std::chrono::seconds(1);
+  start_worker(
+      "database", [this] { return database_watch_->step(); }, options);
 }
 
 Result<std::size_t> App::follow(std::size_t place) {

@@ -121,6 +121,22 @@ void App::export_broker_metrics() {
                   });
 }
 
+void App::export_database_metrics() {
+  const auto gauge = [this](const char* name, const char* help, auto read) {
+    metrics_->gauge(name, help, [this, read] {
+      return std::vector<Sample>{{{}, static_cast<double>(read(*database_watch_))}};
+    });
+  };
+  gauge("samtale_store_failovers", "How often another database has taken over since the start.",
+        [](const DatabaseWatch& it) { return it.failovers(); });
+  gauge("samtale_store_lost_writes",
+        "Writes of this server that a database that took over has not got.",
+        [](const DatabaseWatch& it) { return it.lost_writes(); });
+  gauge("samtale_store_durable",
+        "0 where the database's settings let a loss of power lose what it has confirmed.",
+        [](const DatabaseWatch& it) { return it.is_durable() ? 1 : 0; });
+}
+
 void App::export_replication_metrics() {
   const auto count = [this](const char* name, const char* help, auto read) {
     metrics_->gauge(name, help, [read] {
@@ -228,6 +244,7 @@ void App::export_metrics() {
               "Files of graphs that could not be written or removed.", &Segments::failed);
 
   export_cache_metrics();
+  if (database_watch_) export_database_metrics();
   if (stores_.broker_queue) {
     export_broker_metrics();
     export_replication_metrics();

@@ -113,6 +113,8 @@ Result<Stores> open_stores(const Config& config, const std::string& folder, File
       };
     }
     stores.end_leases = [it = store.get()] { return it->end_leases(); };
+    stores.look_back = [it = store.get()] { return it->look_back(); };
+    stores.unsafe_settings = [it = store.get()] { return it->database().unsafe_settings(); };
     stores.store = std::move(store);
     return stores;
   }

@@ -13,6 +13,7 @@
 #include "cluster/members.h"
 #include "config/config.h"
 #include "queue/rabbit_queue.h"
+#include "store/postgres_history.h"
 #include "store/registry.h"
 #include "store/store.h"
 #include "store/vector_search.h"
@@ -43,6 +44,9 @@ struct Stores {
   // What this node had leased before it was started again is due at once. Only once it has joined:
   // nobody else has its name.
   std::function<Result<>()> end_leases;
+  // See PostgresStore::look_back and Database::unsafe_settings; unset where the store is our own.
+  std::function<Result<PostgresHistoryStats>()> look_back;
+  std::function<Result<std::vector<std::string>>()> unsafe_settings;
 };
 
 // Brings the tables of store.kind=postgres up to date; see postgres::Database::migrate.

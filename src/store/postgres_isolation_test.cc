@@ -137,6 +137,73 @@ TEST_F(PostgresIsolationTest, would_notice_a_table_that_was_forgotten) {
   EXPECT_EQ(found->bytes(0, 0), "forgotten");
 }
 
+// K3 of the catalogue of faults.
+TEST_F(PostgresIsolationTest, refuses_to_start_once_something_lets_companies_see_each_other) {
+  struct Opening {
+    std::string open;
+    std::string close;
+    std::string says;
+  };
+  const std::string own =
+      "(company = nullif(current_setting('samtale.company', true), '')::bigint)";
+  const auto options = postgres_options(schema_, 1);
+  const auto start = [&] {
+    return postgres::Database::open(options.database, clock_,
+                                    postgres_store_schema(options.hash_partitions));
+  };
+  const auto change = [&](const std::string& statement) {
+    auto transaction = database_->begin({}).value();
+    ASSERT_TRUE(transaction.later(statement));
+    const auto done = transaction.commit();
+    ASSERT_TRUE(done) << statement << ": " << done.error().message;
+  };
+  for (const auto& [open, close, says] : std::vector<Opening>{
+           {"ALTER TABLE jobs DISABLE ROW LEVEL SECURITY",
+            "ALTER TABLE jobs ENABLE ROW LEVEL SECURITY",
+            "table jobs does not force row-level security"},
+           {"ALTER TABLE chunks NO FORCE ROW LEVEL SECURITY",
+            "ALTER TABLE chunks FORCE ROW LEVEL SECURITY",
+            "table chunks does not force row-level security"},
+           {"ALTER TABLE chunks_1 NO FORCE ROW LEVEL SECURITY",
+            "ALTER TABLE chunks_1 FORCE ROW LEVEL SECURITY",
+            "table chunks_1 does not force row-level security"},
+           {"DROP POLICY of_company ON keys", "CREATE POLICY of_company ON keys USING " + own,
+            "table keys has no policy of_company"},
+           {"ALTER POLICY of_company ON events USING (true)",
+            "ALTER POLICY of_company ON events USING " + own,
+            "policy of_company of table events shows rows of any company"},
+           {"ALTER POLICY of_company ON events USING " + own + " WITH CHECK (true)",
+            "DROP POLICY of_company ON events; CREATE POLICY of_company ON events USING " + own,
+            "policy of_company of table events shows rows of any company"},
+           {"CREATE POLICY all_of_it ON changes FOR SELECT USING (company > 0)",
+            "DROP POLICY all_of_it ON changes",
+            "policy all_of_it of table changes shows rows of any company"},
+           {"CREATE POLICY anything ON analyses FOR INSERT WITH CHECK (true)",
+            "DROP POLICY anything ON analyses",
+            "policy anything of table analyses shows rows of any company"},
+           {"CREATE TABLE events_of_9 PARTITION OF events FOR VALUES IN (9)",
+            "DROP TABLE events_of_9", "table events_of_9 does not force row-level security"},
+           {"CREATE TABLE notes(company bigint, note text)", "DROP TABLE notes",
+            "table notes does not force row-level security; table notes has no policy of_company"},
+           {"CREATE VIEW report AS SELECT * FROM conversations", "DROP VIEW report",
+            "view report is not made WITH (security_invoker)"}}) {
+    change(open);
+    const auto refused = start();
+    for (std::size_t at = 0; at != std::string::npos;) {
+      const auto end = close.find("; ", at);
+      change(close.substr(at, end - at));
+      at = end == std::string::npos ? end : end + 2;
+    }
+
+    ASSERT_FALSE(refused) << open;
+    EXPECT_EQ(refused.error().code, ErrorCode::permission_denied);
+    EXPECT_TRUE(refused.error().message.contains(says)) << refused.error().message;
+    EXPECT_TRUE(start()) << close;
+  }
+  change("CREATE VIEW report WITH (security_invoker) AS SELECT * FROM conversations");
+  EXPECT_TRUE(start());
+}
+
 TEST_F(PostgresIsolationTest, shows_a_company_its_own_rows_only) {
   fill();
 

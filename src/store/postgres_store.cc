@@ -200,15 +200,24 @@ Result<CompanyStats> PostgresStore::company_stats(CompanyId company) const {
 Result<std::vector<Change>> PostgresStore::changes(Partition partition, std::uint64_t after,
                                                    std::size_t limit) const {
   // One statement, one moment. No change: a row all the same.
-  SAMTALE_TRY(const auto rows,
-              database_->read(all_of(partition),
-                              "SELECT p.last_change, c.sequence, c.company, c.conversation "
-                              "FROM partitions AS p LEFT JOIN LATERAL "
-                              "(SELECT sequence, company, conversation FROM changes "
-                              "WHERE partition = $1 AND sequence > $2 ORDER BY sequence LIMIT $3) "
-                              "AS c ON true WHERE p.partition = $1 ORDER BY c.sequence",
-                              partition, after, limit));
+  SAMTALE_TRY(
+      const auto rows,
+      database_->read(all_of(partition),
+                      "SELECT p.last_change, c.sequence, c.company, c.conversation, " +
+                          std::string(PostgresHistory::kTimeline) +
+                          " FROM partitions AS p LEFT JOIN LATERAL "
+                          "(SELECT sequence, company, conversation FROM changes "
+                          "WHERE partition = $1 AND sequence > $2 ORDER BY sequence LIMIT $3) "
+                          "AS c ON true WHERE p.partition = $1 ORDER BY c.sequence",
+                      partition, after, limit));
   if (rows.empty()) return fail(ErrorCode::corrupt, "the store has no such partition");
+  const auto timeline = rows.is_null(0, 4) ? std::nullopt : std::optional(rows.integer(0, 4));
+  SAMTALE_TRY(const bool goes_on, history_.goes_on(partition, timeline));
+  if (!goes_on) {
+    return fail(ErrorCode::not_found,
+                "another database has taken over, which may lack the last changes; whoever follows "
+                "must begin anew");
+  }
   std::vector<Change> changes;
   for (std::size_t i = 0; i < rows.size() && !rows.is_null(i, 1); ++i) {
     SAMTALE_TRY(const auto conversation, read_id(rows.bytes(i, 3)));

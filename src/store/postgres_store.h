@@ -13,6 +13,7 @@
 
 #include "postgres/database.h"
 #include "queue/postgres_queue.h"
+#include "store/postgres_history.h"
 #include "store/store.h"
 #include "sys/clock.h"
 #include "sys/random.h"
@@ -44,6 +45,8 @@ class PostgresStore final : public Store {
 
   // What this node's process had leased before it was started again is due at once.
   Result<> end_leases() { return queue_->end_leases(); }
+  // Whether the database has gone back since it was last asked: by one thread, once a second.
+  Result<PostgresHistoryStats> look_back();
   // With the registry's tables (PostgresRegistry). Lives as long as the store.
   [[nodiscard]] postgres::Database& database() { return *database_; }
 
@@ -98,11 +101,12 @@ class PostgresStore final : public Store {
 
  private:
   PostgresStore(const PostgresStoreOptions& options, Clock& clock, Random& random)
-      : options_(options), clock_(clock), random_(random) {}
+      : options_(options), clock_(clock), random_(random), history_(options.partitions) {}
 
   Result<> open_pgvector();
   Result<> read_label();
   Result<> name_log();
+  Result<> pass_over_ids();
   // Of the partition's write with this number, whose commit was cut short.
   [[nodiscard]] Result<bool> has_committed(Partition partition, std::int64_t number,
                                            std::string_view token) const;
@@ -115,6 +119,8 @@ class PostgresStore final : public Store {
   std::string key_;          // Names the store and signs its cursors.
   std::string vector_type_;  // pgvector's, as SQL names it; empty: it is not used.
   std::unique_ptr<PostgresQueue> queue_;
+  mutable PostgresHistory history_;
+  std::uint64_t failovers_passed_ = 0;
 };
 
 }  // namespace samtale

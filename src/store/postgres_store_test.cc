@@ -313,5 +313,53 @@ TEST_F(PostgresStoreTest, keeps_changes_that_others_may_not_have_seen_yet) {
   EXPECT_EQ(store.changes(kOnly, 0, 9).error().code, ErrorCode::not_found);
 }
 
+// As a standby that has not got the last writes.
+TEST_F(PostgresStoreTest, counts_its_writes_that_the_database_has_not_got_any_more) {
+  PostgresHarness<1> harness(options());
+  PostgresHarness<1> other(options());
+  auto& store = harness.store();
+  for (const auto* name : {"a", "b", "c"}) ASSERT_TRUE(put(store, name));
+  ASSERT_TRUE(put(other.store(), "d"));
+  EXPECT_EQ(store.look_back()->lost_writes, 0u);
+
+  auto transaction = store.database().begin({}).value();
+  ASSERT_TRUE(transaction.run("UPDATE partitions SET writes = 1"));
+  ASSERT_TRUE(transaction.commit());
+
+  EXPECT_EQ(store.look_back()->lost_writes, 2u);
+  EXPECT_EQ(store.look_back()->lost_writes, 2u) << "once";
+  ASSERT_TRUE(put(other.store(), "e"));
+  EXPECT_EQ(other.store().look_back()->lost_writes, 3u) << "the next write sees it, too";
+  EXPECT_EQ(store.look_back()->failovers, 0u);
+}
+
+TEST(PostgresHistoryTest, lets_who_follows_begin_anew_on_another_timeline) {
+  PostgresHistory history(2);
+  ASSERT_TRUE(history.begins(Partition{0}, 1, 3));
+  EXPECT_FALSE(history.goes_on(Partition{0}, 3).value()) << "it was read on none before";
+  EXPECT_TRUE(history.goes_on(Partition{0}, 3).value());
+  EXPECT_TRUE(history.goes_on(Partition{0}, std::nullopt).value());
+
+  EXPECT_FALSE(history.goes_on(Partition{0}, 4).value());
+  EXPECT_TRUE(history.goes_on(Partition{0}, 4).value());
+
+  EXPECT_FALSE(history.goes_on(Partition{1}, 4).value()) << "each partition for itself";
+  EXPECT_EQ(history.stats().failovers, 1u);
+}
+
+// It does not know that another has taken over, and would take what nobody else sees.
+TEST(PostgresHistoryTest, refuses_an_old_primary_that_goes_on) {
+  PostgresHistory history(1);
+  ASSERT_TRUE(history.begins(Partition{0}, 1, 2));
+
+  const auto write = history.begins(Partition{0}, 2, 1);
+  const auto read = history.goes_on(Partition{0}, 1);
+
+  ASSERT_FALSE(write);
+  EXPECT_EQ(write.error().code, ErrorCode::unavailable);
+  EXPECT_FALSE(read);
+  EXPECT_TRUE(history.begins(Partition{0}, 2, 2));
+}
+
 }  // namespace
 }  // namespace samtale

@@ -18,7 +18,8 @@ constexpr std::size_t kLogNameMax = 64;
 constexpr int kAttempts = 5;
 // How long a server that went away in the middle of a commit may take to come back, before the
 // caller is told that nobody knows.
-constexpr int kQuestions = 100;
+constexpr Duration kPatience = std::chrono::seconds(20);
+constexpr int kIdsPassedOver = 10'000;
 constexpr Duration kBetweenQuestions = std::chrono::milliseconds(200);
 
 struct Found {
@@ -57,6 +58,7 @@ Result<std::unique_ptr<PostgresStore>> PostgresStore::open(const PostgresStoreOp
   SAMTALE_TRY_VOID(store->name_log());
   SAMTALE_TRY(store->queue_,
               PostgresQueue::open(*store->database_, options.partitions, clock, options.queue));
+  SAMTALE_TRY_VOID(store->look_back());
   return store;
 }
 
@@ -66,6 +68,32 @@ Result<> PostgresStore::open_pgvector() {
                                              : find_embedding_column(*database_));
   vector_type_ = pgvector.type();
   return {};
+}
+
+// What a lost commit had numbered is still in the hands of those who knew of it: a worker has the
+// job, a log the events of the company.
+Result<> PostgresStore::pass_over_ids() {
+  return in_transaction(
+      *database_, {}, postgres::Durability::power_loss,
+      [](postgres::Transaction& transaction) -> Result<> {
+        for (const auto* ids :
+             {"'job_ids'", "'chunk_rows'", "pg_get_serial_sequence('companies', 'id')",
+              "pg_get_serial_sequence('logs', 'log')"}) {
+          SAMTALE_TRY_VOID(transaction.later(std::string("SELECT count(nextval(") + ids +
+                                             ")) FROM generate_series(1, " +
+                                             std::to_string(kIdsPassedOver) + ")"));
+        }
+        return {};
+      });
+}
+
+Result<PostgresHistoryStats> PostgresStore::look_back() {
+  SAMTALE_TRY(const auto stats, history_.look(*database_));
+  if (stats.failovers != failovers_passed_) {
+    SAMTALE_TRY_VOID(pass_over_ids());
+    failovers_passed_ = stats.failovers;
+  }
+  return stats;
 }
 
 // The first process labels the store; others that start with it wait for its row.
@@ -124,6 +152,10 @@ Result<> PostgresStore::write(Partition partition,
                           vector_type_);
     const auto token = random_.bytes(kTokenBytes);
     auto done = writer.start();
+    if (done) {
+      done = history_.begins(partition, writer.write_number(), writer.timeline());
+      if (!done) transaction->retire();
+    }
     if (done) done = work(writer);
     if (done) done = writer.flush(token);
     if (done) done = transaction->commit();
@@ -136,6 +168,7 @@ Result<> PostgresStore::write(Partition partition,
     }
     if (done) {
       writer.committed();
+      history_.committed(partition, writer.write_number());
       return {};
     }
     if ((!is_unknown && !has_lost_race) || attempt == kAttempts) return done;
@@ -148,8 +181,8 @@ Result<> PostgresStore::write(Partition partition,
 Result<bool> PostgresStore::has_committed(Partition partition, std::int64_t number,
                                           std::string_view token) const {
   std::string why;
-  for (int question = 0; question < kQuestions; ++question) {
-    if (question != 0) clock_.sleep_for(kBetweenQuestions, {});
+  for (const auto until = clock_.now() + kPatience; clock_.now() < until;
+       clock_.sleep_for(kBetweenQuestions, {})) {
     const auto found = find_token(*database_, partition, number);
     if (found) {
       if (!found->known) break;

@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "store/codec.h"
 #include "store/feed.h"
+#include "store/postgres_history.h"
 #include "store/postgres_rows.h"
 
 namespace samtale {
@@ -19,13 +20,15 @@ constexpr std::size_t kPendingBytesMax = std::size_t{8} << 20;
 }  // namespace
 
 Result<> PostgresWriter::start() {
-  SAMTALE_TRY(const auto row,
-              transaction_.query("SELECT last_change, writes FROM partitions WHERE partition = $1 "
-                                 "FOR UPDATE",
-                                 partition_));
+  SAMTALE_TRY(
+      const auto row,
+      transaction_.query("SELECT last_change, writes, " + std::string(PostgresHistory::kTimeline) +
+                             " FROM partitions WHERE partition = $1 FOR UPDATE",
+                         partition_));
   if (row.empty()) return fail(ErrorCode::corrupt, "the store has no such partition");
   last_change_ = row.integer(0, 0);
   number_ = row.integer(0, 1) + 1;
+  timeline_ = row.integer(0, 2);
   return {};
 }
 

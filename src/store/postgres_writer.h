@@ -84,6 +84,7 @@ class PostgresWriter final : public StoreWriter {
   // After the commit.
   void committed() { queue_.committed(); }
   [[nodiscard]] std::int64_t write_number() const { return number_; }  // Of the partition.
+  [[nodiscard]] std::int64_t timeline() const { return timeline_; }    // Of the database.
 
   // The place of a write's token: there are as many as are kept.
   static std::int64_t slot_of(std::int64_t number) { return number % 1024; }
@@ -180,6 +181,7 @@ class PostgresWriter final : public StoreWriter {
   const Clock& clock_;
   const std::string& vector_type_;
   std::int64_t number_ = 0;
+  std::int64_t timeline_ = 0;
   std::int64_t last_change_ = 0;
   std::optional<LogPosition> log_offset_;
   std::map<CompanyId, Company> companies_;

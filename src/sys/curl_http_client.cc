@@ -1,6 +1,7 @@
 #include <curl/curl.h>
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <mutex>
 
@@ -29,6 +30,7 @@ struct Exchange {
   std::size_t body_bytes = 0;
   std::size_t header_bytes = 0;
   bool is_address_refused = false;
+  std::array<char, CURL_ERROR_SIZE> error = {};
   End end = End::none;
 };
 
@@ -144,6 +146,9 @@ class Session {
     curl_easy_setopt(easy_, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(easy_, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(easy_, CURLOPT_NOSIGNAL, 1L);
+    // The look-up of a name goes on without us once we are late; curl would wait for its end.
+    curl_easy_setopt(easy_, CURLOPT_QUICK_EXIT, 1L);
+    curl_easy_setopt(easy_, CURLOPT_ERRORBUFFER, exchange.error.data());
     curl_easy_setopt(easy_, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(easy_, CURLOPT_CUSTOMREQUEST, call.method.c_str());
     if (!call.body.empty() || call.method == "POST" || call.method == "PUT") {
@@ -258,7 +263,11 @@ class Session {
     if (exchange.is_address_refused && code == CURLE_COULDNT_CONNECT) {
       return fail(ErrorCode::unavailable, what + "its address is one not to connect to");
     }
-    return fail(ErrorCode::unavailable, what + curl_easy_strerror(code));
+    // What is wrong with a certificate only the buffer says; of other errors it names addresses,
+    // which are not for those who read this.
+    const bool is_certificate = code == CURLE_PEER_FAILED_VERIFICATION && exchange.error[0] != 0;
+    return fail(ErrorCode::unavailable,
+                what + (is_certificate ? exchange.error.data() : curl_easy_strerror(code)));
   }
 
   static constexpr std::chrono::milliseconds kWaitMax{1000};

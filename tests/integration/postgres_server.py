@@ -90,6 +90,35 @@ class Postgres:
         return ["--set", "store.kind=postgres", "--set", f"store.url={url}"]
 
 
+class Standby(Postgres):
+    """Follows a primary, at that port where something stands between them, until it is promoted."""
+
+    def __init__(self, primary, port=None, synchronous=True):
+        super().__init__()
+        self.primary, self.primary_port, self.synchronous = primary, port or primary.port, synchronous
+
+    def __enter__(self):
+        self.folder = tempfile.mkdtemp(prefix="samtale-standby-")
+        self.as_user = unprivileged()
+        if self.as_user:
+            shutil.chown(self.folder, self.as_user["user"], self.as_user["group"])
+        self.port = free_port()
+        subprocess.run([BIN + "/pg_basebackup", "--pgdata", self.folder + "/data", "--no-sync",
+                        "--checkpoint=fast", "--write-recovery-conf", "--dbname",
+                        f"host=127.0.0.1 port={self.primary_port} user=admin application_name=standby"],
+                       check=True, cwd="/", **self.as_user)
+        self.start()
+        if self.synchronous:
+            self.primary.sql("ALTER SYSTEM SET synchronous_standby_names = 'standby'")
+            self.primary.sql("SELECT pg_reload_conf()")
+        wait_for("the standby to follow", lambda: self.primary.sql(
+            "SELECT sync_state FROM pg_stat_replication") == ("sync" if self.synchronous else "async"))
+        return self
+
+    def promote(self):
+        self.sql("SELECT pg_promote()")
+
+
 class PgBouncer:
     """In transaction mode, with fewer connections to the server than its clients want."""
 

@@ -12,6 +12,7 @@ from postgres_server import free_port
 from samtale import wait_for
 
 BROKER = "/usr/lib/rabbitmq/bin/rabbitmq-server"
+CONTROL = "/usr/lib/rabbitmq/bin/rabbitmqctl"
 PR_SET_PDEATHSIG = 1
 
 
@@ -39,9 +40,10 @@ def start_mapper(port, environment):
 class Rabbit:
     """What it has confirmed survives kill(), once wait_until_kept() has said so of its queues."""
 
-    def __init__(self, cluster=None):
+    def __init__(self, cluster=None, certificate=None):
         self.cluster = cluster  # A RabbitCluster, whose port mapper and cookie it shares.
-        self.port, self.between_nodes_port = free_port(), free_port()
+        self.certificate = certificate  # And its key: then it listens at tls_port, too.
+        self.port, self.between_nodes_port, self.tls_port = free_port(), free_port(), free_port()
         self.mapper_port = cluster.mapper_port if cluster else free_port()
         self.node = f"samtale{self.port}@localhost"
 
@@ -50,8 +52,13 @@ class Rabbit:
         with open(self.folder + "/rabbitmq.conf", "w") as file:
             file.write(f"listeners.tcp.1 = 127.0.0.1:{self.port}\n"
                        "log.console = true\nlog.file = false\nlog.connection.level = error\n")
+            if self.certificate:
+                file.write(f"listeners.ssl.1 = 127.0.0.1:{self.tls_port}\n"
+                           f"ssl_options.certfile = {self.certificate[0]}\n"
+                           f"ssl_options.keyfile = {self.certificate[1]}\n")
             if self.cluster:
-                file.write("cluster_formation.peer_discovery_backend = classic_config\n")
+                file.write("cluster_formation.peer_discovery_backend = classic_config\n"
+                           "cluster_partition_handling = pause_minority\n")
                 for i, other in enumerate(self.cluster.nodes):
                     file.write(f"cluster_formation.classic_config.nodes.{i} = {other.node}\n")
         with open(self.folder + "/plugins", "w") as file:
@@ -111,6 +118,22 @@ class Rabbit:
     def settings(self, port=None):
         return settings(port or self.port)
 
+    def evaluate(self, expression):
+        """In the node, which may be paused."""
+        done = subprocess.run([CONTROL, "--node", self.node, "eval", expression + "."], check=True, cwd="/",
+                              env=self.environment, capture_output=True, text=True, timeout=120)
+        return done.stdout.strip()
+
+    def cut_off(self):
+        """From the others of its cluster, whoever of them tries to connect; clients still reach it."""
+        self.evaluate(f"[begin erlang:set_cookie(N, wrong), erlang:disconnect_node(N) end || N <- {self.others()}]")
+
+    def join_again(self):
+        self.evaluate(f"[begin erlang:set_cookie(N, erlang:get_cookie()), net_adm:ping(N) end || N <- {self.others()}]")
+
+    def others(self):
+        return "[" + ",".join(f"'{one.node}'" for one in self.cluster.nodes if one is not self) + "]"
+
 
 class RabbitCluster:
     """Three nodes, and a proxy that sends each connection to one that is there."""
@@ -156,3 +179,9 @@ listen all
 
     def settings(self):
         return settings(self.port)
+
+    def leader_of(self, queue):
+        found = self.nodes[0].evaluate(
+            "{ok, Q} = rabbit_amqqueue:lookup(rabbit_misc:r(<<\"/\">>, queue, <<\"" + queue + "\">>)), "
+            "{_, N} = amqqueue:get_pid(Q), N")
+        return next(one for one in self.nodes if one.node in found)

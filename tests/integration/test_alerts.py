@@ -7,7 +7,7 @@ import urllib.request
 from lm_server import LmServer
 from postgres_server import Postgres
 from rabbit_server import Rabbit
-from samtale import Server, conversation, wait_for
+from samtale import Server, conversation, metric, wait_for
 
 RULES = os.path.join(os.path.dirname(__file__), "..", "..", "packaging", "prometheus-alerts.yml")
 SELECTOR = re.compile(r"(samtale_\w+)(?:\{([^}]*)\})?")
@@ -20,9 +20,9 @@ def selectors():
     return [found for expression in expressions for found in SELECTOR.findall(expression)]
 
 
-def of_a_broker(selector):
+def of_a_cluster(selector):
     return selector[0].startswith(("samtale_broker", "samtale_accept_repl", "samtale_accept_kept",
-                                   "samtale_replicated"))
+                                   "samtale_replicated", "samtale_store"))
 
 
 class AlertsTest(unittest.TestCase):
@@ -53,17 +53,25 @@ class AlertsTest(unittest.TestCase):
         # A kind of job is there with its first one.
         wait_for("an analysis", lambda: 'kind="lm"' in str(self.exported(server)))
 
-        wanted = [one for one in selectors() if not of_a_broker(one)]
+        wanted = [one for one in selectors() if not of_a_cluster(one)]
         self.assertGreater(len(wanted), 15)
         self.check(server, wanted)
 
-    def test_those_about_a_broker_are_of_what_a_server_with_one_exports(self):
+    def test_those_about_database_and_broker_are_of_what_a_server_with_them_exports(self):
         postgres, rabbit = self.enterContext(Postgres()), self.enterContext(Rabbit())
         server = self.enterContext(Server(*postgres.settings(), *rabbit.settings(),
                                           "--set", "accept.ack=replicated"))
-        wanted = [one for one in selectors() if of_a_broker(one)]
-        self.assertGreater(len(wanted), 4)
+        wanted = [one for one in selectors() if of_a_cluster(one)]
+        self.assertGreater(len(wanted), 7)
         self.check(server, wanted)
+        # D10: its fsync is off, for speed.
+        wait_for("being told", lambda: "store.not_durable" in server.read_log())
+        self.assertIn("fsync = off", server.read_log())
+        self.assertEqual(metric(server, "samtale_store_durable"), 0)
+        with Postgres(fsync=True) as durable, Server(*durable.settings()) as safe:
+            safe.company("acme").send(conversation("a", "the kettle leaks"))
+            wait_for("a look at the database", lambda: metric(safe, "samtale_store_durable") == 1)
+            self.assertNotIn("store.not_durable", safe.read_log())
 
 
 if __name__ == "__main__":

@@ -5,44 +5,12 @@ What was committed is on both (synchronous_standby_names), so nothing that was a
 whether it had had its effect before the crash or still lay in a server's log."""
 import copy
 import json
-import shutil
-import subprocess
-import tempfile
 import threading
 import time
 import unittest
 
-from postgres_server import BIN as POSTGRES_BIN
-from postgres_server import Postgres, free_port, unprivileged
+from postgres_server import Postgres, Standby
 from samtale import Server, conversation, sign, wait_for
-
-
-class Standby(Postgres):
-    """Follows a primary until it is promoted."""
-
-    def __init__(self, primary):
-        super().__init__()
-        self.primary = primary
-
-    def __enter__(self):
-        self.folder = tempfile.mkdtemp(prefix="samtale-standby-")
-        self.as_user = unprivileged()
-        if self.as_user:
-            shutil.chown(self.folder, self.as_user["user"], self.as_user["group"])
-        self.port = free_port()
-        subprocess.run([POSTGRES_BIN + "/pg_basebackup", "--pgdata", self.folder + "/data", "--no-sync",
-                        "--checkpoint=fast", "--write-recovery-conf", "--dbname",
-                        f"host=127.0.0.1 port={self.primary.port} user=admin application_name=standby"],
-                       check=True, cwd="/", **self.as_user)
-        self.start()
-        self.primary.sql("ALTER SYSTEM SET synchronous_standby_names = 'standby'")
-        self.primary.sql("SELECT pg_reload_conf()")
-        wait_for("the standby to follow", lambda: self.primary.sql(
-            "SELECT sync_state FROM pg_stat_replication") == "sync")
-        return self
-
-    def promote(self):
-        self.sql("SELECT pg_promote()")
 
 
 class FailoverTest(unittest.TestCase):

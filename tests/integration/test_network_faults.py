@@ -7,8 +7,10 @@ Method: each dependency stands behind a proxy that fails as networks do (support
         a small load one of them fails for some seconds, and a ledger outside remembers what was
         answered with 2xx. A stranger knocks with what nobody knows, which is asked of the database.
 
-D1 to D19 are numbers of the catalogue of faults. Of them others show D6 (store), D7 (test_postgres), D9, D12
-(test_rabbitmq, store), D13's wrong bytes and D15 (cache); nobody D4 and D10 (one database, no NATS), D16, D17."""
+D1 to D19 are numbers of the catalogue of faults. Of them others show D4, D8's and D19's partitions
+(test_split_networks), D6 (store), D7 (test_postgres), D9, D12 (test_rabbitmq, store), D10's counterparts (a queue that
+is not durable: queue; a database without fsync: store, test_alerts), D13's wrong bytes and D15 (cache), D16
+(test_names) and D17 (test_certificates)."""
 import copy
 import http.client
 import itertools

@@ -12,15 +12,15 @@ PIECE = 65536
 
 
 class FaultProxy:
-    """Listens on a port of its own; `upstream` is the port of 127.0.0.1 that it stands before."""
+    """Listens on a port of its own unless told which; `upstream` is the port of 127.0.0.1 that it stands before."""
 
-    def __init__(self, upstream):
-        self.upstream = upstream
+    def __init__(self, upstream, address="127.0.0.1", port=0):
+        self.upstream, self.address, self.asked_port = upstream, address, port
 
     def __enter__(self):
         self.pairs, self.faulty = set(), 0  # How many connections a fault has touched.
         self.loop = asyncio.new_event_loop()
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=256)
+        self.listener = socket.create_server((self.address, self.asked_port), backlog=256)
         self.listener.setblocking(False)
         self.port = self.listener.getsockname()[1]
         self.set_fault("none")
@@ -59,6 +59,10 @@ class FaultProxy:
         """Who had a connection goes on thinking so: the other end is gone, and says nothing, ever."""
         self.do(self.set_fault, "half_open")
 
+    def lose_answers(self):
+        """One way only: what is sent to the upstream arrives, and nothing comes back, until it is healed."""
+        self.do(self.set_fault, "one_way")
+
     def lose_answers_to(self, word):
         """What has this word in it arrives; the connection is reset in place of the answer."""
         self.do(self.set_fault, "lose_answers", word=word)
@@ -85,7 +89,7 @@ class FaultProxy:
         if changed:
             changed.set()
         for pair in set(self.pairs):
-            if name == "cut" or old == "swallow" and pair.has_lost:
+            if name == "cut" or old in ("swallow", "one_way") and pair.has_lost:
                 pair.reset()
             elif name == "half_open":
                 pair.forget_upstream()
@@ -170,7 +174,7 @@ class Pair:
             yield piece[:step]
             piece = piece[step:]
             await asyncio.sleep(step / proxy.rate)
-        if proxy.name == "swallow":
+        if proxy.name == "swallow" or proxy.name == "one_way" and not is_question:
             self.has_lost = True
         if proxy.name == "lose_answers" and is_question:
             self.loses_answer = self.loses_answer or proxy.word in piece

@@ -1,0 +1,80 @@
+#include "store/postgres_history.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+namespace samtale {
+
+Result<PostgresHistoryStats> PostgresHistory::look(postgres::Database& database) {
+  std::vector<OfPartition> before;
+  {
+    const std::lock_guard lock(partitions_mutex_);
+    before = partitions_;
+  }
+  SAMTALE_TRY(auto transaction, database.begin({}));
+  SAMTALE_TRY(const auto rows, transaction.query(std::string("SELECT partition, writes, ") +
+                                                 kTimeline + " FROM partitions"));
+  const std::lock_guard lock(partitions_mutex_);
+  for (std::size_t i = 0; i < rows.size() && !rows.is_null(i, 2); ++i) {
+    if (auto noted = note_timeline(rows.integer(i, 2)); !noted) {
+      transaction.retire();
+      return std::unexpected(std::move(noted).error());
+    }
+    const auto place = static_cast<std::size_t>(rows.integer(i, 0));
+    if (place >= partitions_.size()) continue;
+    // Else a write of ours has been there meanwhile, and has looked itself.
+    if (partitions_[place].committed == before[place].committed) {
+      note_writes(partitions_[place], rows.integer(i, 1));
+    }
+    if (partitions_[place].followed == 0) partitions_[place].followed = stats_.timeline;
+  }
+  return stats_;
+}
+
+Result<> PostgresHistory::begins(Partition partition, std::int64_t write, std::int64_t timeline) {
+  const std::lock_guard lock(partitions_mutex_);
+  SAMTALE_TRY_VOID(note_timeline(timeline));
+  note_writes(partitions_[static_cast<std::size_t>(partition)], write - 1);
+  return {};
+}
+
+void PostgresHistory::committed(Partition partition, std::int64_t write) {
+  const std::lock_guard lock(partitions_mutex_);
+  auto& known = partitions_[static_cast<std::size_t>(partition)].committed;
+  known = std::max(known, write);
+}
+
+Result<bool> PostgresHistory::goes_on(Partition partition, std::optional<std::int64_t> timeline) {
+  const std::lock_guard lock(partitions_mutex_);
+  if (!timeline) return true;
+  SAMTALE_TRY_VOID(note_timeline(*timeline));
+  auto& followed = partitions_[static_cast<std::size_t>(partition)].followed;
+  return std::exchange(followed, *timeline) == *timeline;
+}
+
+PostgresHistoryStats PostgresHistory::stats() const {
+  const std::lock_guard lock(partitions_mutex_);
+  return stats_;
+}
+
+void PostgresHistory::note_writes(OfPartition& partition, std::int64_t writes) {
+  if (writes >= partition.committed) return;
+  stats_.lost_writes += static_cast<std::uint64_t>(partition.committed - writes);
+  partition.committed = writes;
+}
+
+Result<> PostgresHistory::note_timeline(std::int64_t timeline) {
+  if (timeline < stats_.timeline) {
+    return fail(ErrorCode::unavailable,
+                "a PostgreSQL of timeline " + std::to_string(timeline) +
+                    " answers, and another has taken over with timeline " +
+                    std::to_string(stats_.timeline) +
+                    ": end the old one; if a backup was restored, restart this server");
+  }
+  if (stats_.timeline != 0 && timeline > stats_.timeline) ++stats_.failovers;
+  stats_.timeline = timeline;
+  return {};
+}
+
+}  // namespace samtale

@@ -1,0 +1,62 @@
+// PostgresHistory: notices that the database has gone back: a standby took over that had not got
+// the last commits.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "base/result.h"
+#include "postgres/database.h"
+#include "store/store.h"
+
+namespace samtale {
+
+struct PostgresHistoryStats {
+  std::int64_t timeline = 0;      // Of the database, as it was last seen.
+  std::uint64_t failovers = 0;    // How often another was seen than before.
+  std::uint64_t lost_writes = 0;  // Committed by this process, and not there any more.
+};
+
+// PostgreSQL counts its timeline up each time a standby takes over or a backup is restored; and a
+// partition counts its writes. Once another timeline was seen, what an earlier one's server says is
+// refused: an old primary that goes on would take writes that nobody else sees.
+// Threads: any method from any thread.
+class PostgresHistory {
+ public:
+  explicit PostgresHistory(std::size_t partitions) : partitions_(partitions) {}
+
+  // Of an SQL expression: the timeline; NULL while the server is a standby.
+  static constexpr auto kTimeline =
+      "CASE WHEN pg_is_in_recovery() THEN NULL ELSE "
+      "('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::bigint END";
+
+  // Asks the database, once a second. Errors: those of Database and of begins().
+  Result<PostgresHistoryStats> look(postgres::Database& database);
+  // A write is to get this number, on this timeline; called while it holds its partition's row.
+  // Errors: unavailable if the server is one that another has taken over from.
+  Result<> begins(Partition partition, std::int64_t write, std::int64_t timeline);
+  void committed(Partition partition, std::int64_t write);
+  // Whether changes that are read on this timeline (none: of a standby) go on from those read
+  // before; if not, those read next do. Errors: as begins.
+  [[nodiscard]] Result<bool> goes_on(Partition partition, std::optional<std::int64_t> timeline);
+
+  [[nodiscard]] PostgresHistoryStats stats() const;
+
+ private:
+  struct OfPartition {
+    std::int64_t committed = 0;  // The last write of this process.
+    std::int64_t followed = 0;   // The timeline that its changes were read on.
+  };
+
+  void note_writes(OfPartition& partition, std::int64_t writes);
+  Result<> note_timeline(std::int64_t timeline);
+
+  mutable std::mutex partitions_mutex_;
+  std::vector<OfPartition> partitions_;  // Guarded by partitions_mutex_, as the next.
+  PostgresHistoryStats stats_;
+};
+
+}  // namespace samtale

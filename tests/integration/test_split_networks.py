@@ -1,0 +1,421 @@
+"""The network between the machines is cut in two, or one way, while all of them go on running; one of them
+stands still for longer than its lease lasts; the database that takes over lacks the last commits.
+
+Goal:   nothing that was answered with 2xx is lost or takes effect twice; who cannot reach a majority says so; all
+        goes on by itself once the network is whole; where something was lost, that is said.
+Method: a ledger outside remembers what was answered. Brokers are cut from each other by their cookies, everything
+        else by proxies (support/fault_proxy.py).
+
+D4, D8 (partition), D19, A10, E7, H2 and H10 are numbers of the catalogue of faults."""
+import collections
+import contextlib
+import copy
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import unittest
+
+from postgres_server import Postgres, Standby, free_port
+from rabbit_server import RabbitCluster, settings
+from samtale import BIN, ENVIRONMENT, Server, conversation, metric, sign, wait_for
+from test_notify import Receiver, flags as notify_flags
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
+from fault_proxy import FaultProxy
+
+
+class Ledger:
+    """Sends events of one company to servers, and remembers which were answered with 2xx, and how."""
+
+    def __init__(self, company, servers):
+        self.company, self.endpoint, self.servers = company, company.endpoint(), servers
+        self.answered, self.acks = [], {}
+        self.lock = threading.Lock()
+
+    def send(self, server, name):
+        company = copy.copy(self.company)
+        company.server = server
+        body = json.dumps(conversation(name, f"ledger{name} words", "ok") | {"status": "ended"}).encode()
+        status, answer, _ = company.call("POST", "/v1/webhooks/" + self.endpoint["id"], body,
+                                         sign(self.endpoint["secret"], "msg_" + name, body))
+        assert status in (200, 202), (status, answer)
+        with self.lock:
+            self.answered.append(name)
+            self.acks[name] = answer["ack"]
+        return answer["ack"]
+
+    def send_some(self, prefix, count):
+        for i in range(count):
+            self.send(self.servers[i % len(self.servers)], f"{prefix}{i}")
+
+    @contextlib.contextmanager
+    def load(self):
+        """A sender to each server, until it ends."""
+        stop, failures = threading.Event(), []
+
+        def work(server, place):
+            i = 0
+            while not stop.is_set() and not failures:
+                try:
+                    self.send(server, f"load{place}x{i}")
+                except Exception as error:  # Of a thread, which nobody else would tell.
+                    failures.append(error)
+                i += 1
+                stop.wait(0.02)
+
+        threads = [threading.Thread(target=work, args=(server, place))
+                   for place, server in enumerate(self.servers)]
+        for thread in threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+        if failures:
+            raise failures[0]
+
+    def wait_for_more(self, count=50):
+        had = len(self.answered)
+        wait_for("more answers", lambda: len(self.answered) >= had + count)
+
+    def wait_for_acks(self, wanted, count=20):
+        """So many answers in a row that say so."""
+        wait_for(f"answers that say {wanted}", lambda: [
+            self.acks[name] for name in self.answered[-count:]] == [wanted] * count)
+
+    def status(self, server=None):
+        company = copy.copy(self.company)
+        company.server = server or self.servers[0]
+        return company.call("GET", "/v1/status")[1]
+
+    def wait_until_all_is_stored(self):
+        wait_for("all to be stored", lambda: self.status().get("conversations") == len(self.answered))
+        wait_for("all vectors", lambda: self.status().get("chunks_without_vector") == 0)
+        assert self.status()["events"] == len(self.answered), self.status()
+
+    def wait_until_each_is_found(self, server, sample=60):
+        company = copy.copy(self.company)
+        company.server = server
+        for name in self.answered[::max(1, len(self.answered) // sample)]:
+            wait_for("finding " + name, lambda: [
+                hit["external_id"] for hit in company.search("ledger" + name, "keyword")] == [name])
+
+
+def hosts(*postgres):
+    return ("--set", "store.kind=postgres", "--set", "store.url=postgresql://samtale@"
+            + ",".join(f"127.0.0.1:{one.port}" for one in postgres)
+            + "/postgres?target_session_attrs=read-write")
+
+
+class DatabaseFailoverTest(unittest.TestCase):
+    def test_d4_a_standby_takes_over_that_has_not_got_the_last_commits(self):
+        primary = self.enterContext(Postgres())
+        link = self.enterContext(FaultProxy(primary.port))
+        standby = self.enterContext(Standby(primary, link.port, synchronous=False))
+        servers = [self.enterContext(Server(*hosts(primary, standby))) for _ in range(2)]
+        ledger = Ledger(servers[0].company("acme"), servers)
+        ledger.send_some("kept", 60)
+        ledger.wait_until_all_is_stored()
+        end = primary.sql("SELECT pg_current_wal_insert_lsn()")
+        wait_for("the standby to have it", lambda: standby.sql(
+            f"SELECT pg_last_wal_replay_lsn() >= '{end}'") == "t")
+
+        link.cut()
+        ledger.send_some("lost", 60)
+        ledger.wait_until_all_is_stored()
+        for server in servers:
+            ledger.wait_until_each_is_found(server)
+        primary.kill()
+        standby.promote()
+
+        # Nothing new comes: what was lost is noticed, and done again, all the same.
+        ledger.wait_until_all_is_stored()
+        for server in servers:
+            ledger.wait_until_each_is_found(server)
+        ledger.send_some("new", 20)
+        ledger.wait_until_all_is_stored()
+        for server in servers:
+            ledger.wait_until_each_is_found(server, sample=140)
+            wait_for("an index of what is stored and no more", lambda: ledger.status(server)["index"][
+                "conversations"] == 140)
+        for server in servers:
+            self.assertEqual(metric(server, "samtale_store_failovers"), 1)
+        self.assertGreater(sum(metric(server, "samtale_store_lost_writes") for server in servers), 0)
+        self.assertIn("store.lost_commits", "".join(server.read_log() for server in servers))
+
+    def test_a_cut_off_standby_stops_writes_but_neither_accepting_nor_searching(self):
+        primary = self.enterContext(Postgres())
+        link = self.enterContext(FaultProxy(primary.port))
+        self.enterContext(Standby(primary, link.port))
+        hurried = (*hosts(primary), "--set", "store.statement_timeout_ms=1000")
+        worker = self.enterContext(Server("--role", "indexer,searcher,analyst,keeper", *hurried))
+        gateway = self.enterContext(Server("--role", "gateway", *hurried))
+        ledger = Ledger(worker.company("acme"), [gateway])
+        ledger.send_some("before", 20)
+        ledger.wait_until_all_is_stored()
+        through_gateway = copy.copy(ledger.company)
+        through_gateway.server = gateway
+        wait_for("a searcher", lambda: through_gateway.call("POST", "/v1/search", {"query": "x"})[0] == 200)
+
+        link.hang()
+        ledger.send_some("meanwhile", 20)
+        until = time.monotonic() + 15  # Longer than a lease of who is there.
+        while time.monotonic() < until:
+            status, _, _ = through_gateway.call("POST", "/v1/search", {"query": "before words"})
+            self.assertEqual(status, 200)
+        self.assertIn(ledger.status()["conversations"], range(20, 25), "nothing is stored on one of the two alone")
+
+        link.heal()
+        ledger.wait_until_all_is_stored()
+        ledger.wait_until_each_is_found(gateway)
+
+    def test_an_old_primary_that_goes_on_gets_no_write_that_would_be_lost(self):
+        primary = self.enterContext(Postgres())
+        link, first, second = (self.enterContext(FaultProxy(primary.port)) for _ in range(3))
+        standby = self.enterContext(Standby(primary, link.port))
+
+        def both(proxy):  # As a server on this side of the cut reaches them.
+            return ("--set", "store.kind=postgres", "--set", "store.statement_timeout_ms=2000", "--set",
+                    f"store.url=postgresql://samtale@127.0.0.1:{proxy.port},127.0.0.1:{standby.port}"
+                    "/postgres?target_session_attrs=read-write")
+
+        servers = [self.enterContext(Server(*both(proxy))) for proxy in (first, second)]
+        ledger = Ledger(servers[0].company("acme"), servers)
+        ledger.send_some("before", 20)
+        ledger.wait_until_all_is_stored()
+        with ledger.load():
+            ledger.wait_for_more()
+            # The first server and the standby are on one side; the second is with the old primary.
+            link.cut()
+            first.cut()
+            standby.promote()
+            wait_for("the first server to find the new primary", lambda: metric(
+                servers[0], "samtale_store_failovers") == 1)
+            ledger.wait_for_more(100)
+            old = int(primary.sql("SELECT count(*) FROM samtale.events", user="admin"))
+            ledger.wait_for_more(100)
+            # It waits for a standby that it has not any more: what is in it then is not confirmed.
+            self.assertLessEqual(int(primary.sql("SELECT count(*) FROM samtale.events")) - old, 16)
+            # The operator ends it.
+            second.cut()
+            primary.kill()
+            wait_for("the second server to find it, too", lambda: metric(
+                servers[1], "samtale_store_failovers") == 1)
+            ledger.wait_for_more()
+        ledger.wait_until_all_is_stored()
+        for server in servers:
+            ledger.wait_until_each_is_found(server)
+
+    def test_a_server_that_has_seen_the_new_primary_does_not_go_back_to_the_old(self):
+        primary = self.enterContext(Postgres())
+        way = self.enterContext(FaultProxy(primary.port))
+        standby = self.enterContext(Standby(primary, synchronous=False))
+        server = self.enterContext(Server(
+            "--set", "store.kind=postgres", "--set",
+            f"store.url=postgresql://samtale@127.0.0.1:{way.port},127.0.0.1:{standby.port}"
+            "/postgres?target_session_attrs=read-write"))
+        ledger = Ledger(server.company("acme"), [server])
+        ledger.send_some("before", 20)
+        ledger.wait_until_all_is_stored()
+        way.cut()
+        standby.promote()
+        ledger.send_some("after", 20)
+        ledger.wait_until_all_is_stored()
+        had = primary.sql("SELECT sum(writes) FROM samtale.partitions")
+
+        # The old one is there again, and first in the list; the new one goes away.
+        way.heal()
+        standby.stand_still()
+        try:
+            ledger.send_some("meanwhile", 20)
+            wait_for("being told", lambda: "another has taken over with timeline 2" in server.read_log())
+            self.assertEqual(primary.sql("SELECT sum(writes) FROM samtale.partitions"), had)
+        finally:
+            standby.go_on()
+        way.cut()
+        ledger.wait_until_all_is_stored()
+        ledger.wait_until_each_is_found(server)
+        self.assertEqual(metric(server, "samtale_store_lost_writes"), 0)
+
+
+class BrokerPartitionTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.postgres, cls.rabbits = cls.enterClassContext(Postgres()), cls.enterClassContext(RabbitCluster())
+
+    def start(self, schema, *broker):
+        """A gateway with the broker at each of these, and one indexer behind them all."""
+        common = (*self.postgres.settings(), "--set", "store.schema=" + schema)
+        made = subprocess.run([BIN, "topology", "check", "--fix", *common, *self.rabbits.settings()], timeout=120,
+                              capture_output=True, text=True, env=ENVIRONMENT)
+        self.assertEqual(made.returncode, 0, made.stderr)
+        worker = self.enterContext(Server("--role", "indexer,searcher", *common, *self.rabbits.settings()))
+        gateways = [self.enterContext(Server("--role", "gateway", *common, *one, "--set", "accept.ack=replicated"))
+                    for one in broker]
+        ledger = Ledger(worker.company("acme"), gateways)
+        self.assertEqual(ledger.send(gateways[0], "first"), "replicated")
+        return worker, ledger
+
+    def settle(self, worker, ledger):
+        wait_for("all to be stored", lambda: ledger.status(worker).get("conversations") == len(ledger.answered))
+        self.assertEqual(ledger.status(worker)["events"], len(ledger.answered))
+        ledger.wait_until_each_is_found(worker)
+        self.assertEqual(ledger.company.call("GET", "/v1/dead-letters")[1]["dead_letters"], [])
+        print(f"{len(ledger.answered)} events answered ({collections.Counter(ledger.acks.values())}), 0 lost, 0 doubled")
+
+    def test_d8_one_broker_is_cut_from_the_other_two(self):
+        minority = self.rabbits.nodes[0]
+        worker, ledger = self.start("minority", settings(minority.port), self.rabbits.settings())
+        with_minority, with_all = ledger.servers
+        with ledger.load():
+            ledger.wait_for_acks("replicated")
+            minority.cut_off()
+            try:
+                wait_for("the one to be no majority", lambda: metric(
+                    with_minority, "samtale_accept_replication_up") == 0)
+                had = metric(with_all, "samtale_accept_replicated")
+                wait_for("the two to go on", lambda: metric(with_all, "samtale_accept_replicated") > had + 50)
+                self.assertEqual(metric(with_minority, "samtale_accept_replication_up"), 0)
+            finally:
+                minority.join_again()
+            ledger.wait_for_acks("replicated", 50)
+        self.assertIn("local", ledger.acks.values())
+        self.settle(worker, ledger)
+
+    def test_d8_the_broker_that_leads_the_queue_is_cut_from_the_other_two(self):
+        worker, ledger = self.start("leader", self.rabbits.settings(), self.rabbits.settings())
+        with ledger.load():
+            ledger.wait_for_acks("replicated")
+            led = f"leader.accepted.{self.lane(ledger)}"
+            leader = self.rabbits.leader_of(led)
+            leader.cut_off()
+            try:
+                ledger.wait_for_more()
+                ledger.wait_for_acks("replicated", 50)
+            finally:
+                leader.join_again()
+            ledger.wait_for_more()
+            ledger.wait_for_acks("replicated", 50)
+        self.settle(worker, ledger)
+
+    def lane(self, ledger):
+        return int(self.postgres.sql(f"SELECT id % 8 FROM leader.companies WHERE name = '{ledger.company.name}'"))
+
+
+class ServersCutOffTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.postgres = cls.enterClassContext(Postgres())
+
+    def searcher(self, *flags):
+        port = free_port()
+        proxy = self.enterContext(FaultProxy(port))
+        server = Server("--role", "searcher,indexer", *flags, "--set",
+                        f"cluster.url=http://127.0.0.1:{proxy.port}", port=port)
+        return self.enterContext(server), proxy
+
+    def test_a_gateway_that_reaches_one_searcher_or_hears_no_answers_asks_another(self):
+        flags = (*self.postgres.settings(), "--set", "store.schema=searchers")
+        (first, to_first), (second, to_second) = self.searcher(*flags), self.searcher(*flags)
+        gateway = self.enterContext(Server("--role", "gateway", *flags))
+        ledger = Ledger(first.company("acme"), [gateway])
+        ledger.send_some("c", 10)
+        acme = copy.copy(ledger.company)
+        acme.server = gateway
+
+        def search():
+            began = time.monotonic()
+            status, answer, headers = acme.call("POST", "/v1/search", {"query": "words", "mode": "keyword"})
+            self.assertLess(time.monotonic() - began, 30)
+            if status == 503:
+                self.assertIn("Retry-After", headers)
+            return len(answer["hits"]) if status == 200 else status
+
+        wait_for("both to be asked", lambda: [search() for _ in range(20)] == [10] * 20)
+        for fault in (FaultProxy.cut, FaultProxy.swallow, FaultProxy.lose_answers):
+            with self.subTest(fault=fault.__name__):
+                for proxy in (to_first, to_second):
+                    fault(proxy)
+                    self.assertEqual([search() for _ in range(5)], [10] * 5)
+                    proxy.heal()
+                    wait_for("both again", lambda: [search() for _ in range(20)] == [10] * 20)
+                fault(to_first)
+                fault(to_second)
+                self.assertEqual(search(), 503)
+                to_first.heal()
+                to_second.heal()
+                wait_for("an answer", lambda: search() == 10)
+
+    def leader(self, server):
+        leads = [one["node"] for one in server.cli("cluster", "status")["nodes"] if one["leads"]]
+        self.assertLessEqual(len(leads), 1)
+        return leads[0] if leads else None
+
+    def node_id(self, server):
+        with open(os.path.join(server.data, "node.id"), encoding="utf-8") as file:
+            return file.read()
+
+    def two_keepers(self, schema, way, *flags):
+        """The first leads, and reaches the database by that way."""
+        flags = ("--set", "store.schema=" + schema, "--set", "store.statement_timeout_ms=2000", *flags)
+        first = self.enterContext(Server(*self.postgres.settings(way.port), *flags))
+        wait_for("it to lead", lambda: self.leader(first) == self.node_id(first))
+        return first, self.enterContext(Server(*self.postgres.settings(), *flags))
+
+    def test_d19_one_server_cut_from_the_database_accepts_and_leads_no_more(self):
+        way = self.enterContext(FaultProxy(self.postgres.port))
+        first, second = self.two_keepers("cut_off", way)
+        ledger = Ledger(first.company("acme"), [first, second])
+        with ledger.load():
+            ledger.wait_for_more()
+            way.swallow()
+            wait_for("the other to lead", lambda: self.leader(second) == self.node_id(second))
+            had = {name for name in ledger.answered if name.startswith("load0")}
+            wait_for("the one to accept", lambda: sum(
+                name.startswith("load0") for name in ledger.answered) > len(had) + 20)
+            way.heal()
+            wait_for("it to be there again", lambda: len(first.cli("cluster", "status")["nodes"]) == 2)
+        self.assertEqual(self.leader(second), self.node_id(second), "who leads goes on")
+        for server in (first, second):
+            ledger.servers[0] = server
+            ledger.wait_until_all_is_stored()
+            ledger.wait_until_each_is_found(server)
+
+    def test_a10_e7_h2_h10_a_server_stands_still_for_longer_than_its_leases(self):
+        receiver = self.enterContext(Receiver())
+        way = self.enterContext(FaultProxy(self.postgres.port))
+        first, second = self.two_keepers("stood_still", way, *notify_flags(receiver))
+        ledger = Ledger(first.company("acme"), [second])
+        first.cli("subscription", "create", receiver.url, "--company", "acme")
+        ledger.send_some("before", 30)
+        ledger.wait_until_all_is_stored()
+        # In the middle of its work: it holds jobs, and the lead.
+        with ledger.load():
+            ledger.wait_for_more(20)
+            first.process.send_signal(signal.SIGSTOP)
+            try:
+                wait_for("the other to lead", lambda: self.leader(second) == self.node_id(second))
+                ledger.wait_for_more()
+            finally:
+                first.process.send_signal(signal.SIGCONT)
+            ledger.wait_for_more()
+        self.assertEqual(self.leader(first), self.node_id(second))
+        ledger.servers = [second]
+        ledger.wait_until_all_is_stored()
+        for server in (first, second):
+            ledger.wait_until_each_is_found(server)
+        self.assertEqual(ledger.company.call("GET", "/v1/dead-letters")[1]["dead_letters"], [])
+        # What is told of it, under one id: who has seen that knows the second time for what it is.
+        wait_for("all to be told", lambda: receiver.names() == set(ledger.answered))
+        ids = collections.Counter(event["data"]["conversation_id"] for event in receiver.events().values())
+        self.assertEqual(set(ids.values()), {1})
+
+
+if __name__ == "__main__":
+    unittest.main()
