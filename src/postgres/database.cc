@@ -104,8 +104,8 @@ Result<> Database::send_settings(Connection& connection, const Scope& scope,
       scope.partition ? std::to_string(*scope.partition) : "", scope.all_companies ? "on" : "");
 }
 
-Result<Rows> Database::read_all(const Scope& scope, std::optional<Durability> durability,
-                                const std::string& sql, std::span<const Parameter> parameters) {
+Result<Rows> Database::run_alone(const Scope& scope, std::optional<Durability> durability,
+                                 const std::string& sql, std::span<const Parameter> parameters) {
   SAMTALE_TRY(auto lease, pool_.acquire());
   SAMTALE_TRY_VOID(send_settings(*lease, scope, durability, options_.pool.statement_timeout));
   SAMTALE_TRY_VOID(lease->send_all(sql, parameters));

@@ -182,14 +182,21 @@ class Database {
   [[nodiscard]] Result<Rows> read(const Scope& scope, const std::string& sql,
                                   const Values&... values) {
     const std::array<Parameter, sizeof...(values)> parameters{Parameter(values)...};
-    return read_all(scope, std::nullopt, sql, parameters);
+    return run_alone(scope, std::nullopt, sql, parameters);
   }
-  // The same, for one that writes what is soon out of date: it waits for no disk and no standby.
+  // The same, for one that writes: on disk when it returns.
+  template <class... Values>
+  [[nodiscard]] Result<Rows> write(const Scope& scope, const std::string& sql,
+                                   const Values&... values) {
+    const std::array<Parameter, sizeof...(values)> parameters{Parameter(values)...};
+    return run_alone(scope, Durability::power_loss, sql, parameters);
+  }
+  // … and for one that writes what is soon out of date: it waits for no disk and no standby.
   template <class... Values>
   [[nodiscard]] Result<Rows> note(const Scope& scope, const std::string& sql,
                                   const Values&... values) {
     const std::array<Parameter, sizeof...(values)> parameters{Parameter(values)...};
-    return read_all(scope, Durability::process, sql, parameters);
+    return run_alone(scope, Durability::process, sql, parameters);
   }
 
   // The server's settings by which a loss of power may lose or damage what it has committed
@@ -205,9 +212,9 @@ class Database {
 
   [[nodiscard]] Result<Transaction> begin(const Scope& scope, Durability durability,
                                           Duration timeout);
-  [[nodiscard]] Result<Rows> read_all(const Scope& scope, std::optional<Durability> durability,
-                                      const std::string& sql,
-                                      std::span<const Parameter> parameters);
+  [[nodiscard]] Result<Rows> run_alone(const Scope& scope, std::optional<Durability> durability,
+                                       const std::string& sql,
+                                       std::span<const Parameter> parameters);
   Result<> send_settings(Connection& connection, const Scope& scope,
                          std::optional<Durability> durability, Duration timeout) const;
   [[nodiscard]] static Result<std::unique_ptr<Database>> connect(const DatabaseOptions& options,

@@ -349,7 +349,7 @@ Result<> PostgresQueue::finish(std::span<const Job> jobs) {
 
 Result<> PostgresQueue::extend(const Job& job, Duration lease) {
   SAMTALE_TRY(const auto rows,
-              database_.read({.company = job.company},
+              database_.note({.company = job.company},
                              "UPDATE jobs SET due_us = $4 WHERE company = $1 AND id = $2 AND "
                              "fence = $3 AND leased",
                              job.company, job.id, job.fence, now_us() + us(lease)));

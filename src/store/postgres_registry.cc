@@ -43,23 +43,23 @@ Result<> put_secrets(Transaction& transaction, const std::string& table, Company
 Result<CompanyId> PostgresRegistry::add_company(const CompanyRecord& record) {
   SAMTALE_TRY_VOID(check_company_name(record.name));
   SAMTALE_TRY(const auto added,
-              database_.read({},
-                             "INSERT INTO companies(name, weight, events_per_second_max, "
-                             "conversations_max, created_us) VALUES($1, $2, $3, $4, $5) "
-                             "ON CONFLICT (name) DO NOTHING RETURNING id",
-                             record.name, record.weight, record.events_per_second_max,
-                             record.conversations_max, to_us(record.created_at)));
+              database_.write({},
+                              "INSERT INTO companies(name, weight, events_per_second_max, "
+                              "conversations_max, created_us) VALUES($1, $2, $3, $4, $5) "
+                              "ON CONFLICT (name) DO NOTHING RETURNING id",
+                              record.name, record.weight, record.events_per_second_max,
+                              record.conversations_max, to_us(record.created_at)));
   if (added.empty()) return name_in_use(record.name);
   return static_cast<CompanyId>(added.integer(0, 0));
 }
 
 Result<> PostgresRegistry::update_company(const CompanyRecord& record) {
   SAMTALE_TRY(const auto updated,
-              database_.read({},
-                             "UPDATE companies SET weight = $2, events_per_second_max = $3, "
-                             "conversations_max = $4 WHERE id = $1",
-                             record.id, record.weight, record.events_per_second_max,
-                             record.conversations_max));
+              database_.write({},
+                              "UPDATE companies SET weight = $2, events_per_second_max = $3, "
+                              "conversations_max = $4 WHERE id = $1",
+                              record.id, record.weight, record.events_per_second_max,
+                              record.conversations_max));
   if (updated.affected() != 0) return {};
   return fail(ErrorCode::not_found, "there is no company " + std::to_string(number(record.id)));
 }
