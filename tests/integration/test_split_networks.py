@@ -170,6 +170,8 @@ class DatabaseFailoverTest(unittest.TestCase):
             status, _, _ = through_gateway.call("POST", "/v1/search", {"query": "before words"})
             self.assertEqual(status, 200)
         self.assertIn(ledger.status()["conversations"], range(20, 25), "nothing is stored on one of the two alone")
+        there = worker.cli("cluster", "status")["nodes"]
+        self.assertEqual((len(there), sum(one["leads"] for one in there)), (2, 1), "nobody is taken for dead")
 
         link.heal()
         ledger.wait_until_all_is_stored()
