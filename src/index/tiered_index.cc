@@ -464,7 +464,9 @@ void TieredIndex::keep_segment(bool has_worked) {
   seen_ = version;
   if (snapshot) {
     quiet_looks_ = 0;
-    if (place_.folder->save(place_.company, VectorTiers::segment_of(*snapshot))) {
+    const auto segment = VectorTiers::segment_of(*snapshot);
+    // All that a walk came to may have gone while the graph was made: that is no file.
+    if (!segment.digests.empty() && place_.folder->save(place_.company, segment)) {
       filed_ = version;
       return;
     }
