@@ -119,19 +119,20 @@ bool VectorTiers::merge_is_due() const {
 
 std::shared_ptr<VectorTiers::Work> VectorTiers::begin_work(std::optional<Segment> segment) {
   const bool merges = merge_is_due();
-  auto work = std::make_shared<Work>();
+  auto work = std::shared_ptr<Work>();
+  {
+    const std::lock_guard lock(search_mutex_);
+    const bool measures = queries_seen_ >= queries_seen_at_calibration_ + kCalibrateAfter;
+    if (!merges && !(measures && graph_size() > 0)) return nullptr;
+    work = std::make_shared<Work>();
+    for (const auto& query : queries_) work->queries.push_back({query, std::nullopt});
+    queries_seen_at_calibration_ = queries_seen_;
+  }
   work->dimension = dimension_;
   work->options = options_;
   work->floats = floats_;
   work->recall_target = options_.recall_target;
   if (graph_ == kNoTier) work->segment = std::move(segment);
-  {
-    const std::lock_guard lock(search_mutex_);
-    const bool measures = queries_seen_ >= queries_seen_at_calibration_ + kCalibrateAfter;
-    if (!merges && !(measures && graph_size() > 0)) return nullptr;
-    for (const auto& query : queries_) work->queries.push_back({query, std::nullopt});
-    queries_seen_at_calibration_ = queries_seen_;
-  }
   if (!merges) {
     work->graph = tiers_[graph_];
     return work;
