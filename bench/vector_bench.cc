@@ -13,22 +13,19 @@
 #include <faiss/impl/IDSelector.h>
 #include <hnswlib/hnswlib.h>
 #include <omp.h>
-#include <stdlib.h>
 
 #include <array>
-#include <filesystem>
 #include <map>
 #include <optional>
 #include <string_view>
 
+#include "data_folder.h"
 #include "index/company_index.h"
-#include "index/segment_folder.h"
 #include "json/json.h"
-#include "sys/clock.h"
-#include "sys/files.h"
-#include "sys/log.h"
+#include "vector_companies.h"
 #include "vector_contender.h"
 #include "vector_data.h"
+#include "vector_mixed.h"
 
 namespace samtale {
 namespace {
@@ -36,7 +33,9 @@ namespace {
 constexpr auto kUsage =
     R"(vector_bench [--base X.fbin --queries Q.fbin [--truth T.ibin]] [--metric cosine]
              [--vectors 100000] [--dimension 384] [--latent 96]
-             [--runs recall,exact,filter] [--peers hnswlib,faiss] [--rounds 3] [--json]
+             [--runs recall,exact,filter,mixed,companies] [--peers hnswlib,faiss] [--rounds 3] [--json]
+             [--searches 200] [--puts 1000] [--removes 200] [--window 10]
+             [--companies 100000] [--chunks 500000]
 
 Searches by meaning, beside hnswlib and FAISS on the same vectors in the same run.
 
@@ -47,6 +46,12 @@ Searches by meaning, beside hnswlib and FAISS on the same vectors in the same ru
 --runs recall       queries a second at a recall, time and memory of the making
        exact        searches that miss nothing, against reading their codes once
        filter       a part of the vectors allowed: 50, 10, 1 and .1 percent of them
+       mixed        searches while two thirds of the vectors become all of them, some change, some
+                    go, and a graph is made of them; without peers
+       companies    --companies of Zipf sizes, with --chunks in all: their memory, first searches,
+                    and searches beside a busy one
+--searches, --puts, --removes   of mixed and companies, each second
+--window            seconds that these tell of together
 --peers             those beside it; FAISS as Debian has it takes three times as long to make;
                     memory: Samtale with no file, all of it in memory
 --rounds            of which medians are told
@@ -62,11 +67,11 @@ class Ours final : public Library {
   Ours(const VectorData& data, double target, bool has_disk = true)
       : data_(data),
         is_exact_(target == 0),
-        disk_(data),
+        disk_(data.dimension),
         index_(make_company_index(
             data.dimension,
             {.graph_from = is_exact_ ? 0 : std::size_t{1'000}, .recall_target = target},
-            {.folder = has_disk ? disk_.folder.get() : nullptr, .company = CompanyId{1}})) {
+            {.folder = has_disk ? disk_.segments() : nullptr, .company = CompanyId{1}})) {
     for (std::size_t i = 0; i < data.size(); ++i) {
       const IndexChunk chunks[] = {{0, "", data.vector(i)}};
       const auto id = make_conversation_id(CompanyId{1}, "bench", std::to_string(i));
@@ -99,28 +104,9 @@ class Ours final : public Library {
   }
 
  private:
-  // A data folder, as a server has one.
-  struct Disk {
-    explicit Disk(const VectorData& data) {
-      std::string made = std::filesystem::temp_directory_path() / "vector_bench-XXXXXX";
-      if (::mkdtemp(made.data()) == nullptr) refuse("no folder " + made);
-      path = made;
-      auto opened = SegmentFolder::open(*files, path, "bench", data.dimension, clock, *log);
-      if (!opened) refuse(opened.error().message);
-      folder = *std::move(opened);
-    }
-    ~Disk() { std::filesystem::remove_all(path); }
-
-    std::string path;
-    std::unique_ptr<Files> files = make_system_files();
-    SystemClock clock;
-    std::unique_ptr<Log> log = make_stderr_log({.level = LogLevel::warn});
-    std::unique_ptr<SegmentFolder> folder;
-  };
-
   const VectorData& data_;
   const bool is_exact_;
-  const Disk disk_;
+  const DataFolder disk_;
   std::unique_ptr<CompanyIndex> index_;
 };
 
@@ -500,6 +486,12 @@ struct Settings {
                                                {"--latent", "96"},
                                                {"--metric", "cosine"},
                                                {"--rounds", "3"},
+                                               {"--searches", "200"},
+                                               {"--puts", "1000"},
+                                               {"--removes", "200"},
+                                               {"--window", "10"},
+                                               {"--companies", "100000"},
+                                               {"--chunks", "500000"},
                                                {"--runs", "recall,exact,filter"},
                                                {"--peers", "hnswlib,faiss"},
                                                {"--base", ""},
@@ -541,19 +533,10 @@ Settings read_settings(int argc, char** argv) {
   return settings;
 }
 
-json::Value measure(const Settings& settings) {
-  const auto data = settings.text("--base").empty()
-                        ? make_vectors(settings.number("--vectors"), settings.number("--dimension"),
-                                       settings.number("--latent"))
-                        : read_vectors(settings.text("--base"), settings.text("--queries"));
+void compare(const Settings& settings, const VectorData& data, json::Object& result) {
   std::fprintf(stderr, "looking for the true nearest\n");
   auto tenths = settings.text("--truth").empty() ? tenth_scores(data)
                                                  : tenth_scores(data, settings.text("--truth"));
-  json::Object result = {{"data", data.name},
-                         {"vectors", data.size()},
-                         {"dimension", data.dimension},
-                         {"queries", data.query_count()},
-                         {"instructions", distance_kernels().name}};
   Bench bench(data, std::move(tenths), static_cast<int>(settings.number("--rounds")),
               settings.text("--peers"));
   if (settings.runs("filter")) bench.add_filters();
@@ -564,6 +547,36 @@ json::Value measure(const Settings& settings) {
     result.emplace_back("recall", std::move(recall));
   }
   if (settings.runs("filter")) result.emplace_back("filter", bench.filter());
+}
+
+json::Value measure(const Settings& settings) {
+  const auto data = settings.text("--base").empty()
+                        ? make_vectors(settings.number("--vectors"), settings.number("--dimension"),
+                                       settings.number("--latent"))
+                        : read_vectors(settings.text("--base"), settings.text("--queries"));
+  json::Object result = {{"data", data.name},
+                         {"vectors", data.size()},
+                         {"dimension", data.dimension},
+                         {"queries", data.query_count()},
+                         {"instructions", distance_kernels().name}};
+  if (settings.runs("recall") || settings.runs("exact") || settings.runs("filter")) {
+    compare(settings, data, result);
+  }
+  if (settings.runs("mixed")) {
+    result.emplace_back("mixed", MixedLoad(data, {.searches_per_s = settings.number("--searches"),
+                                                  .puts_per_s = settings.number("--puts"),
+                                                  .removes_per_s = settings.number("--removes"),
+                                                  .window_s = settings.number("--window")})
+                                     .run());
+  }
+  if (settings.runs("companies")) {
+    result.emplace_back("companies",
+                        ManyCompanies(data, {.companies = settings.number("--companies"),
+                                             .chunks = settings.number("--chunks"),
+                                             .searches_per_s = settings.number("--searches"),
+                                             .window_s = settings.number("--window")})
+                            .run());
+  }
   return result;
 }
 

@@ -40,7 +40,7 @@ class CompactRows {
              std::vector<std::int32_t>& sums, std::vector<float>& scores) const;
 
   [[nodiscard]] std::size_t bytes() const {
-    return codes_.capacity() + scales_.capacity() * sizeof(float);
+    return codes_.capacity() + (scales_.capacity() + signs_.capacity()) * sizeof(float);
   }
 
  private:

@@ -75,6 +75,9 @@ Result<std::unique_ptr<SegmentFolder>> SegmentFolder::open(Files& files, std::st
   if (names) {
     for (const auto& name : *names) {
       if (company_of(name)) folder->names_.insert(name);
+      // Of a process that was killed before it could.
+      if (!name.starts_with(Files::kScratchName)) continue;
+      SAMTALE_TRY_VOID(files.remove(folder->path_ + "/" + name));
     }
   }
   return folder;

@@ -37,7 +37,8 @@ class SegmentFolder {
     std::uint64_t failed = 0;  // Could not be written or removed.
   };
 
-  // What is passed in must outlive it. The folder is made when the first file is.
+  // What is passed in must outlive it. The folder is made when the first file is, and is this one's
+  // alone: what another process left of its scratch files is removed.
   // Errors: what Files says.
   [[nodiscard]] static Result<std::unique_ptr<SegmentFolder>> open(Files& files, std::string path,
                                                                    std::string model,

@@ -112,6 +112,16 @@ TEST(SegmentFolderTest, sweeps_away_what_belongs_to_nobody_and_leaves_what_it_do
   EXPECT_TRUE(world.files.exists(kPath + "/notes.txt"));
 }
 
+TEST(SegmentFolderTest, removes_what_a_killed_process_left_of_its_scratch_files) {
+  World world;
+  ASSERT_TRUE(world.open()->save(kAcme, make_segment(1, 50)));
+  world.files.replace(kPath + "/scratch-a1B2c3", "");
+
+  const auto folder = world.open();
+
+  EXPECT_EQ(world.files.paths(), std::vector{world.path_of(kAcmesFile)});
+}
+
 TEST(SegmentFolderTest, keeps_the_old_file_when_a_writing_fails_and_says_so) {
   World world;
   const auto folder = world.open();

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <memory>
 #include <numeric>
@@ -302,6 +303,30 @@ TEST_F(SegmentIndexTest, a_company_that_is_small_now_has_no_file) {
 
   EXPECT_TRUE(files.paths().empty());
   EXPECT_EQ(answers().by_graph, 0U);
+}
+
+// A log that does something when it hears of it.
+class ActingLog final : public Log {
+ public:
+  void write(LogLevel, std::string_view event, std::initializer_list<LogField>) override {
+    if (event == "index.segment_loaded") act();
+  }
+  std::function<void()> act;
+};
+
+TEST_F(SegmentIndexTest, a_graph_whose_vectors_went_while_it_was_taken_has_no_file) {
+  ActingLog acting;
+  folder = SegmentFolder::open(files, "/data/index", "a-model", kDimension, clock, acting).value();
+  index = make_company_index(kDimension, {.graph_from = graph_from}, {folder.get(), CompanyId{1}});
+  for (const auto& [number, vector] : vectors) put(number, vector);
+  acting.act = [this] {
+    for (int i = 0; i < kConversations; ++i) remove(i);
+  };
+
+  ASSERT_TRUE(index->maintain({}).value());
+
+  EXPECT_EQ(index->size().vectors, 0U);
+  EXPECT_TRUE(files.paths().empty());
 }
 
 TEST_F(SegmentIndexTest, without_graphs_there_are_no_files) {

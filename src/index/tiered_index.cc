@@ -35,6 +35,9 @@ constexpr std::size_t kQuietLooks = 60;
 // score so many again takes about as long as a search of all.
 constexpr std::size_t kChangesKept = 1024;
 
+// A tenth of a millisecond of page faults.
+constexpr std::size_t kClearedAtOnce = 64;
+
 // Rows are counted in 32 bits; this is far beyond what a machine holds.
 constexpr std::size_t kRowsMax = VectorTiers::kVectorsMax;
 
@@ -122,6 +125,7 @@ class TieredIndex final : public CompanyIndex {
   void forget_unused_slots();
   std::vector<bool> allowed_slots(const ConversationFilter& filter) const;
   ChunkHit hit(const Row& row, float score) const;
+  void clear_removed();
   std::optional<Segment> find_segment();
   void keep_segment(bool has_worked);
 
@@ -424,6 +428,7 @@ Result<std::optional<ChangedChunks>> TieredIndex::changed_since(
 Result<bool> TieredIndex::maintain(const std::stop_token& stop) {
   auto segment = find_segment();
   const auto nodes = segment ? segment->digests.size() : 0;
+  clear_removed();
   std::shared_ptr<VectorTiers::Work> work;
   {
     const auto lock = index_mutex_.write();
@@ -432,15 +437,28 @@ Result<bool> TieredIndex::maintain(const std::stop_token& stop) {
   std::size_t from_segment = 0;
   if (work) {
     SAMTALE_TRY_VOID(VectorTiers::run_work(*work, stop));
-    const auto lock = index_mutex_.write();
-    SAMTALE_TRY(const auto ended, vectors_.end_work(*work));
-    for (const auto& moved : ended.moved) rows_[moved.owner].vector = moved.place;
-    from_segment = ended.from_segment;
-    if (from_segment == nodes && nodes > 0 && ended.removed == 0) filed_ = vectors_.graph_version();
+    {
+      const auto lock = index_mutex_.write();
+      SAMTALE_TRY(const auto ended, vectors_.end_work(*work));
+      for (const auto& moved : ended.moved) rows_[moved.owner].vector = moved.place;
+      from_segment = ended.from_segment;
+      const bool has_all = from_segment == nodes && ended.removed == 0;
+      if (nodes > 0 && has_all) filed_ = vectors_.graph_version();
+    }
+    clear_removed();
   }
   if (nodes > 0) place_.folder->report_use(place_.company, from_segment, nodes);
   if (place_.folder != nullptr) keep_segment(work != nullptr);
   return work != nullptr;
+}
+
+// A few at a time, so that no search waits for many pages of files.
+void TieredIndex::clear_removed() {
+  bool are_more = true;
+  while (are_more) {
+    const auto lock = index_mutex_.write();
+    are_more = vectors_.clear_removed(kClearedAtOnce);
+  }
 }
 
 // At the first look only: after that the graph is here.
@@ -466,7 +484,9 @@ void TieredIndex::keep_segment(bool has_worked) {
   seen_ = version;
   if (snapshot) {
     quiet_looks_ = 0;
-    if (place_.folder->save(place_.company, VectorTiers::segment_of(*snapshot))) {
+    const auto segment = VectorTiers::segment_of(*snapshot);
+    // All that a walk came to may have gone while the graph was made: that is no file.
+    if (!segment.digests.empty() && place_.folder->save(place_.company, segment)) {
       filed_ = version;
       return;
     }

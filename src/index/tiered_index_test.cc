@@ -333,6 +333,22 @@ TEST(TieredIndexTest, says_how_much_memory_it_holds_within_a_fifth) {
 
   EXPECT_NEAR(static_cast<double>(index->size().bytes), held, held / 5);
 }
+
+// A server has one for each company, and most companies are small.
+TEST(TieredIndexTest, takes_about_a_kibibyte_when_it_has_nothing) {
+  constexpr std::size_t kIndexes = 500;
+  std::vector<std::unique_ptr<CompanyIndex>> indexes;
+  indexes.reserve(kIndexes);
+  const auto before = mallinfo2().uordblks;
+  for (std::size_t i = 0; i < kIndexes; ++i) {
+    indexes.push_back(make_company_index(384, {.graph_from = 50'000}));
+  }
+
+  const auto each = static_cast<double>(mallinfo2().uordblks - before) / kIndexes;
+
+  EXPECT_LE(each, 1'100);
+  EXPECT_NEAR(static_cast<double>(indexes.front()->size().bytes), each, each / 5);
+}
 #endif
 
 }  // namespace

@@ -179,7 +179,7 @@ bool VectorTiers::offer_near(const Tier& tier, std::span<const float> unit, cons
 void VectorTiers::search(const Tier& tier, std::span<const float> unit, const QueryCode& code,
                          bool is_compact, const Graph::Reach& reach, Graph::Scratch& scratch) {
   if (is_compact) {
-    tier.graph->search(tier.compact, tier.compact.encode(unit), reach, scratch);
+    tier.graph->search(*tier.compact, tier.compact->encode(unit), reach, scratch);
   } else {
     tier.graph->search(tier.rows.codes(), {code.codes.data(), code.scale}, reach, scratch);
   }
@@ -206,8 +206,10 @@ double VectorTiers::recall() const { return graph_ == kNoTier ? 1 : tiers_[graph
 std::size_t VectorTiers::bytes() const {
   std::size_t sum = 0;
   for (const auto& tier : tiers_) {
-    if (tier)
-      sum += tier->rows.bytes() + tier->compact.bytes() + (tier->graph ? tier->graph->bytes() : 0);
+    if (!tier) continue;
+    sum += sizeof(Tier) + tier->rows.bytes();
+    if (tier->compact) sum += tier->compact->bytes();
+    if (tier->graph) sum += tier->graph->bytes();
   }
   sum += uncleared_.capacity() * sizeof(Place);
   const std::lock_guard lock(search_mutex_);

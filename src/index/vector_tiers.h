@@ -25,8 +25,8 @@ namespace samtale {
 // New vectors go to the tail, which is scanned. When it is large against the rest it is frozen, and
 // one thread in the background puts it and the graph's vectors into a new graph, while searches go
 // on over the old graph, the frozen tail and the new one. What is removed meanwhile is gone from
-// every answer at once; its floats, which may lie on the disk, when work begins or ends the next
-// time, and its codes from memory with the next graph.
+// every answer at once; its floats, which may lie on the disk, by clear_removed(), and its codes
+// from memory with the next graph.
 //
 // Threads: none of its own; the index locks. Only run_work() works without its lock.
 class VectorTiers {
@@ -86,6 +86,9 @@ class VectorTiers {
     std::size_t from_segment = 0;
     std::size_t removed = 0;  // Of the graph's, meanwhile.
   };
+  // Takes up to `most` of what was removed out of files (VectorRows::clear); false if that was all.
+  // Not while run_work works.
+  bool clear_removed(std::size_t most);
   // What is due to be done, if anything: begin_work and end_work with the index locked for a
   // change, run_work without any lock, one at a time. Where a first graph is due, that of `segment`
   // is taken instead, if half of its vectors are there; the others go to the tail.
@@ -103,17 +106,14 @@ class VectorTiers {
 
  private:
   struct Tier {
-    Tier(std::size_t dimension, const FloatPlace& floats)
-        : rows(dimension, floats), compact(dimension) {}
+    Tier(std::size_t dimension, const FloatPlace& floats) : rows(dimension, floats) {}
     [[nodiscard]] std::size_t live() const { return rows.size() - removed; }
-    // From files (VectorRows::clear).
-    void clear_removed();
 
     VectorRows rows;
     std::size_t removed = 0;  // Those of nobody. The tail has none.
-    std::optional<Graph> graph;
+    std::unique_ptr<Graph> graph;
     std::size_t made_of = 0;  // Vectors when the graph was made; a segment may have fewer.
-    CompactRows compact;      // With a graph, as many as rows.
+    std::unique_ptr<CompactRows> compact;  // With a graph, as many as rows.
     WalkSettings walk;
   };
   // A place is a tier's number and a row's.
@@ -135,6 +135,7 @@ class VectorTiers {
   static void take_segment(Work& work);
   static Result<> make_graph(Work& work, const std::stop_token& stop);
   void remember(std::span<const float> unit) const;
+  void clear_all_removed_of(TierNumber number);  // When clear_removed() is called next.
   [[nodiscard]] TierNumber free_tier() const;
   [[nodiscard]] bool merge_is_due() const;
   static Result<> calibrate_made(Work& work, const std::stop_token& stop);

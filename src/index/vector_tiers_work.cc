@@ -118,23 +118,21 @@ bool VectorTiers::merge_is_due() const {
 }
 
 std::shared_ptr<VectorTiers::Work> VectorTiers::begin_work(std::optional<Segment> segment) {
-  for (const auto place : std::exchange(uncleared_, {})) {
-    tiers_[place >> kTierShift]->rows.clear(place & kPlaceMask);
-  }
   const bool merges = merge_is_due();
-  auto work = std::make_shared<Work>();
+  auto work = std::shared_ptr<Work>();
+  {
+    const std::lock_guard lock(search_mutex_);
+    const bool measures = queries_seen_ >= queries_seen_at_calibration_ + kCalibrateAfter;
+    if (!merges && !(measures && graph_size() > 0)) return nullptr;
+    work = std::make_shared<Work>();
+    for (const auto& query : queries_) work->queries.push_back({query, std::nullopt});
+    queries_seen_at_calibration_ = queries_seen_;
+  }
   work->dimension = dimension_;
   work->options = options_;
   work->floats = floats_;
   work->recall_target = options_.recall_target;
   if (graph_ == kNoTier) work->segment = std::move(segment);
-  {
-    const std::lock_guard lock(search_mutex_);
-    const bool measures = queries_seen_ >= queries_seen_at_calibration_ + kCalibrateAfter;
-    if (!merges && !(measures && graph_size() > 0)) return nullptr;
-    for (const auto& query : queries_) work->queries.push_back({query, std::nullopt});
-    queries_seen_at_calibration_ = queries_seen_;
-  }
   if (!merges) {
     work->graph = tiers_[graph_];
     return work;
@@ -144,6 +142,7 @@ std::shared_ptr<VectorTiers::Work> VectorTiers::begin_work(std::optional<Segment
     tiers_[fresh] = std::make_shared<Tier>(dimension_, floats_);
     frozen_ = std::exchange(tail_, fresh);
   }
+  work->origins.reserve(graph_size() + tiers_[frozen_]->live());
   for (const auto number : {graph_, frozen_}) {
     if (number == kNoTier) continue;
     const auto& tier = tiers_[number];
@@ -174,8 +173,10 @@ Result<> VectorTiers::run_work(Work& work, const std::stop_token& stop) {
     made.rows.add(kNobody, work.sources[origin >> kTierShift]->rows, origin & kPlaceMask);
   }
   if (!made.graph) return {};
-  made.compact.reserve(work.origins.size());
-  for (VectorRows::Place p = 0; p < work.origins.size(); ++p) made.compact.add(made.rows.vector(p));
+  made.compact = std::make_unique<CompactRows>(work.dimension);
+  made.compact->reserve(work.origins.size());
+  for (VectorRows::Place p = 0; p < work.origins.size(); ++p)
+    made.compact->add(made.rows.vector(p));
   if (work.walk.recall_target != work.options.recall_target) {
     SAMTALE_TRY_VOID(calibrate_made(work, stop));
   }
@@ -228,7 +229,7 @@ void VectorTiers::take_segment(Work& work) {
   for (std::size_t node = 0; node < found.size(); ++node) {
     if (keeps[node]) work.rest.push_back(found[node]);  // No walk comes to it any more.
   }
-  work.made->graph = std::move(part.graph);
+  work.made->graph = std::make_unique<Graph>(std::move(part.graph));
   work.made->made_of = segment.made_of;
   work.from_segment = nodes;
   // What was measured is true of the whole of it.
@@ -249,7 +250,7 @@ Result<> VectorTiers::make_graph(Work& work, const std::stop_token& stop) {
   SAMTALE_TRY(auto built, Graph::build({codes, scales, work.dimension}, {}, stop));
   for (auto& place : built.order) place = work.origins[place];
   work.origins = std::move(built.order);
-  work.made->graph = std::move(built.graph);
+  work.made->graph = std::make_unique<Graph>(std::move(built.graph));
   work.made->made_of = work.origins.size();
   return {};
 }
@@ -338,7 +339,7 @@ Result<VectorTiers::Ended> VectorTiers::end_work(Work& work) {
     work.graph->walk = work.walk;
     if (work.codes) {
       work.graph->rows.put(*std::move(work.codes));
-      work.graph->clear_removed();
+      clear_all_removed_of(graph_);  // They were copied, too.
     }
     return ended;
   }
@@ -364,7 +365,6 @@ Result<VectorTiers::Ended> VectorTiers::end_work(Work& work) {
     ended.moved.push_back({owner, static_cast<Place>(tail_) << kTierShift | place});
   }
   made.walk = work.walk;
-  made.clear_removed();
   ended.removed = made.removed;
   uncleared_ = {};  // With what they lay in.
   if (graph_ != kNoTier) tiers_[graph_] = nullptr;
@@ -372,14 +372,30 @@ Result<VectorTiers::Ended> VectorTiers::end_work(Work& work) {
   graph_ = number;
   tiers_[number] = std::move(work.made);
   ++graph_version_;
+  clear_all_removed_of(graph_);
   ended.from_segment = work.from_segment;
   return ended;
 }
 
-void VectorTiers::Tier::clear_removed() {
-  for (VectorRows::Place p = 0; p < rows.size() && removed > 0; ++p) {
-    if (rows.owner(p) == kNobody) rows.clear(p);
+void VectorTiers::clear_all_removed_of(TierNumber number) {
+  const auto& tier = *tiers_[number];
+  auto left = tier.removed;
+  for (VectorRows::Place p = 0; left > 0; ++p) {
+    if (tier.rows.owner(p) != kNobody) continue;
+    uncleared_.push_back(static_cast<Place>(number) << kTierShift | p);
+    --left;
   }
+}
+
+bool VectorTiers::clear_removed(std::size_t most) {
+  for (; most > 0 && !uncleared_.empty(); --most) {
+    const auto place = uncleared_.back();
+    uncleared_.pop_back();
+    tiers_[place >> kTierShift]->rows.clear(place & kPlaceMask);
+  }
+  if (!uncleared_.empty()) return true;
+  uncleared_ = {};
+  return false;
 }
 
 std::shared_ptr<const VectorTiers::Snapshot> VectorTiers::snapshot() const {

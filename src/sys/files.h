@@ -36,7 +36,8 @@ class File {
 
 // Memory that lies in a file without a name: the system may write its pages there and take them
 // back when it is short. For what is large, seldom read and made anew at every start. The file goes
-// with this object, and with the process however that ends.
+// with this object, and with the process however that ends; one that is killed in the moment
+// between the file's making and the removal of its name leaves an empty file, Files::kScratchName.
 //
 // Threads: as any memory.
 // Errors:  room on the disk is taken at once, so a full disk fails no write to it. A disk that
@@ -59,6 +60,9 @@ class Scratch {
 // Threads: any method from any thread.
 class Files {
  public:
+  // How the names of scratch files begin, for as long as they have one.
+  static constexpr std::string_view kScratchName = "scratch-";
+
   virtual ~Files() = default;
 
   // Opens for reading and writing; creates the file (mode 0600) if `create`.

@@ -127,7 +127,7 @@ class SystemFiles final : public Files {
 
   Result<std::unique_ptr<Scratch>> map_scratch(const std::string& folder, std::size_t size,
                                                bool at_random) override {
-    auto path = folder + "/scratch-XXXXXX";
+    auto path = folder + "/" + std::string(kScratchName) + "XXXXXX";
     const int fd = ::mkostemp(path.data(), O_CLOEXEC);
     if (fd < 0) return failed("open", path, errno);
     const SystemFile file(fd, path);
