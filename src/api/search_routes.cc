@@ -60,7 +60,7 @@ void search_elsewhere(const Context& context, const Call& call, http::Reply repl
 Result<> check_reached(const Context& context, CompanyId company, std::uint64_t sequence) {
   const auto& store = context.parts.store;
   SAMTALE_TRY(const auto last, store.last_change(store.partition_of(company)));
-  if (last >= sequence) return {};
+  if (last.sequence >= sequence) return {};
   return fail(ErrorCode::invalid_argument,
               "/min_sequence: the store is older than that; it may have been restored since");
 }

@@ -61,7 +61,7 @@ Result<std::uint64_t> unseal_sequence(const Context& context, CompanyId company,
 Result<std::string> sequence_now(const Context& context, CompanyId company) {
   const auto& store = context.parts.store;
   SAMTALE_TRY(const auto change, store.last_change(store.partition_of(company)));
-  return seal_sequence(context, company, change);
+  return seal_sequence(context, company, change.sequence);
 }
 
 http::Response with_sequence(const Context& context, CompanyId company, http::Response response) {

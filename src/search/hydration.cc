@@ -119,13 +119,16 @@ Result<Hydration::Point> Hydration::catch_up(Partition partition, Feed& feed) {
 Result<> Hydration::read_feed(Partition partition, Feed& feed) {
   const auto seen = feed.seen.sequence;
   SAMTALE_TRY(const auto last, store_.last_change(partition));
-  if (last == seen) return {};
-  const auto changes = store_.changes(partition, seen, kChangesMax);
+  const bool is_same = last.epoch == feed.its_epoch;
+  if (is_same && last.sequence == seen) return {};
+  const auto changes =
+      store_.changes(partition, {.sequence = seen, .epoch = feed.its_epoch}, kChangesMax);
   const bool is_gap = !changes && changes.error().code == ErrorCode::not_found;
   if (!changes && !is_gap) return std::unexpected(changes.error());
   const std::lock_guard lock(feed.feed_mutex);
+  feed.its_epoch = last.epoch;
   if (is_gap || changes->size() == kChangesMax) {
-    feed.seen = {.epoch = feed.seen.epoch + 1, .sequence = last};
+    feed.seen = {.epoch = feed.seen.epoch + 1, .sequence = last.sequence};
     feed.changed.fill(0);
     for (const auto company : std::exchange(feed.companies, {})) cache_.forget(company);
     return {};
@@ -136,7 +139,7 @@ Result<> Hydration::read_feed(Partition partition, Feed& feed) {
       cache_.erase(key_of(change.company, change.conversation));
     }
   }
-  feed.seen.sequence = changes->back().sequence;
+  if (!changes->empty()) feed.seen.sequence = changes->back().sequence;
   return {};
 }
 

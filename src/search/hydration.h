@@ -78,6 +78,7 @@ class Hydration {
     std::uint64_t reads = 0;        // Begun.
     Result<> outcome;               // Of the last one that ended.
     Point seen;                     // Another epoch where it is not known what has changed since.
+    std::uint64_t its_epoch = 0;    // The feed's own.
     std::set<CompanyId> companies;  // Of which something may be kept.
     // The last change of those conversations that share a place: what has not changed may be taken
     // for changed, never the other way.

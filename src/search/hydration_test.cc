@@ -154,7 +154,7 @@ TEST_F(HydrationTest, shows_nothing_of_before_when_the_feed_has_forgotten_what_c
   ASSERT_EQ(title(hydration, kAcme, 1), "lamp");
 
   put(kAcme, 1, "lamp, broken");
-  ASSERT_TRUE(store->trim_changes(Partition{0}, *store->last_change(Partition{0})));
+  ASSERT_TRUE(store->trim_changes(Partition{0}, store->last_change(Partition{0})->sequence));
 
   EXPECT_EQ(title(hydration, kAcme, 1), "lamp, broken");
 }
@@ -171,7 +171,7 @@ TEST_F(HydrationTest, keeps_nothing_of_what_was_deleted_where_nobody_searches_an
   EXPECT_EQ(hydration.stats().values, 1U);
 
   erase(kGlobex, 1);
-  ASSERT_TRUE(store->trim_changes(Partition{0}, *store->last_change(Partition{0})));
+  ASSERT_TRUE(store->trim_changes(Partition{0}, store->last_change(Partition{0})->sequence));
   ASSERT_TRUE(hydration.follow());
   EXPECT_EQ(hydration.stats().values, 0U) << "also where the feed has forgotten what was deleted";
 }
@@ -202,7 +202,7 @@ TEST_F(HydrationTest, shows_what_one_shows_that_keeps_nothing_whatever_changes) 
           static_cast<std::uint32_t>(1 + random.below(4)));
     }
     if (random.one_in(20)) {
-      ASSERT_TRUE(store->trim_changes(Partition{0}, *store->last_change(Partition{0})));
+      ASSERT_TRUE(store->trim_changes(Partition{0}, store->last_change(Partition{0})->sequence));
     }
     std::vector<FoundChunks> found;
     for (int i = 0; i < 3; ++i) {

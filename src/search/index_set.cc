@@ -196,7 +196,8 @@ Result<> IndexFollower::load(const GoOn& go_on) {
   }
   if (layout) layout_ = layout->last;
   arranged_ = layout;
-  set_applied(begin, ++loads_);
+  epoch_ = begin.epoch;
+  set_applied(begin.sequence, ++loads_);
   return {};
 }
 
@@ -297,7 +298,7 @@ Result<> IndexFollower::refresh_share(CompanyId company,
 }
 
 Result<std::size_t> IndexFollower::step(const GoOn& go_on, std::size_t limit) {
-  const auto changes = store_.changes(partition_, applied_, limit);
+  const auto changes = store_.changes(partition_, {.sequence = applied_, .epoch = epoch_}, limit);
   if (!is_loaded() || (!changes && changes.error().code == ErrorCode::not_found)) {
     SAMTALE_TRY_VOID(load(go_on));
     return 1;

@@ -167,6 +167,7 @@ class IndexFollower {
   std::optional<Filling> filling_;
   std::atomic<bool> is_filling_ = false;
   std::atomic<std::uint64_t> layout_ = 0;
+  std::uint64_t epoch_ = 0;  // Of applied_.
   std::uint64_t trimmed_ = 0;
   bool is_empty_ = true;
   std::uint64_t loads_ = 0;

@@ -84,7 +84,7 @@ TEST_F(SearchTest, who_waits_for_a_change_is_woken_when_the_index_has_it) {
   IndexFollower late(store, Partition{0}, indexes);
   ASSERT_TRUE(late.load());
   add(kAcme, "lamp", "the lamp arrived broken");
-  const auto last = store.last_change(Partition{0}).value();
+  const auto last = store.last_change(Partition{0})->sequence;
   std::uint64_t applied = 0;
 
   std::jthread waiting([&] { applied = late.wait_applied(last, std::chrono::hours(1)); });
@@ -100,7 +100,7 @@ TEST_F(SearchTest, who_waits_is_told_how_far_the_index_is_when_its_time_is_over)
   EXPECT_EQ(late.wait_applied(1, std::chrono::hours(1)), 0U) << "not loaded: it would wait in vain";
   add(kAcme, "lamp", "the lamp arrived broken");
   ASSERT_TRUE(late.load());
-  const auto loaded = store.last_change(Partition{0}).value();
+  const auto loaded = store.last_change(Partition{0})->sequence;
   add(kAcme, "chair", "the chair is fine");
 
   EXPECT_EQ(late.wait_applied(loaded + 1, {}), loaded);
@@ -144,7 +144,7 @@ TEST_F(SearchTest, a_follower_whose_changes_were_forgotten_begins_anew) {
     return {};
   }));
   add(kAcme, "desk", "the desk arrived");
-  ASSERT_TRUE(store.trim_changes(Partition{0}, store.last_change(Partition{0}).value()));
+  ASSERT_TRUE(store.trim_changes(Partition{0}, store.last_change(Partition{0})->sequence));
 
   while (slow.step().value() > 0) {
   }

@@ -27,7 +27,6 @@ Result<PostgresHistoryStats> PostgresHistory::look(postgres::Database& database)
     if (partitions_[place].committed == before[place].committed) {
       note_writes(partitions_[place], rows.integer(i, 1));
     }
-    if (partitions_[place].followed == 0) partitions_[place].followed = stats_.timeline;
   }
   return stats_;
 }
@@ -45,12 +44,10 @@ void PostgresHistory::committed(Partition partition, std::int64_t write) {
   known = std::max(known, write);
 }
 
-Result<bool> PostgresHistory::goes_on(Partition partition, std::optional<std::int64_t> timeline) {
+Result<> PostgresHistory::reads(std::uint64_t timeline) {
+  if (timeline == 0) return {};
   const std::lock_guard lock(partitions_mutex_);
-  if (!timeline) return true;
-  SAMTALE_TRY_VOID(note_timeline(*timeline));
-  auto& followed = partitions_[static_cast<std::size_t>(partition)].followed;
-  return std::exchange(followed, *timeline) == *timeline;
+  return note_timeline(static_cast<std::int64_t>(timeline));
 }
 
 PostgresHistoryStats PostgresHistory::stats() const {

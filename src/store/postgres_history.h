@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
-#include <optional>
 #include <vector>
 
 #include "base/result.h"
@@ -39,16 +38,14 @@ class PostgresHistory {
   // Errors: unavailable if the server is one that another has taken over from.
   Result<> begins(Partition partition, std::int64_t write, std::int64_t timeline);
   void committed(Partition partition, std::int64_t write);
-  // Whether changes that are read on this timeline (none: of a standby) go on from those read
-  // before; if not, those read next do. Errors: as begins.
-  [[nodiscard]] Result<bool> goes_on(Partition partition, std::optional<std::int64_t> timeline);
+  // Something was read on this timeline (0: of a standby). Errors: as begins.
+  Result<> reads(std::uint64_t timeline);
 
   [[nodiscard]] PostgresHistoryStats stats() const;
 
  private:
   struct OfPartition {
     std::int64_t committed = 0;  // The last write of this process.
-    std::int64_t followed = 0;   // The timeline that its changes were read on.
   };
 
   void note_writes(OfPartition& partition, std::int64_t writes);

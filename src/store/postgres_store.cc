@@ -197,7 +197,7 @@ Result<CompanyStats> PostgresStore::company_stats(CompanyId company) const {
                       .events = rows.integer(0, 4)};
 }
 
-Result<std::vector<Change>> PostgresStore::changes(Partition partition, std::uint64_t after,
+Result<std::vector<Change>> PostgresStore::changes(Partition partition, FeedPoint after,
                                                    std::size_t limit) const {
   // One statement, one moment. No change: a row all the same.
   SAMTALE_TRY(
@@ -209,11 +209,12 @@ Result<std::vector<Change>> PostgresStore::changes(Partition partition, std::uin
                           "(SELECT sequence, company, conversation FROM changes "
                           "WHERE partition = $1 AND sequence > $2 ORDER BY sequence LIMIT $3) "
                           "AS c ON true WHERE p.partition = $1 ORDER BY c.sequence",
-                      partition, after, limit));
+                      partition, after.sequence, limit));
   if (rows.empty()) return fail(ErrorCode::corrupt, "the store has no such partition");
-  const auto timeline = rows.is_null(0, 4) ? std::nullopt : std::optional(rows.integer(0, 4));
-  SAMTALE_TRY(const bool goes_on, history_.goes_on(partition, timeline));
-  if (!goes_on) {
+  const auto epoch =
+      rows.is_null(0, 4) ? after.epoch : static_cast<std::uint64_t>(rows.integer(0, 4));
+  SAMTALE_TRY_VOID(history_.reads(epoch));
+  if (after.epoch != 0 && epoch != after.epoch) {
     return fail(ErrorCode::not_found,
                 "another database has taken over, which may lack the last changes; whoever follows "
                 "must begin anew");
@@ -225,15 +226,21 @@ Result<std::vector<Change>> PostgresStore::changes(Partition partition, std::uin
                        .company = static_cast<CompanyId>(rows.integer(i, 2)),
                        .conversation = conversation});
   }
-  SAMTALE_TRY_VOID(check_no_gap(changes, after, static_cast<std::uint64_t>(rows.integer(0, 0))));
+  SAMTALE_TRY_VOID(
+      check_no_gap(changes, after.sequence, static_cast<std::uint64_t>(rows.integer(0, 0))));
   return changes;
 }
 
-Result<std::uint64_t> PostgresStore::last_change(Partition partition) const {
-  SAMTALE_TRY(
-      const auto rows,
-      database_->read({}, "SELECT last_change FROM partitions WHERE partition = $1", partition));
-  return rows.empty() ? 0 : static_cast<std::uint64_t>(rows.integer(0, 0));
+Result<FeedPoint> PostgresStore::last_change(Partition partition) const {
+  SAMTALE_TRY(const auto rows,
+              database_->read({},
+                              "SELECT last_change, " + std::string(PostgresHistory::kTimeline) +
+                                  " FROM partitions WHERE partition = $1",
+                              partition));
+  if (rows.empty()) return fail(ErrorCode::corrupt, "the store has no such partition");
+  const auto epoch = rows.is_null(0, 1) ? 0 : static_cast<std::uint64_t>(rows.integer(0, 1));
+  SAMTALE_TRY_VOID(history_.reads(epoch));
+  return FeedPoint{.sequence = static_cast<std::uint64_t>(rows.integer(0, 0)), .epoch = epoch};
 }
 
 Result<std::vector<std::pair<CompanyId, ConversationId>>> PostgresStore::scan(

@@ -220,13 +220,13 @@ Result<CompanyStats> SqliteStore::company_stats(CompanyId company) const {
                       .events = row.integer(4)};
 }
 
-Result<std::vector<Change>> SqliteStore::changes(Partition partition, std::uint64_t after,
+Result<std::vector<Change>> SqliteStore::changes(Partition partition, FeedPoint after,
                                                  std::size_t limit) const {
   SAMTALE_TRY(const auto snapshot, file(partition).snapshot());
   SAMTALE_TRY(auto rows,
               snapshot.connection().prepare("SELECT sequence, company, conversation FROM changes "
                                             "WHERE sequence > ?1 ORDER BY sequence LIMIT ?2"));
-  SAMTALE_TRY_VOID(rows.bind(after, limit));
+  SAMTALE_TRY_VOID(rows.bind(after.sequence, limit));
   std::vector<Change> changes;
   while (true) {
     SAMTALE_TRY(const bool found, rows.step());
@@ -237,13 +237,14 @@ Result<std::vector<Change>> SqliteStore::changes(Partition partition, std::uint6
                        .conversation = conversation});
   }
   SAMTALE_TRY(const auto last, read_last_change(snapshot.connection()));
-  SAMTALE_TRY_VOID(check_no_gap(changes, after, last));
+  SAMTALE_TRY_VOID(check_no_gap(changes, after.sequence, last));
   return changes;
 }
 
-Result<std::uint64_t> SqliteStore::last_change(Partition partition) const {
+Result<FeedPoint> SqliteStore::last_change(Partition partition) const {
   SAMTALE_TRY(const auto snapshot, file(partition).snapshot());
-  return read_last_change(snapshot.connection());
+  SAMTALE_TRY(const auto sequence, read_last_change(snapshot.connection()));
+  return FeedPoint{.sequence = sequence};
 }
 
 Result<std::vector<std::pair<CompanyId, ConversationId>>> SqliteStore::scan(

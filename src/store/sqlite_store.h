@@ -78,9 +78,9 @@ class SqliteStore final : public Store {
   [[nodiscard]] Result<std::vector<std::pair<CompanyId, LmBatch>>> batches(
       Partition partition) const override;
   [[nodiscard]] Result<CompanyStats> company_stats(CompanyId company) const override;
-  [[nodiscard]] Result<std::vector<Change>> changes(Partition partition, std::uint64_t after,
+  [[nodiscard]] Result<std::vector<Change>> changes(Partition partition, FeedPoint after,
                                                     std::size_t limit) const override;
-  [[nodiscard]] Result<std::uint64_t> last_change(Partition partition) const override;
+  [[nodiscard]] Result<FeedPoint> last_change(Partition partition) const override;
   [[nodiscard]] Result<std::vector<std::pair<CompanyId, ConversationId>>> scan(
       Partition partition, std::optional<std::pair<CompanyId, ConversationId>> after,
       std::size_t limit) const override;

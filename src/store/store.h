@@ -166,6 +166,14 @@ struct Change {
   ConversationId conversation;
 };
 
+// How far who follows a partition's changes has come.
+struct FeedPoint {
+  std::uint64_t sequence = 0;
+  // Sequences of two epochs do not compare: the database has gone back between them. 0: of a store
+  // that knows none, or not known, and not looked at.
+  std::uint64_t epoch = 0;
+};
+
 struct ConversationQuery {
   std::size_t limit = 50;  // 1 to 200.
   std::string cursor;      // What the last page gave; empty for the first. Bound to the company.
@@ -376,12 +384,12 @@ class Store {
   [[nodiscard]] virtual Result<CompanyStats> company_stats(CompanyId company) const = 0;
 
   // The change feed of a partition: changes with a greater sequence, in order, at most `limit`.
-  // not_found if changes after `after` have been forgotten: who follows must begin anew.
-  [[nodiscard]] virtual Result<std::vector<Change>> changes(Partition partition,
-                                                            std::uint64_t after,
+  // not_found if changes after `after` have been forgotten, or its epoch is over: who follows must
+  // begin anew.
+  [[nodiscard]] virtual Result<std::vector<Change>> changes(Partition partition, FeedPoint after,
                                                             std::size_t limit) const = 0;
   // The last sequence given out; what an index loaded from now on must follow from.
-  [[nodiscard]] virtual Result<std::uint64_t> last_change(Partition partition) const = 0;
+  [[nodiscard]] virtual Result<FeedPoint> last_change(Partition partition) const = 0;
   // Every conversation of a partition, in some stable order, at most `limit` after `after`.
   [[nodiscard]] virtual Result<std::vector<std::pair<CompanyId, ConversationId>>> scan(
       Partition partition, std::optional<std::pair<CompanyId, ConversationId>> after,

@@ -118,7 +118,7 @@ class StoreConformance : public ::testing::Test {
     return ids;
   }
   std::vector<Change> changes(Partition partition, std::uint64_t after = 0) {
-    return store().changes(partition, after, 1000).value();
+    return store().changes(partition, {after}, 1000).value();
   }
 
   Harness harness_;
@@ -514,14 +514,15 @@ TYPED_TEST_P(StoreConformance, tells_changes_in_order_and_forgets_them_when_told
   EXPECT_EQ(all[3].conversation, b.conversation.id);
   EXPECT_EQ(all[3].company, this->kOne);
   EXPECT_LT(all[0].sequence, all[1].sequence);
-  EXPECT_EQ(this->store().changes(partition, all[1].sequence, 1)->at(0).sequence, all[2].sequence);
-  EXPECT_EQ(this->store().last_change(partition).value(), all[3].sequence);
+  EXPECT_EQ(this->store().changes(partition, {all[1].sequence}, 1)->at(0).sequence,
+            all[2].sequence);
+  EXPECT_EQ(this->store().last_change(partition)->sequence, all[3].sequence);
 
   ASSERT_TRUE(this->store().trim_changes(partition, all[3].sequence));
-  EXPECT_TRUE(this->store().changes(partition, all[3].sequence, 9)->empty());
-  EXPECT_EQ(this->store().last_change(partition).value(), all[3].sequence);
+  EXPECT_TRUE(this->store().changes(partition, {all[3].sequence}, 9)->empty());
+  EXPECT_EQ(this->store().last_change(partition)->sequence, all[3].sequence);
   this->put(this->kOne, a);
-  EXPECT_EQ(this->store().changes(partition, all[3].sequence, 9)->at(0).sequence,
+  EXPECT_EQ(this->store().changes(partition, {all[3].sequence}, 9)->at(0).sequence,
             all[3].sequence + 1);
 }
 
@@ -532,14 +533,14 @@ TYPED_TEST_P(StoreConformance, tells_who_follows_that_changes_it_has_not_seen_ar
   const auto all = this->changes(partition);
 
   ASSERT_TRUE(this->store().trim_changes(partition, all[1].sequence));
-  EXPECT_EQ(this->store().changes(partition, all[0].sequence, 9).error().code,
+  EXPECT_EQ(this->store().changes(partition, {all[0].sequence}, 9).error().code,
             ErrorCode::not_found);
-  EXPECT_EQ(this->store().changes(partition, all[1].sequence, 9)->size(), 1u);
+  EXPECT_EQ(this->store().changes(partition, {all[1].sequence}, 9)->size(), 1u);
 
   ASSERT_TRUE(this->store().trim_changes(partition, all[2].sequence));
-  EXPECT_EQ(this->store().changes(partition, all[1].sequence, 9).error().code,
+  EXPECT_EQ(this->store().changes(partition, {all[1].sequence}, 9).error().code,
             ErrorCode::not_found);
-  EXPECT_TRUE(this->store().changes(partition, all[2].sequence, 9)->empty());
+  EXPECT_TRUE(this->store().changes(partition, {all[2].sequence}, 9)->empty());
 }
 
 TYPED_TEST_P(StoreConformance, scans_every_conversation_of_a_partition_once) {
