@@ -1,10 +1,10 @@
 // Goal:   a damaged file of a graph gives no wrong answer, no crash and no large allocation.
-// Method: every byte of a small file, as it lies on a disk, with one bit turned and with all of
-// them;
-//         the company's index is opened over it and asked what it was asked over the whole file.
-//         Then the same again with the checksums made to fit, so that only the checks behind them
-//         are left: answers may then lack hits, but each hit is a true one, and exact searches are
-//         exact. A process of its own does it, which may take little memory.
+// Method: a small file with one byte changed, each in turn: every bit of its header, one of each
+//         byte behind it (segment_test.cc has the others, and only reads them). The company's index
+//         is opened over it and held against brute force. Then the same again with the checksums
+//         made to fit, so that only the checks behind them are left: answers may then lack hits,
+//         but each hit is a true one, and exact searches are exact. Processes of their own do it,
+//         which may take little memory.
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
