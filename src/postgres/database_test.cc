@@ -151,7 +151,7 @@ TEST_F(DatabaseTest, gives_way_to_who_keeps_a_lock_and_migrates_once_it_is_free)
   std::vector<int> told;
   SimClock clock;
 
-  const auto versions = Database::migrate(impatient, clock, std::vector{kNumbers, wider}, "",
+  const auto versions = Database::migrate(impatient, clock, std::vector{kNumbers, wider}, {},
                                           [&](const MigrationStep& step) {
                                             told.push_back(step.given_way);
                                             if (step.given_way == 0) return;
@@ -177,7 +177,7 @@ TEST_F(DatabaseTest, says_in_the_end_that_others_keep_a_lock) {
   ASSERT_TRUE(keeper.query("SELECT n FROM numbers"));
   SimClock clock;
 
-  const auto kept_out = Database::migrate(impatient, clock, std::vector{kNumbers, wider}, "",
+  const auto kept_out = Database::migrate(impatient, clock, std::vector{kNumbers, wider}, {},
                                           [](const MigrationStep&) {});
 
   ASSERT_FALSE(kept_out);
