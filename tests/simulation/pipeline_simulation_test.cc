@@ -438,7 +438,8 @@ class World {
   void check_answers() {
     QueryVectors query_vectors(embedder_, 0);
     NearCache near_cache(embedder_.model_id(), 0);
-    const Searcher searcher(*process_->indexes, *process_->store, query_vectors, near_cache, clock_,
+    Hydration hydration(*process_->store, std::size_t{1} << 20);
+    const Searcher searcher(*process_->indexes, hydration, query_vectors, near_cache, clock_,
                             {.cursor_key = "key"});
     for (const auto& sent : sent_) {
       for (std::int64_t company = 1; company <= kCompanies; ++company) {
