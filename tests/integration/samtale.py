@@ -15,7 +15,7 @@ import time
 import urllib.request
 
 BIN = os.environ.get("SAMTALE_BIN", "build/release/bin/samtale")
-DEADLINE_S = 60
+DEADLINE_S = 120
 # The server takes every SAMTALE_ variable for configuration.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("SAMTALE_")}
 

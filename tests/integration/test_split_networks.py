@@ -19,6 +19,7 @@ import threading
 import time
 import unittest
 
+import samtale
 from postgres_server import Postgres, Standby, free_port
 from rabbit_server import RabbitCluster, settings
 from samtale import BIN, ENVIRONMENT, Server, conversation, metric, sign, wait_for
@@ -26,6 +27,9 @@ from test_notify import Receiver, flags as notify_flags
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
 from fault_proxy import FaultProxy
+
+# A job whose lease was given, but not heard of, waits for its end (two minutes).
+samtale.DEADLINE_S = 240
 
 
 class Ledger:
@@ -103,8 +107,14 @@ class Ledger:
         company = copy.copy(self.company)
         company.server = server
         for name in self.answered[::max(1, len(self.answered) // sample)]:
-            wait_for("finding " + name, lambda: [
-                hit["external_id"] for hit in company.search("ledger" + name, "keyword")] == [name])
+            wait_for("finding " + name, lambda: self.found(company, name) == [name])
+
+    @staticmethod
+    def found(company, name):
+        """Nothing where there is no whole index to ask just now, as while it is loaded anew."""
+        status, answer, _ = company.call("POST", "/v1/search", {"query": "ledger" + name, "mode": "keyword"})
+        assert status in (200, 503), answer
+        return [hit["external_id"] for hit in answer["hits"]] if status == 200 else None
 
 
 def hosts(*postgres):
