@@ -126,7 +126,7 @@ Result<> Hydration::read_feed(Partition partition, Feed& feed) {
   const bool is_gap = !changes && changes.error().code == ErrorCode::not_found;
   if (!changes && !is_gap) return std::unexpected(changes.error());
   const std::lock_guard lock(feed.feed_mutex);
-  feed.its_epoch = last.epoch;
+  if (last.epoch != 0) feed.its_epoch = last.epoch;  // Else what is known stays to be compared.
   if (is_gap || changes->size() == kChangesMax) {
     feed.seen = {.epoch = feed.seen.epoch + 1, .sequence = last.sequence};
     feed.changed.fill(0);
@@ -164,7 +164,7 @@ void Hydration::keep(CompanyId company, Feed& feed, ConversationId conversation,
   cache_.put(key, std::move(kept), cache_.find(key).moment);
 }
 
-Result<std::size_t> Hydration::follow() {
+Result<> Hydration::follow() {
   std::vector<std::pair<Partition, Feed*>> feeds;
   {
     const std::lock_guard lock(feeds_mutex_);
@@ -173,7 +173,7 @@ Result<std::size_t> Hydration::follow() {
   for (const auto& [partition, feed] : feeds) {
     SAMTALE_TRY_VOID(catch_up(partition, *feed));
   }
-  return 0;
+  return {};
 }
 
 Result<std::vector<Hydration::Shown>> Hydration::of(CompanyId company,

@@ -8,7 +8,6 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <set>
 #include <span>
 #include <vector>
@@ -37,7 +36,7 @@ struct ShownConversation {
 // after they came. So what is shown is what the store had at some moment of the call.
 //
 // Threads: any method from any thread.
-// Memory:  bytes_max, and 64 KB for each partition that is searched.
+// Memory:  bytes_max, and 64 KB for each partition that is searched, with a number a company.
 class Hydration {
  public:
   using Shown = std::shared_ptr<const ShownConversation>;
@@ -51,8 +50,8 @@ class Hydration {
                                               std::span<const FoundChunks> found);
 
   // To be called from time to time, so that what has changed or was deleted leaves memory where
-  // nobody searches any more. Returns 0. Errors: those of the store.
-  Result<std::size_t> follow();
+  // nobody searches any more. Errors: those of the store.
+  Result<> follow();
 
   [[nodiscard]] CacheStats stats() const { return cache_.stats(); }
 
