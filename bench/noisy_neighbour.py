@@ -126,6 +126,8 @@ def main():
         for company in [*companies, noisy]:
             wait_for("all to be found", lambda company=company: company.call(
                 "GET", "/v1/status")[1].get("index", {}).get("vectors", 0) >= BEFORE)
+            wait_for("its jobs to be done", lambda company=company: not sum(
+                kind["ready"] + kind["leased"] for kind in company.call("GET", "/v1/status")[1]["queue"]))
         rounds = {"quiet": [], "noisy": []}
         for number in range(options.rounds):
             for kind, other in (("quiet", None), ("noisy", noisy)):
