@@ -349,14 +349,19 @@ class ServersCutOffTest(unittest.TestCase):
                 self.assertIn("Retry-After", headers)
             return len(answer["hits"]) if status == 200 else status
 
-        wait_for("both to be asked", lambda: [search() for _ in range(20)] == [10] * 20)
+        def both_answer():
+            had = [proxy.answers for proxy in (to_first, to_second)]
+            return [search() for _ in range(20)] == [10] * 20 and all(
+                proxy.answers > before for proxy, before in zip((to_first, to_second), had))
+
+        wait_for("both to be asked", both_answer)
         for fault in (FaultProxy.cut, FaultProxy.swallow, FaultProxy.lose_answers):
             with self.subTest(fault=fault.__name__):
                 for proxy in (to_first, to_second):
                     fault(proxy)
                     self.assertEqual([search() for _ in range(5)], [10] * 5)
                     proxy.heal()
-                    wait_for("both again", lambda: [search() for _ in range(20)] == [10] * 20)
+                    wait_for("both again", both_answer)
                 fault(to_first)
                 fault(to_second)
                 self.assertEqual(search(), 503)

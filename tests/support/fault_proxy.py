@@ -19,6 +19,7 @@ class FaultProxy:
 
     def __enter__(self):
         self.pairs, self.faulty = set(), 0  # How many connections a fault has touched.
+        self.answers = 0                    # How many pieces have come back through it.
         self.loop = asyncio.new_event_loop()
         self.listener = socket.create_server((self.address, self.asked_port), backlog=256)
         self.listener.setblocking(False)
@@ -183,6 +184,7 @@ class Pair:
             self.reset()
             return
         if piece and not (self.is_forgotten or self.has_lost):
+            proxy.answers += not is_question
             yield piece
 
     def reset(self):
