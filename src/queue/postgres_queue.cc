@@ -83,7 +83,8 @@ PostgresQueue::PostgresQueue(postgres::Database& database, std::size_t partition
       partitions_(partitions),
       clock_(clock),
       options_(options),
-      schedule_(partitions) {}
+      schedule_(partitions),
+      news_(partitions) {}
 
 Result<std::unique_ptr<PostgresQueue>> PostgresQueue::open(postgres::Database& database,
                                                            std::size_t partitions,
@@ -123,15 +124,52 @@ Result<> PostgresQueue::end_leases() {
 
 Result<> PostgresQueue::refresh() {
   for (std::size_t i = 0; i < partitions_; ++i) {
-    const auto partition = static_cast<std::int64_t>(i);
-    SAMTALE_TRY(const auto lanes, database_.read({.partition = partition}, kLanes, partition));
-    const std::lock_guard lock(schedule_mutex_);
-    for (std::size_t k = 0; k < lanes.size(); ++k) {
-      schedule_.wake(lanes.bytes(k, 1), static_cast<CompanyId>(lanes.integer(k, 0)),
-                     lanes.integer(k, 2));
-    }
+    SAMTALE_TRY_VOID(refresh(static_cast<Partition>(i)));
   }
   return {};
+}
+
+Result<> PostgresQueue::refresh(Partition partition) {
+  const auto number = static_cast<std::int64_t>(partition);
+  SAMTALE_TRY(const auto lanes, database_.read({.partition = number}, kLanes, number));
+  const std::lock_guard lock(schedule_mutex_);
+  for (std::size_t k = 0; k < lanes.size(); ++k) {
+    schedule_.wake(lanes.bytes(k, 1), static_cast<CompanyId>(lanes.integer(k, 0)),
+                   lanes.integer(k, 2));
+  }
+  return {};
+}
+
+void PostgresQueue::look_again(Partition partition) {
+  const std::lock_guard lock(schedule_mutex_);
+  news_[static_cast<std::size_t>(partition)].is_there = true;
+}
+
+std::optional<Partition> PostgresQueue::take_news() {
+  const auto now = clock_.now();
+  const std::lock_guard lock(schedule_mutex_);
+  const auto found = std::ranges::find_if(
+      news_, [&](const News& news) { return news.is_there && news.not_before <= now; });
+  if (found == news_.end()) return std::nullopt;
+  found->is_there = false;
+  found->not_before = Instant::max();  // Until whoever asks has the answer.
+  return static_cast<Partition>(found - news_.begin());
+}
+
+Result<> PostgresQueue::refresh_where_told() {
+  constexpr int kShareOfTime = 20;
+  Result<> done;
+  while (done) {
+    const auto partition = take_news();
+    if (!partition) break;
+    const auto begin = clock_.now();
+    done = refresh(*partition);
+    const auto end = clock_.now();
+    const std::lock_guard lock(schedule_mutex_);
+    news_[static_cast<std::size_t>(*partition)].not_before =
+        end + (end - begin) * kShareOfTime * static_cast<int>(partitions_);
+  }
+  return done;
 }
 
 bool PostgresQueue::is_time_to_refresh() {
@@ -152,6 +190,7 @@ Result<PostgresQueue::Taken> PostgresQueue::take_batch(std::string_view kind, st
                                                        const Terms& terms) {
   SAMTALE_TRY_VOID(pay());
   if (is_time_to_refresh()) SAMTALE_TRY_VOID(refresh());
+  SAMTALE_TRY_VOID(refresh_where_told());
   // A partition whose companies turn out to have nothing due is passed over; each then sleeps, so
   // this ends.
   while (true) {

@@ -32,7 +32,8 @@ struct PostgresQueueOptions {
   // had leased, end_leases() makes due when it is started again. Empty: it waits for the lease's
   // end. Two processes of one name would take each other's jobs.
   std::string node{};
-  // How often it is asked which companies have jobs that other processes put there.
+  // How often it is asked which companies have jobs that other processes put there and of which
+  // nobody has told (look_again).
   Duration refresh_every = std::chrono::seconds(1);
 };
 
@@ -149,6 +150,9 @@ class PostgresQueue final : public Queue {
   // Makes due at once what a process of this node's name had leased, an expiry the richer. For when
   // it is certain that there is no other.
   Result<> end_leases();
+  // Others have written to the partition: whoever takes next asks which companies have jobs there.
+  // All this asking takes a twentieth of one thread's time at the most. From any thread.
+  void look_again(Partition partition);
   // A transaction of its own: for jobs that come with no data.
   Result<> enqueue(const NewJob& job);
 
@@ -209,7 +213,10 @@ class PostgresQueue final : public Queue {
 
   [[nodiscard]] std::int64_t now_us() const { return to_us(clock_.wall_now()); }
   Result<> refresh();
+  Result<> refresh(Partition partition);
+  Result<> refresh_where_told();
   [[nodiscard]] bool is_time_to_refresh();
+  [[nodiscard]] std::optional<Partition> take_news();
   [[nodiscard]] Result<Taken> take_batch(std::string_view kind, std::size_t limit,
                                          const Terms& terms);
   [[nodiscard]] Result<Taken> take_from(Partition partition, std::string_view kind,
@@ -249,6 +256,11 @@ class PostgresQueue final : public Queue {
   std::set<std::string, std::less<>> kinds_;
   std::map<std::pair<std::string, CompanyId>, std::uint64_t> failures_;
   std::optional<Instant> refreshed_at_;
+  struct News {
+    bool is_there = false;
+    Instant not_before{};
+  };
+  std::vector<News> news_;  // By partition.
   std::vector<Job> owed_;
 };
 

@@ -89,6 +89,15 @@ TEST_F(PostgresQueueTest, finds_what_another_process_put_there) {
   EXPECT_TRUE(take(one_).empty());
 }
 
+TEST_F(PostgresQueueTest, looks_again_at_once_where_it_is_told_that_others_have_written) {
+  ASSERT_TRUE(one_.queue().enqueue(job(CompanyId{1}, "a")));
+  ASSERT_TRUE(take(other_).empty());
+
+  other_.queue().look_again(other_.queue().partition_of(CompanyId{1}));
+
+  EXPECT_EQ(take(other_).size(), 1u);
+}
+
 TEST_F(PostgresQueueTest, hands_no_job_to_two_processes) {
   constexpr std::size_t kJobs = 2000;
   one_.enqueue_all(std::vector<NewJob>(kJobs, job(CompanyId{1}, "one of many")));

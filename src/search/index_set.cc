@@ -254,6 +254,13 @@ std::uint64_t IndexFollower::wait_applied(std::uint64_t sequence, Duration patie
   return is_loaded() ? applied_ : 0;
 }
 
+void IndexFollower::heard_of(std::uint64_t sequence) {
+  const std::lock_guard lock(applied_mutex_);
+  if (!is_loaded() || sequence <= applied_) return;
+  wanted_ = std::max(wanted_, sequence);
+  wanted_changed_.notify_all();
+}
+
 void IndexFollower::rest(Duration length, const std::stop_token& stop) {
   std::unique_lock lock(applied_mutex_);
   wanted_changed_.wait_for(lock, stop, length, [this] { return wanted_ > applied_; });

@@ -126,7 +126,10 @@ class IndexFollower {
   // The sequence of the last change that the index has; 0 if it is not loaded. Waits for
   // `sequence`, no longer than `patience` and only while it is loaded. From any thread.
   [[nodiscard]] std::uint64_t wait_applied(std::uint64_t sequence, Duration patience);
-  // Between two steps that found nothing: `length`, or until somebody waits for a change.
+  // The feed is there by now: a rest ends where that is not applied yet. From any thread.
+  void heard_of(std::uint64_t sequence);
+  // Between two steps that found nothing: `length`, or until somebody waits for a change, or it is
+  // heard of one.
   void rest(Duration length, const std::stop_token& stop);
 
  private:
@@ -176,7 +179,7 @@ class IndexFollower {
   std::uint64_t applied_ = 0;  // Guarded by applied_mutex_, as the next two; written by its one
                                // thread.
   std::map<CompanyId, Holding> holdings_;
-  std::uint64_t wanted_ = 0;  // By those who wait.
+  std::uint64_t wanted_ = 0;  // By those who wait, or heard of.
   std::condition_variable applied_changed_;
   std::condition_variable_any wanted_changed_;
 };

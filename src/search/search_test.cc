@@ -120,6 +120,19 @@ TEST_F(SearchTest, who_waits_for_an_index_that_goes_away_is_told_at_once) {
   EXPECT_EQ(applied, 0U);
 }
 
+TEST_F(SearchTest, a_follower_that_hears_of_a_change_rests_no_longer) {
+  IndexFollower idle(store, Partition{0}, indexes);
+  ASSERT_TRUE(idle.load());
+  add(kAcme, "lamp", "the lamp arrived broken");
+  const auto last = store.last_change(Partition{0})->sequence;
+
+  idle.heard_of(last);
+  idle.rest(std::chrono::hours(1), {});
+
+  EXPECT_GT(idle.step().value(), 0U);
+  EXPECT_EQ(idle.wait_applied(last, {}), last);
+}
+
 TEST_F(SearchTest, a_follower_rests_until_it_is_told_to_stop) {
   IndexFollower idle(store, Partition{0}, indexes);
   ASSERT_TRUE(idle.load());

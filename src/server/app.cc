@@ -51,7 +51,11 @@ Result<> App::build() {
       for (const auto& normaliser : normalisers_) normaliser->reread();
     };
     database_watch_ = std::make_unique<DatabaseWatch>(
-        DatabaseWatchParts{stores_.look_back, stores_.unsafe_settings, reread}, clock_, log_);
+        DatabaseWatchParts{.look_back = stores_.look_back,
+                           .unsafe_settings = stores_.unsafe_settings,
+                           .has_news = [this](const PartitionNews& news) { hear(news); },
+                           .has_failed_over = reread},
+        clock_, log_);
   }
   auto tenant = tenant_options(config_);
   if (node_) tenant.pass_key = store_->secret("passes between nodes");

@@ -121,6 +121,7 @@ class App {
   void watch_database();
   Result<> load_index();
   Result<> sweep_shares();
+  void hear(const PartitionNews& news);
   Result<std::size_t> follow(std::size_t place);
   Result<> build_indexes();
   [[nodiscard]] Result<std::unique_ptr<SegmentFolder>> open_segments(const std::string& folder);

@@ -36,8 +36,8 @@ Result<> App::start() {
   SAMTALE_TRY_VOID(load_index());
   const auto options = worker_options(config_);
   auto following = options;
-  // Each look costs a shared store a statement.
-  if (config_.store.kind != "sqlite") following.idle_pause = std::chrono::milliseconds(50);
+  // Each look costs a shared store a statement; one for all hears of what is new (DatabaseWatch).
+  if (database_watch_) following.idle_pause = std::chrono::seconds(1);
   NormaliserOptions normalising;
   if (replicator_) normalising.is_left = [this](WallTime at) { return is_left_to_others(at); };
   for (std::uint32_t i = 0; i < store_->partitions(); ++i) {
@@ -216,9 +216,17 @@ Result<> App::join() {
 
 void App::watch_database() {
   WorkerOptions options;
-  options.idle_pause = std::chrono::seconds(1);
+  options.idle_pause = std::chrono::milliseconds(50);
   start_worker(
       "database", [this] { return database_watch_->step(); }, options);
+}
+
+void App::hear(const PartitionNews& news) {
+  if (news.is_of_others) stores_.look_for_jobs(news.partition);
+  const auto first = static_cast<std::size_t>(news.partition) * slices();
+  for (std::size_t i = first; i < first + slices(); ++i) {
+    followers_[i]->heard_of(news.last_change);
+  }
 }
 
 Result<std::size_t> App::follow(std::size_t place) {

@@ -16,7 +16,9 @@ std::string joined(const std::vector<std::string>& words) {
 }  // namespace
 
 Result<std::size_t> DatabaseWatch::step() {
-  SAMTALE_TRY(const auto history, parts_.look_back());
+  SAMTALE_TRY(const auto look, parts_.look_back());
+  for (const auto& news : look.news) parts_.has_news(news);
+  const auto& history = look.stats;
   if (history.failovers != failovers_) {
     log_.warn("store.failover", {{"timeline", std::to_string(history.timeline)}});
     parts_.has_failed_over();

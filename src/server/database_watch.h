@@ -1,5 +1,6 @@
-// DatabaseWatch: says what an operator must know of the PostgreSQL that servers share: that it has
-// gone back, and that it would not survive a loss of power.
+// DatabaseWatch: looks at the PostgreSQL that servers share, for all who would else each have to:
+// where others have written; that it has gone back, or would not survive a loss of power, which an
+// operator must know.
 #pragma once
 
 #include <atomic>
@@ -17,8 +18,9 @@
 namespace samtale {
 
 struct DatabaseWatchParts {
-  std::function<Result<PostgresHistoryStats>()> look_back;
+  std::function<Result<PostgresLook>()> look_back;
   std::function<Result<std::vector<std::string>>()> unsafe_settings;
+  std::function<void(const PartitionNews&)> has_news;
   // Another database has taken over: what is remembered of the old one may be wrong.
   std::function<void()> has_failed_over;
 };
@@ -30,7 +32,8 @@ class DatabaseWatch {
   DatabaseWatch(DatabaseWatchParts parts, const Clock& clock, Log& log)
       : parts_(std::move(parts)), clock_(clock), log_(log) {}
 
-  // A worker's step, to be made each second; returns 0. Errors: those of the database.
+  // A worker's step, to be made as often as news should be known; returns 0. Errors: those of the
+  // database.
   Result<std::size_t> step();
 
   [[nodiscard]] std::uint64_t failovers() const { return failovers_; }

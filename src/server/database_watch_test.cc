@@ -26,8 +26,15 @@ class DatabaseWatchTest : public ::testing::Test {
   PostgresHistoryStats history_{.timeline = 1};
   std::vector<std::string> unsafe_settings_;
   int reread_ = 0;
-  DatabaseWatch watch_{{.look_back = [this] { return history_; },
+  std::vector<PartitionNews> news_;
+  std::vector<Partition> told_;
+  DatabaseWatch watch_{{.look_back =
+                            [this] {
+                              return PostgresLook{.stats = history_, .news = std::move(news_)};
+                            },
                         .unsafe_settings = [this] { return unsafe_settings_; },
+                        .has_news =
+                            [this](const PartitionNews& one) { told_.push_back(one.partition); },
                         .has_failed_over = [this] { ++reread_; }},
                        clock_,
                        log_};
@@ -52,6 +59,15 @@ TEST_F(DatabaseWatchTest, has_what_is_remembered_read_again_after_a_failover) {
   EXPECT_EQ(watch_.failovers(), 1u);
   EXPECT_EQ(said("store.failover").size(), 1u);
   EXPECT_EQ(said("store.lost_commits").size(), 0u);
+}
+
+TEST_F(DatabaseWatchTest, tells_of_each_partition_that_was_written_to) {
+  news_ = {{.partition = Partition{3}}, {.partition = Partition{5}}};
+
+  step();
+  step();
+
+  EXPECT_EQ(told_, (std::vector{Partition{3}, Partition{5}})) << "once";
 }
 
 TEST_F(DatabaseWatchTest, says_how_much_was_lost) {

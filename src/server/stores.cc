@@ -114,6 +114,9 @@ Result<Stores> open_stores(const Config& config, const std::string& folder, File
     }
     stores.end_leases = [it = store.get()] { return it->end_leases(); };
     stores.look_back = [it = store.get()] { return it->look_back(); };
+    stores.look_for_jobs = [it = store.get()](Partition partition) {
+      it->queue().look_again(partition);
+    };
     stores.unsafe_settings = [it = store.get()] { return it->database().unsafe_settings(); };
     stores.store = std::move(store);
     return stores;

@@ -44,8 +44,10 @@ struct Stores {
   // What this node had leased before it was started again is due at once. Only once it has joined:
   // nobody else has its name.
   std::function<Result<>()> end_leases;
-  // See PostgresStore::look_back and Database::unsafe_settings; unset where the store is our own.
-  std::function<Result<PostgresHistoryStats>()> look_back;
+  // See PostgresStore::look_back, PostgresQueue::look_again and Database::unsafe_settings; unset
+  // where the store is our own.
+  std::function<Result<PostgresLook>()> look_back;
+  std::function<void(Partition)> look_for_jobs;
   std::function<Result<std::vector<std::string>>()> unsafe_settings;
 };
 

@@ -6,18 +6,19 @@
 
 namespace samtale {
 
-Result<PostgresHistoryStats> PostgresHistory::look(postgres::Database& database) {
+Result<PostgresLook> PostgresHistory::look(postgres::Database& database) {
   std::vector<OfPartition> before;
   {
     const std::lock_guard lock(partitions_mutex_);
     before = partitions_;
   }
   SAMTALE_TRY(auto transaction, database.begin({}));
-  SAMTALE_TRY(const auto rows, transaction.query(std::string("SELECT partition, writes, ") +
+  SAMTALE_TRY(const auto rows, transaction.query(std::string("SELECT partition, writes, last_change, ") +
                                                  kTimeline + " FROM partitions"));
+  std::vector<PartitionNews> news;
   const std::lock_guard lock(partitions_mutex_);
-  for (std::size_t i = 0; i < rows.size() && !rows.is_null(i, 2); ++i) {
-    if (auto noted = note_timeline(rows.integer(i, 2)); !noted) {
+  for (std::size_t i = 0; i < rows.size() && !rows.is_null(i, 3); ++i) {
+    if (auto noted = note_timeline(rows.integer(i, 3)); !noted) {
       transaction.retire();
       return std::unexpected(std::move(noted).error());
     }
@@ -27,8 +28,17 @@ Result<PostgresHistoryStats> PostgresHistory::look(postgres::Database& database)
     if (partitions_[place].committed == before[place].committed) {
       note_writes(partitions_[place], rows.integer(i, 1));
     }
+    const auto of_others = rows.integer(i, 1) - before[place].ours;
+    auto& known = partitions_[place];
+    if (rows.integer(i, 1) != known.seen) {
+      news.push_back({.partition = static_cast<Partition>(place),
+                      .last_change = static_cast<std::uint64_t>(rows.integer(i, 2)),
+                      .is_of_others = of_others != known.seen_of_others});
+    }
+    known.seen = rows.integer(i, 1);
+    known.seen_of_others = of_others;
   }
-  return stats_;
+  return PostgresLook{.stats = stats_, .news = std::move(news)};
 }
 
 Result<> PostgresHistory::begins(Partition partition, std::int64_t write, std::int64_t timeline) {
@@ -40,8 +50,9 @@ Result<> PostgresHistory::begins(Partition partition, std::int64_t write, std::i
 
 void PostgresHistory::committed(Partition partition, std::int64_t write) {
   const std::lock_guard lock(partitions_mutex_);
-  auto& known = partitions_[static_cast<std::size_t>(partition)].committed;
-  known = std::max(known, write);
+  auto& known = partitions_[static_cast<std::size_t>(partition)];
+  known.committed = std::max(known.committed, write);
+  ++known.ours;
 }
 
 Result<> PostgresHistory::reads(std::uint64_t timeline) {

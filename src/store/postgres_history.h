@@ -1,5 +1,5 @@
-// PostgresHistory: notices that the database has gone back: a standby took over that had not got
-// the last commits.
+// PostgresHistory: notices what has been written, and that the database has gone back: a standby
+// took over that had not got the last commits.
 #pragma once
 
 #include <cstddef>
@@ -19,6 +19,19 @@ struct PostgresHistoryStats {
   std::uint64_t lost_writes = 0;  // Committed by this process, and not there any more.
 };
 
+// A partition that was written to since the look before.
+struct PartitionNews {
+  Partition partition{};
+  std::uint64_t last_change = 0;
+  bool is_of_others = false;  // Near enough: now and then a write of ours is taken for another's,
+                              // or one of theirs is missed that fell together with it.
+};
+
+struct PostgresLook {
+  PostgresHistoryStats stats;
+  std::vector<PartitionNews> news;
+};
+
 // PostgreSQL counts its timeline up each time a standby takes over or a backup is restored; and a
 // partition counts its writes. Once another timeline was seen, what an earlier one's server says is
 // refused: an old primary that goes on would take writes that nobody else sees.
@@ -32,8 +45,8 @@ class PostgresHistory {
       "CASE WHEN pg_is_in_recovery() THEN NULL ELSE "
       "('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::bigint END";
 
-  // Asks the database, once a second. Errors: those of Database and of begins().
-  Result<PostgresHistoryStats> look(postgres::Database& database);
+  // Asks the database, with one statement. Errors: those of Database and of begins().
+  Result<PostgresLook> look(postgres::Database& database);
   // A write is to get this number, on this timeline; called while it holds its partition's row.
   // Errors: unavailable if the server is one that another has taken over from.
   Result<> begins(Partition partition, std::int64_t write, std::int64_t timeline);
@@ -46,6 +59,10 @@ class PostgresHistory {
  private:
   struct OfPartition {
     std::int64_t committed = 0;  // The last write of this process.
+    std::int64_t ours = 0;       // How many it has made.
+    // As of the last look.
+    std::int64_t seen = -1;
+    std::int64_t seen_of_others = -1;
   };
 
   void note_writes(OfPartition& partition, std::int64_t writes);

@@ -45,8 +45,9 @@ class PostgresStore final : public Store {
 
   // What this node's process had leased before it was started again is due at once.
   Result<> end_leases() { return queue_->end_leases(); }
-  // Whether the database has gone back since it was last asked: by one thread, once a second.
-  Result<PostgresHistoryStats> look_back();
+  // What was written since it was last asked, and whether the database has gone back: by one
+  // thread.
+  Result<PostgresLook> look_back();
   // With the registry's tables (PostgresRegistry). Lives as long as the store.
   [[nodiscard]] postgres::Database& database() { return *database_; }
 

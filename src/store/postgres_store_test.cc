@@ -320,17 +320,40 @@ TEST_F(PostgresStoreTest, counts_its_writes_that_the_database_has_not_got_any_mo
   auto& store = harness.store();
   for (const auto* name : {"a", "b", "c"}) ASSERT_TRUE(put(store, name));
   ASSERT_TRUE(put(other.store(), "d"));
-  EXPECT_EQ(store.look_back()->lost_writes, 0u);
+  EXPECT_EQ(store.look_back()->stats.lost_writes, 0u);
 
   auto transaction = store.database().begin({}).value();
   ASSERT_TRUE(transaction.run("UPDATE partitions SET writes = 1"));
   ASSERT_TRUE(transaction.commit());
 
-  EXPECT_EQ(store.look_back()->lost_writes, 2u);
-  EXPECT_EQ(store.look_back()->lost_writes, 2u) << "once";
+  EXPECT_EQ(store.look_back()->stats.lost_writes, 2u);
+  EXPECT_EQ(store.look_back()->stats.lost_writes, 2u) << "once";
   ASSERT_TRUE(put(other.store(), "e"));
-  EXPECT_EQ(other.store().look_back()->lost_writes, 3u) << "the next write sees it, too";
-  EXPECT_EQ(store.look_back()->failovers, 0u);
+  EXPECT_EQ(other.store().look_back()->stats.lost_writes, 3u) << "the next write sees it, too";
+  EXPECT_EQ(store.look_back()->stats.failovers, 0u);
+}
+
+TEST_F(PostgresStoreTest, tells_where_something_was_written_and_whether_by_others) {
+  PostgresHarness<2> one(options());
+  PostgresHarness<2> other(options());
+  ASSERT_TRUE(put(one.store(), "a"));
+  ASSERT_TRUE(one.store().look_back());
+  EXPECT_EQ(one.store().look_back()->news.size(), 0U);
+
+  ASSERT_TRUE(put(one.store(), "b"));
+  const auto of_ours = one.store().look_back()->news;
+  ASSERT_TRUE(put(other.store(), "c"));
+  const auto of_others = one.store().look_back()->news;
+
+  const auto partition = one.store().partition_of(kOne);
+  ASSERT_EQ(of_ours.size(), 1U);
+  EXPECT_EQ(of_ours[0].partition, partition);
+  EXPECT_EQ(of_ours[0].last_change, 2U);
+  EXPECT_FALSE(of_ours[0].is_of_others);
+  ASSERT_EQ(of_others.size(), 1U);
+  EXPECT_EQ(of_others[0].partition, partition);
+  EXPECT_EQ(of_others[0].last_change, 3U);
+  EXPECT_TRUE(of_others[0].is_of_others);
 }
 
 TEST_F(PostgresStoreTest, lets_whoever_follows_begin_anew_on_another_timeline) {

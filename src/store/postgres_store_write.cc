@@ -87,13 +87,13 @@ Result<> PostgresStore::pass_over_ids() {
       });
 }
 
-Result<PostgresHistoryStats> PostgresStore::look_back() {
-  SAMTALE_TRY(const auto stats, history_.look(*database_));
-  if (stats.failovers != failovers_passed_) {
+Result<PostgresLook> PostgresStore::look_back() {
+  SAMTALE_TRY(auto look, history_.look(*database_));
+  if (look.stats.failovers != failovers_passed_) {
     SAMTALE_TRY_VOID(pass_over_ids());
-    failovers_passed_ = stats.failovers;
+    failovers_passed_ = look.stats.failovers;
   }
-  return stats;
+  return look;
 }
 
 // The first process labels the store; others that start with it wait for its row.
