@@ -2,17 +2,19 @@
 // this processor has.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 
 namespace samtale {
 
 // One instruction set's kernel. Pointers need no alignment.
 struct CodeKernels {
   const char* name;
-  // out[r] = sum of query[i] * rows[r * dimension + i]: exact, so the same for every kernel. All
-  // values within -127 and 127; `dimension` at most 2^17, or the sum would not fit. The query comes
-  // widened, because it is met once a row and a code of it would be widened as often.
+  // out[r] = sum of query[i] * rows[r * dimension + i]: exact, so the same for every kernel. The
+  // rows' values within -127 and 127, the query's within query_code_max(dimension), or the sum
+  // would not fit; `dimension` at most 2^17.
   void (*dot_rows)(const std::int16_t* query, const std::int8_t* rows, std::size_t count,
                    std::size_t dimension, std::int32_t* out);
   // The same for the rows at `places`, which may lie far apart: those to come are fetched ahead.
@@ -34,6 +36,15 @@ struct CodeKernels {
   // apart from `values`. The same for every kernel.
   void (*turn)(const float* values, const float* signs, std::size_t rows, bool deals, float* out);
 };
+
+// What a query's values may be at most, and at least, in a sum of so many products.
+[[nodiscard]] constexpr std::int32_t query_code_max(std::size_t dimension) {
+  constexpr std::size_t kSumMax = std::numeric_limits<std::int32_t>::max();
+  constexpr std::size_t kMost = std::numeric_limits<std::int16_t>::max();
+  constexpr std::size_t kRowMax = 127;
+  return static_cast<std::int32_t>(
+      std::min(kMost, kSumMax / (kRowMax * std::max<std::size_t>(dimension, 1))));
+}
 
 inline constexpr std::size_t kTurned = 8;               // Values that are turned together.
 inline constexpr float kTurnScale = 0.35355339059327F;  // 1 / sqrt(kTurned).

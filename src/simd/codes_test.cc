@@ -52,7 +52,9 @@ TEST(CodesTest, every_kernel_gives_the_same_sums_at_every_dimension) {
     for (std::size_t dimension = 0; dimension <= 1600; dimension += dimension < 200 ? 1 : 97) {
       std::vector<std::int16_t> query(dimension);
       std::vector<std::int8_t> rows(kRows * dimension);
-      for (auto& value : query) value = static_cast<std::int16_t>(code(random));
+      std::uniform_int_distribution<int> fine(-query_code_max(dimension),
+                                              query_code_max(dimension));
+      for (auto& value : query) value = static_cast<std::int16_t>(fine(random));
       for (auto& value : rows) value = static_cast<std::int8_t>(code(random));
 
       ASSERT_EQ(sums(*kernels, query, rows), sums(scalar_code_kernels(), query, rows))
@@ -113,14 +115,18 @@ TEST(CodesTest, every_kernel_gives_the_same_sums_of_4_bits) {
 }
 
 TEST(CodesTest, the_greatest_sum_fits) {
-  constexpr std::size_t kDimension = std::size_t{1} << 17;
-  const std::vector<std::int16_t> query(kDimension, 127);
-  const std::vector<std::int8_t> rows(kRows * kDimension, -127);
-  constexpr std::int32_t kSum = -127 * 127 * static_cast<std::int32_t>(kDimension);
+  for (const std::size_t dimension : {1, 384, 1536, 1 << 17}) {
+    const auto greatest = query_code_max(dimension);
+    const std::vector<std::int16_t> query(dimension, static_cast<std::int16_t>(greatest));
+    const std::vector<std::int8_t> rows(kRows * dimension, -127);
+    const auto sum = static_cast<std::int32_t>(-127 * std::int64_t{greatest} *
+                                               static_cast<std::int64_t>(dimension));
 
-  EXPECT_EQ(sums(scalar_code_kernels(), query, rows), std::vector<std::int32_t>(kRows, kSum));
-  for (const auto* kernels : wide_kernels()) {
-    EXPECT_EQ(sums(*kernels, query, rows), std::vector<std::int32_t>(kRows, kSum)) << kernels->name;
+    EXPECT_EQ(sums(scalar_code_kernels(), query, rows), std::vector<std::int32_t>(kRows, sum));
+    for (const auto* kernels : wide_kernels()) {
+      EXPECT_EQ(sums(*kernels, query, rows), std::vector<std::int32_t>(kRows, sum))
+          << kernels->name << " " << dimension;
+    }
   }
 }
 

@@ -48,7 +48,7 @@ SAMTALE_AVX2 inline std::int32_t total(__m256i eight) {
   return _mm_cvtsi128_si32(_mm_add_epi32(four, _mm_shuffle_epi32(four, 1)));
 }
 
-// vpmaddwd adds pairs of products, at most 2 * 127 * 127 each, into 32 bits.
+// vpmaddwd adds pairs of products, at most 2 * 32767 * 127 each, into 32 bits.
 SAMTALE_AVX2 inline __m256i step(__m256i sum, const std::int16_t* query, const std::int8_t* row) {
   const auto codes = _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(row)));
   const auto wide = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(query));
