@@ -25,8 +25,7 @@ constexpr std::size_t kBlock = 256;
 
 struct Fitted {
   float scale = 0;
-  double length = 0;  // Of the scaled code.
-  double error = 0;   // Length of what it leaves out.
+  double error = 0;  // Length of what the scaled code leaves out.
 };
 
 // Writes the code of `vector`: each number in steps of 1/127 of the greatest.
@@ -36,29 +35,41 @@ Fitted encode(std::span<const float> vector, std::int8_t* codes) {
   auto scale = static_cast<float>(greatest / kCodeMax);
   if (scale < kScaleLeast) scale = 0;  // All of it is left out then.
   code_kernels().quantise(vector.data(), vector.size(), scale > 0 ? 1 / scale : 0, codes);
-  double length = 0;
   double error = 0;
   for (std::size_t i = 0; i < vector.size(); ++i) {
     const double part = double{scale} * codes[i];
-    length += part * part;
     error += (vector[i] - part) * (vector[i] - part);
   }
-  return {.scale = scale, .length = std::sqrt(length), .error = std::sqrt(error)};
+  return {.scale = scale, .error = std::sqrt(error)};
 }
 
 }  // namespace
 
+// So finely that what it leaves out hardly counts: for that the kernels' sums have room.
 QueryCode encode_query(std::span<const float> query) {
   QueryCode made;
-  std::vector<std::int8_t> codes(query.size());
-  const auto fitted = encode(query, codes.data());
-  made.codes.assign(codes.begin(), codes.end());
-  made.scale = fitted.scale;
-  made.length = static_cast<float>(fitted.length * kUp);
+  const auto code_max = static_cast<float>(query_code_max(query.size()));
+  float greatest = 0;
+  for (const float value : query) greatest = std::max(greatest, std::abs(value));
+  made.scale = greatest / code_max;
+  if (made.scale < kScaleLeast) made.scale = 0;  // All of it is left out then.
+  made.codes.reserve(query.size());
+  double length = 0;
+  double error = 0;
+  for (const float value : query) {
+    const auto step = made.scale > 0 ? std::round(value / made.scale) : 0.0F;
+    made.codes.push_back(static_cast<std::int16_t>(std::clamp(step, -code_max, code_max)));
+    const auto part = double{made.scale} * made.codes.back();
+    length += part * part;
+    error += (value - part) * (value - part);
+  }
+  length = std::sqrt(length);
+  error = std::sqrt(error);
+  made.length = static_cast<float>(length * kUp);
   // Twice the rounding of the score, so that the few roundings of the bound itself are in it too.
   const auto rounding = static_cast<double>(query.size() + 4) * std::ldexp(1.0, -23) *
-                        (fitted.length + fitted.error) * VectorRows::kLengthMax;
-  made.slack = static_cast<float>((fitted.error * VectorRows::kLengthMax + rounding) * kUp);
+                        (length + error) * VectorRows::kLengthMax;
+  made.slack = static_cast<float>((error * VectorRows::kLengthMax + rounding) * kUp);
   return made;
 }
 

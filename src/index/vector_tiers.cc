@@ -1,6 +1,8 @@
 #include "index/vector_tiers.h"
 
 #include <algorithm>
+#include <functional>
+#include <limits>
 #include <optional>
 #include <utility>
 
@@ -15,6 +17,17 @@ constexpr std::size_t kCodesFrom = 8;
 
 // Vectors so far ahead are on their way while one is scored.
 constexpr std::size_t kAhead = 2;
+
+// About the greatest so many and half as many again, by a look at every eighth: the least of them.
+float about_best(std::span<const float> values, std::size_t limit) {
+  constexpr std::size_t kStep = 8;
+  std::vector<float> some;
+  for (std::size_t i = 0; i < values.size(); i += kStep) some.push_back(values[i]);
+  const auto place = std::min((limit + limit / 2) / kStep + 2, some.size() - 1);
+  std::ranges::nth_element(some, some.begin() + static_cast<std::ptrdiff_t>(place),
+                           std::greater<>());
+  return some[place];
+}
 
 }  // namespace
 
@@ -85,25 +98,25 @@ bool VectorTiers::nearest(std::span<const float> unit, std::size_t limit, double
     if (plan && offer_near(*tier, unit, code, *plan, sink)) {
       is_exact = false;
     } else {
-      const bool by_code = tier->rows.size() / kCodesFrom >= limit;
-      offer_all(*tier, unit, code, by_code, filters, sink);
+      if (tier->rows.size() / kCodesFrom >= limit) {
+        offer_by_code(*tier, unit, code, limit, filters, sink);
+      } else {
+        offer_all(*tier, unit, filters, sink);
+      }
     }
   }
   if (!is_exact) remember(unit);
   return is_exact;
 }
 
-void VectorTiers::offer_all(const Tier& tier, std::span<const float> unit, const QueryCode& code,
-                            bool by_code, bool filters, Sink& sink) const {
+template <class Visit>
+void VectorTiers::for_wanted(const Tier& tier, bool filters, const Sink& sink, const Visit& visit) {
   const auto& rows = tier.rows;
   const bool skips = filters || tier.removed > 0;
   const auto is_wanted = [&](std::size_t place) {
     const auto owner = rows.owner(static_cast<VectorRows::Place>(place));
     return owner != kNobody && (!filters || sink.allows(owner));
   };
-  // By code only what a score can be at most.
-  std::array<float, kBlock> scores;
-  auto score_min = sink.score_min();
   for (std::size_t begin = 0; begin < rows.size();) {
     if (skips && !is_wanted(begin)) {
       ++begin;
@@ -115,22 +128,66 @@ void VectorTiers::offer_all(const Tier& tier, std::span<const float> unit, const
         if (!is_wanted(i)) end = i;
       }
     }
-    const auto first = static_cast<VectorRows::Place>(begin);
-    if (by_code) {
-      rows.bounds(code, first, end - begin, scores.data());
-    } else {
-      rows.dot(unit, first, end - begin, scores.data());
-    }
-    for (auto i = begin; i < end; ++i) {
-      auto score = scores[i - begin];
-      if (score < score_min) continue;
-      const auto place = static_cast<VectorRows::Place>(i);
-      if (by_code) score = rows.dot(unit, place);
-      if (score < score_min) continue;
-      sink.offer(rows.owner(place), score);
+    visit(static_cast<VectorRows::Place>(begin), end - begin);
+    begin = end;
+  }
+}
+
+void VectorTiers::offer_all(const Tier& tier, std::span<const float> unit, bool filters,
+                            Sink& sink) {
+  std::array<float, kBlock> scores;
+  auto score_min = sink.score_min();
+  for_wanted(tier, filters, sink, [&](VectorRows::Place first, std::size_t count) {
+    tier.rows.dot(unit, first, count, scores.data());
+    for (std::size_t i = 0; i < count; ++i) {
+      if (scores[i] < score_min) continue;
+      sink.offer(tier.rows.owner(first + static_cast<VectorRows::Place>(i)), scores[i]);
       score_min = sink.score_min();
     }
-    begin = end;
+  });
+}
+
+// What is best by code is looked at first: most of that is wanted, and the worst of it then rules
+// out nearly all that need not be looked at.
+void VectorTiers::offer_by_code(const Tier& tier, std::span<const float> unit,
+                                const QueryCode& code, std::size_t limit, bool filters,
+                                Sink& sink) {
+  const auto& rows = tier.rows;
+  constexpr auto kNever = -std::numeric_limits<float>::infinity();
+  std::vector<float> bounds(rows.size(), kNever);
+  for_wanted(tier, filters, sink, [&](VectorRows::Place first, std::size_t count) {
+    rows.bounds(code, first, count, bounds.data() + first);
+  });
+  const auto first = about_best(bounds, limit);
+  std::vector<VectorRows::Place> places;
+  std::vector<float> theirs;
+  const auto offer_where = [&](auto is_meant) {
+    places.clear();
+    theirs.clear();
+    for (std::size_t i = 0; i < bounds.size(); ++i) {
+      if (bounds[i] == kNever || !is_meant(bounds[i])) continue;
+      places.push_back(static_cast<VectorRows::Place>(i));
+      theirs.push_back(bounds[i]);
+    }
+    offer_some(rows, unit, places, theirs, sink);
+  };
+  const auto begin = std::max(first, sink.score_min());
+  offer_where([&](float bound) { return bound >= begin; });
+  const auto score_min = sink.score_min();
+  offer_where([&](float bound) { return bound >= score_min && bound < begin; });
+}
+
+// Those whose number in `bounds`, that a score is not above, is enough.
+void VectorTiers::offer_some(const VectorRows& rows, std::span<const float> unit,
+                             std::span<const VectorRows::Place> places,
+                             std::span<const float> bounds, Sink& sink) {
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    if (i + kAhead < places.size() && bounds[i + kAhead] >= sink.score_min()) {
+      rows.fetch(places[i + kAhead]);
+    }
+    if (bounds[i] < sink.score_min()) continue;
+    const auto score = rows.dot(unit, places[i]);
+    if (score >= sink.score_min()) sink.offer(rows.owner(places[i]), score);
   }
 }
 
@@ -162,14 +219,7 @@ bool VectorTiers::offer_near(const Tier& tier, std::span<const float> unit, cons
       places.push_back(near.place);
     }
     rows.bounds(code, places, sums, scores);
-    for (std::size_t i = 0; i < places.size(); ++i) {
-      if (i + kAhead < places.size() && scores[i + kAhead] >= sink.score_min()) {
-        rows.fetch(places[i + kAhead]);
-      }
-      if (scores[i] < sink.score_min()) continue;
-      const auto score = rows.dot(unit, places[i]);
-      if (score >= sink.score_min()) sink.offer(rows.owner(places[i]), score);
-    }
+    offer_some(rows, unit, places, scores, sink);
   }
   const std::lock_guard lock(search_mutex_);
   scratches_.push_back(std::move(scratch));

@@ -124,8 +124,15 @@ class VectorTiers {
   using TierNumber = std::uint8_t;
   static constexpr TierNumber kNoTier = 4;
 
-  void offer_all(const Tier& tier, std::span<const float> unit, const QueryCode& code, bool by_code,
-                 bool filters, Sink& sink) const;
+  // `visit` is called with runs of rows: where one begins, and how many there are.
+  template <class Visit>
+  static void for_wanted(const Tier& tier, bool filters, const Sink& sink, const Visit& visit);
+  static void offer_all(const Tier& tier, std::span<const float> unit, bool filters, Sink& sink);
+  static void offer_by_code(const Tier& tier, std::span<const float> unit, const QueryCode& code,
+                            std::size_t limit, bool filters, Sink& sink);
+  static void offer_some(const VectorRows& rows, std::span<const float> unit,
+                         std::span<const VectorRows::Place> places, std::span<const float> bounds,
+                         Sink& sink);
   // False, and nothing is offered, if too few that are wanted are met: then what the filter leaves
   // lies elsewhere.
   bool offer_near(const Tier& tier, std::span<const float> unit, const QueryCode& code,
