@@ -442,16 +442,8 @@ Result<SearchAnswer> Searcher::search(CompanyId company, const SearchRequest& re
   SearchAnswer answer;
   answer.mode = request.mode;
   answer.model = query_vectors_.embedder().model_id();
-  SAMTALE_TRY(const auto candidates,
-              find_candidates(candidates_for(offset + request.limit + 1), answer));
-  std::unordered_map<ConversationId, std::size_t> place;
-  std::vector<std::vector<Scored>> grouped;  // In the order of their best chunks.
-  for (const auto& chunk : fuse(candidates, answer.mode)) {
-    const auto [at, is_first] = place.try_emplace(chunk.conversation, grouped.size());
-    if (is_first) grouped.emplace_back();
-    auto& chunks = grouped[at->second];
-    if (chunks.size() < request.chunks) chunks.push_back(chunk);
-  }
+  SAMTALE_TRY(const auto grouped,
+              find_grouped(request, offset + request.limit + 1, find_candidates, answer));
   auto next = offset;
   while (next < grouped.size() && answer.hits.size() < request.limit) {
     const auto some = std::span(grouped).subspan(
@@ -464,6 +456,39 @@ Result<SearchAnswer> Searcher::search(CompanyId company, const SearchRequest& re
   }
   answer.took = clock_.now() - begin;
   return answer;
+}
+
+// The best chunks of each conversation, in the order of their best. So many conversations are
+// wanted. The order by meaning alone is that of the cosines, whatever else is found: a few chunks
+// mostly are conversations enough.
+Result<Searcher::Grouped> Searcher::find_grouped(const SearchRequest& request, std::size_t wanted,
+                                                 const Find& find_candidates,
+                                                 SearchAnswer& answer) const {
+  constexpr std::size_t kForEach = 4;  // That is to be shown.
+  const auto most = candidates_for(wanted);
+  auto limit = most;
+  if (request.mode == SearchMode::vector) {
+    limit = std::min(most, wanted * request.chunks * kForEach);
+  }
+  while (true) {
+    SAMTALE_TRY(const auto candidates, find_candidates(limit, answer));
+    auto grouped = group(fuse(candidates, answer.mode), request.chunks);
+    const bool are_all = limit == most || candidates.near.size() < limit;
+    if (are_all || grouped.size() >= wanted) return grouped;
+    limit = most;
+  }
+}
+
+Searcher::Grouped Searcher::group(std::span<const Scored> scored, std::size_t chunks_max) {
+  std::unordered_map<ConversationId, std::size_t> place;
+  Grouped grouped;
+  for (const auto& chunk : scored) {
+    const auto [at, is_first] = place.try_emplace(chunk.conversation, grouped.size());
+    if (is_first) grouped.emplace_back();
+    auto& chunks = grouped[at->second];
+    if (chunks.size() < chunks_max) chunks.push_back(chunk);
+  }
+  return grouped;
 }
 
 // Each of `found` is the best chunks of one conversation. Leaves out those gone since they were

@@ -167,6 +167,11 @@ class Searcher {
                                           SearchAnswer& answer) const;
   [[nodiscard]] std::vector<Scored> fuse(const Candidates& candidates, SearchMode mode) const;
   using Find = std::function<Result<Candidates>(std::size_t limit, SearchAnswer& answer)>;
+  using Grouped = std::vector<std::vector<Scored>>;
+  [[nodiscard]] Result<Grouped> find_grouped(const SearchRequest& request, std::size_t wanted,
+                                             const Find& find_candidates,
+                                             SearchAnswer& answer) const;
+  [[nodiscard]] static Grouped group(std::span<const Scored> scored, std::size_t chunks_max);
   [[nodiscard]] Result<SearchAnswer> search(CompanyId company, const SearchRequest& request,
                                             const Find& find) const;
   [[nodiscard]] Result<std::size_t> read_cursor(CompanyId company,

@@ -163,6 +163,23 @@ TEST_P(SearchConformance, ranks_by_the_nearest_first_and_knows_their_cosines) {
   EXPECT_LT(answer->hits[1].chunks[0].vector_score, 0.9);
 }
 
+TEST_P(SearchConformance, finds_others_beside_one_that_has_very_many_near_chunks) {
+  add(kAcme, "long", "the lamp arrived broken", "chat", 100);
+  add(kAcme, "near", "the lamp arrived late");
+  add(kAcme, "far", "please explain my bill");
+  SearchRequest request{.query = "the lamp arrived broken", .mode = SearchMode::vector, .limit = 2};
+
+  const auto first = searcher().search(kAcme, request);
+
+  ASSERT_TRUE(first);
+  ASSERT_THAT(first->hits, SizeIs(2));
+  EXPECT_EQ(first->hits[0].summary.head.external_id, "long");
+  EXPECT_THAT(first->hits[0].chunks, SizeIs(request.chunks));
+  EXPECT_EQ(first->hits[1].summary.head.external_id, "near");
+  request.cursor = first->next_cursor;
+  EXPECT_THAT(found(kAcme, request), ElementsAre("far"));
+}
+
 TEST_P(SearchConformance, asks_an_index_of_many_for_the_few_that_pass_and_for_the_most_of_them) {
   for (int i = 0; i < 30; ++i) {
     add(kAcme, "c" + std::to_string(i), "parcel " + std::to_string(i), i < 3 ? "voice" : "chat");

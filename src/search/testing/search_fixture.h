@@ -40,9 +40,10 @@ class SearchFixture : public testing::Test {
  protected:
   explicit SearchFixture(std::unique_ptr<SearchBackend> backend) : backend_(std::move(backend)) {}
 
-  // Stores a conversation of one chunk, with its vector, and follows it into the index.
+  // Stores a conversation of one chunk, or of so many alike, with their vectors, and follows it
+  // into the index.
   ConversationId add(CompanyId company, const std::string& name, const std::string& text,
-                     const std::string& channel = "chat") {
+                     const std::string& channel = "chat", std::uint32_t count = 1) {
     StoredConversation stored;
     auto& conversation = stored.conversation;
     conversation.id = make_conversation_id(company, "api", name);
@@ -50,13 +51,19 @@ class SearchFixture : public testing::Test {
     conversation.external_id = name;
     conversation.channel = channel;
     conversation.turns.push_back({.id = "1", .role = "customer", .text = text});
-    const Chunk chunk{.text = "customer: " + text, .policy = "turns-v1"};
+    std::vector<Chunk> chunks;
+    for (std::uint32_t i = 0; i < count; ++i) {
+      chunks.push_back({.ordinal = i, .text = "customer: " + text, .policy = "turns-v1"});
+    }
     const auto vector = embedder.embed(std::vector{text}, EmbedRole::passage, nullptr, {});
     EXPECT_TRUE(store.write(Partition{0}, [&](StoreWriter& writer) -> Result<> {
       SAMTALE_TRY_VOID(writer.put_conversation(company, stored));
-      SAMTALE_TRY_VOID(writer.put_chunks(company, conversation.id, std::vector{chunk}));
-      return writer.put_embedding(company, conversation.id, chunk,
-                                  {embedder.model_id(), vector->front()});
+      SAMTALE_TRY_VOID(writer.put_chunks(company, conversation.id, chunks));
+      for (const auto& chunk : chunks) {
+        SAMTALE_TRY_VOID(writer.put_embedding(company, conversation.id, chunk,
+                                              {embedder.model_id(), vector->front()}));
+      }
+      return {};
     }));
     EXPECT_TRUE(follower.step());
     return conversation.id;
