@@ -78,6 +78,7 @@ class Connection {
     std::string id;
     Plan plan;
     Instant started{};
+    std::size_t flow = 0;
     std::size_t request_bytes = 0;
     std::size_t response_bytes = 0;
     int status = 0;

@@ -87,10 +87,12 @@ void Connection::submit_request(bool is_stream_head) {
   phase_ = Phase::handling;
   set_deadline(state_.options.request_timeout);
   request_.deadline = deadline_;
+  current_.flow = flow_of(request_);
   host_.submit({.route = current_.plan.route,
                 .ticket = host_.ticket({id_, exchange_}),
                 .work = std::move(request_),
-                .is_stream_head = is_stream_head});
+                .is_stream_head = is_stream_head,
+                .flow = current_.flow});
 }
 
 void Connection::on_decision(StreamDecision decision) {
@@ -146,7 +148,8 @@ void Connection::submit_piece(bool is_last) {
   set_deadline(state_.options.request_timeout);
   host_.submit({.route = current_.plan.route,
                 .ticket = host_.ticket({id_, exchange_}),
-                .work = std::move(piece)});
+                .work = std::move(piece),
+                .flow = current_.flow});
 }
 
 void Connection::on_piece_answer(std::string text) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <functional>
 #include <system_error>
 #include <utility>
 
@@ -26,6 +27,11 @@ void run_request(const Job& job, Ticket ticket, const Request& request) {
 }
 
 }  // namespace
+
+std::size_t flow_of(const Request& request) {
+  const auto* credential = request.header("authorization");
+  return std::hash<std::string>()(credential != nullptr ? *credential : request.path);
+}
 
 void run_job(Job job, const Clock& clock, Log& log) {
   try {
@@ -66,7 +72,7 @@ void HandlerPool::stop() {
   }
   changed_.notify_all();
   threads_.clear();
-  std::list<Job> dropped;
+  Jobs dropped;
   const std::lock_guard lock(jobs_mutex_);
   dropped.swap(jobs_);
 }
@@ -78,8 +84,8 @@ void HandlerPool::push(std::vector<Job>& jobs) {
     std::vector<Job> left;
     for (auto& job : jobs) {
       const bool is_piece = std::holds_alternative<std::shared_ptr<Piece>>(job.work);
-      if (is_piece || jobs_.size() < queue_max_) {
-        jobs_.push_back(std::move(job));
+      if (is_piece || has_room_for(job.flow)) {
+        add(std::move(job));
       } else {
         left.push_back(std::move(job));
       }
@@ -96,9 +102,30 @@ std::size_t HandlerPool::size() const {
   return jobs_.size();
 }
 
-std::list<Job>::iterator HandlerPool::next_job() {
+HandlerPool::Jobs::iterator HandlerPool::next_job() {
   if (slow_ < slow_max_) return jobs_.begin();
-  return std::ranges::find_if(jobs_, [](const Job& job) { return job.route->is_prompt; });
+  return std::ranges::find_if(jobs_, [](const auto& job) { return job.second.route->is_prompt; });
+}
+
+bool HandlerPool::has_room_for(std::size_t flow) const {
+  if (jobs_.size() >= queue_max_) return false;
+  const auto found = flows_.find(flow);
+  return found == flows_.end() || found->second.waiting < queue_max_ - queue_max_ / 8;
+}
+
+void HandlerPool::add(Job job) {
+  auto& flow = flows_[job.flow];
+  flow.next = std::max(flow.next, turn_);
+  ++flow.waiting;
+  jobs_.emplace(flow.next++, std::move(job));
+}
+
+Job HandlerPool::take(Jobs::iterator next) {
+  auto taken = jobs_.extract(next);
+  turn_ = std::max(turn_, taken.key());
+  const auto flow = flows_.find(taken.mapped().flow);
+  if (--flow->second.waiting == 0) flows_.erase(flow);
+  return std::move(taken.mapped());
 }
 
 void HandlerPool::work() {
@@ -111,9 +138,7 @@ void HandlerPool::work() {
       is_waking_ = false;
     }
     if (is_stopping_) return;
-    const auto next = next_job();
-    Job job = std::move(*next);
-    jobs_.erase(next);
+    Job job = take(next_job());
     const bool is_slow = !job.route->is_prompt;
     slow_ += is_slow ? 1 : 0;
     const bool wakes = next_job() != jobs_.end() && idle_ > 0 && !std::exchange(is_waking_, true);
