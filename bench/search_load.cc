@@ -3,11 +3,12 @@
 // Asks for the nearest of each vector of a file, from several clients at once, each over one
 // connection that stays, and times the answers. Used by bench/pgvector_peer.py.
 //
-//   search_load http PORT KEY FILE DIMENSION CLIENTS SECONDS
+//   search_load http|http-new PORT KEY FILE DIMENSION CLIENTS SECONDS
 //   search_load postgres URL SQL SETTINGS FILE DIMENSION CLIENTS SECONDS
 //
 // FILE has DIMENSION little-endian 32-bit floats a query. "http" sends POST /v1/search with the
-// vector. "postgres" runs SETTINGS, prepares SQL, whose $1 is the vector as pgvector's binary and
+// vector; "http-new" one that was never asked for, its first number moved by a ten-thousandth at
+// the most. "postgres" runs SETTINGS, prepares SQL, whose $1 is the vector as pgvector's binary and
 // whose first column is an id, and executes that. Everything that is sent is made before the clock
 // starts. Prints {"queries_per_s", "p50_ms", "p99_ms", "answers": ids found, a list a query}.
 #include <arpa/inet.h>
@@ -30,6 +31,8 @@
 #include <functional>
 #include <iterator>
 #include <memory>
+#include <random>
+#include <span>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -61,10 +64,21 @@ std::vector<std::vector<float>> read_vectors(const char* path, std::size_t dimen
   return vectors;
 }
 
-std::string http_request(std::string_view key, const std::vector<float>& vector) {
-  std::string body = R"({"limit":10,"chunks":1,"mode":"vector","vector":[)";
+constexpr std::string_view kBodyBegin = R"({"limit":10,"chunks":1,"mode":"vector","vector":[)";
+constexpr int kFirstWidth = 16;
+
+// Always as wide, so that another can take its place.
+std::string first_number(float value) {
   char digits[32];
-  for (const float value : vector) {
+  std::snprintf(digits, sizeof digits, "%*.12f", kFirstWidth, static_cast<double>(value));
+  return digits;
+}
+
+std::string http_request(std::string_view key, const std::vector<float>& vector) {
+  std::string body(kBodyBegin);
+  body += first_number(vector[0]) + ',';
+  char digits[32];
+  for (const float value : std::span(vector).subspan(1)) {
     const auto end = std::to_chars(digits, digits + sizeof digits, value);
     body.append(digits, end.ptr) += ',';
   }
@@ -78,8 +92,8 @@ std::string http_request(std::string_view key, const std::vector<float>& vector)
 
 class HttpPeer final : public Peer {
  public:
-  HttpPeer(int port, const std::vector<std::string>& requests)
-      : requests_(requests), fd_(::socket(AF_INET, SOCK_STREAM, 0)) {
+  HttpPeer(int port, const std::vector<std::string>& requests, bool is_new)
+      : requests_(requests), is_new_(is_new), fd_(::socket(AF_INET, SOCK_STREAM, 0)) {
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_port = htons(static_cast<std::uint16_t>(port));
@@ -92,7 +106,8 @@ class HttpPeer final : public Peer {
   ~HttpPeer() override { ::close(fd_); }
 
   Ids ask(std::size_t query) override {
-    const auto& request = requests_[query];
+    auto request = requests_[query];
+    if (is_new_) move_first_number(request);
     for (std::size_t sent = 0; sent < request.size();) {
       const auto put = ::send(fd_, request.data() + sent, request.size() - sent, MSG_NOSIGNAL);
       SAMTALE_CHECK(put > 0, "the server keeps the connection");
@@ -109,6 +124,13 @@ class HttpPeer final : public Peer {
   }
 
  private:
+  void move_first_number(std::string& request) {
+    const auto at = request.find(kBodyBegin) + kBodyBegin.size();
+    std::uniform_real_distribution<float> moved(0, 1e-4F);
+    const auto value = std::strtof(request.c_str() + at, nullptr) + moved(random_);
+    request.replace(at, kFirstWidth, first_number(value));
+  }
+
   std::string read_answer() {
     std::string in;
     std::size_t end = 0;  // Of the answer, once its head is there.
@@ -129,6 +151,8 @@ class HttpPeer final : public Peer {
   }
 
   const std::vector<std::string>& requests_;
+  const bool is_new_;
+  std::mt19937 random_{std::random_device()()};
   const int fd_;
 };
 
@@ -263,10 +287,11 @@ Load load_of(char** words, const std::function<std::string(const std::vector<flo
 
 int main(int argc, char** argv) {
   std::vector<std::string> queries;
-  if (argc == 8 && std::strcmp(argv[1], "http") == 0) {
+  const bool is_new = std::strcmp(argc > 1 ? argv[1] : "", "http-new") == 0;
+  if (argc == 8 && (is_new || std::strcmp(argv[1], "http") == 0)) {
     auto load = load_of(
         argv + 4, [&](const auto& vector) { return http_request(argv[3], vector); }, queries);
-    load.connect = [&] { return std::make_unique<HttpPeer>(std::atoi(argv[2]), queries); };
+    load.connect = [&] { return std::make_unique<HttpPeer>(std::atoi(argv[2]), queries, is_new); };
     return measure(load);
   }
   if (argc == 9 && std::strcmp(argv[1], "postgres") == 0) {
@@ -277,7 +302,7 @@ int main(int argc, char** argv) {
     return measure(load);
   }
   std::fputs(
-      "usage: search_load http PORT KEY FILE DIMENSION CLIENTS SECONDS\n"
+      "usage: search_load http|http-new PORT KEY FILE DIMENSION CLIENTS SECONDS\n"
       "       search_load postgres URL SQL SETTINGS FILE DIMENSION CLIENTS SECONDS\n",
       stderr);
   return 2;
