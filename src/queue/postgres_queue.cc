@@ -157,7 +157,7 @@ std::optional<Partition> PostgresQueue::take_news() {
 }
 
 Result<> PostgresQueue::refresh_where_told() {
-  constexpr int kShareOfTime = 20;
+  constexpr int kRest = 4;  // For so many times as long.
   Result<> done;
   while (done) {
     const auto partition = take_news();
@@ -166,8 +166,7 @@ Result<> PostgresQueue::refresh_where_told() {
     done = refresh(*partition);
     const auto end = clock_.now();
     const std::lock_guard lock(schedule_mutex_);
-    news_[static_cast<std::size_t>(*partition)].not_before =
-        end + (end - begin) * kShareOfTime * static_cast<int>(partitions_);
+    news_[static_cast<std::size_t>(*partition)].not_before = end + (end - begin) * kRest;
   }
   return done;
 }

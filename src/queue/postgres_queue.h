@@ -151,7 +151,7 @@ class PostgresQueue final : public Queue {
   // it is certain that there is no other.
   Result<> end_leases();
   // Others have written to the partition: whoever takes next asks which companies have jobs there.
-  // All this asking takes a twentieth of one thread's time at the most. From any thread.
+  // For a partition that takes a fifth of one thread's time at the most. From any thread.
   void look_again(Partition partition);
   // A transaction of its own: for jobs that come with no data.
   Result<> enqueue(const NewJob& job);
