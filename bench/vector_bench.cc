@@ -34,7 +34,7 @@ constexpr auto kUsage =
     R"(vector_bench [--base X.fbin --queries Q.fbin [--truth T.ibin]] [--metric cosine]
              [--vectors 100000] [--dimension 384] [--latent 96]
              [--runs recall,exact,filter,mixed,companies] [--peers hnswlib,faiss] [--rounds 3] [--json]
-             [--searches 200] [--puts 1000] [--removes 200] [--window 10]
+             [--searches 200] [--puts 1000] [--removes 200] [--window 10] [--windows 8]
              [--companies 100000] [--chunks 500000]
 
 Searches by meaning, beside hnswlib and FAISS on the same vectors in the same run.
@@ -46,12 +46,13 @@ Searches by meaning, beside hnswlib and FAISS on the same vectors in the same ru
 --runs recall       queries a second at a recall, time and memory of the making
        exact        searches that miss nothing, against reading their codes once
        filter       a part of the vectors allowed: 50, 10, 1 and .1 percent of them
-       mixed        searches while two thirds of the vectors become all of them, some change, some
-                    go, and a graph is made of them; without peers
+       mixed        searches of two thirds of the vectors while the others come, some change, some
+                    go, and the graph grows and is made anew; without peers
        companies    --companies of Zipf sizes, with --chunks in all: their memory, first searches,
                     and searches beside a busy one
 --searches, --puts, --removes   of mixed and companies, each second
 --window            seconds that these tell of together
+--windows           of mixed, with changes
 --peers             those beside it; FAISS as Debian has it takes three times as long to make;
                     memory: Samtale with no file, all of it in memory
 --rounds            of which medians are told
@@ -490,6 +491,7 @@ struct Settings {
                                                {"--puts", "1000"},
                                                {"--removes", "200"},
                                                {"--window", "10"},
+                                               {"--windows", "8"},
                                                {"--companies", "100000"},
                                                {"--chunks", "500000"},
                                                {"--runs", "recall,exact,filter"},
@@ -566,7 +568,8 @@ json::Value measure(const Settings& settings) {
     result.emplace_back("mixed", MixedLoad(data, {.searches_per_s = settings.number("--searches"),
                                                   .puts_per_s = settings.number("--puts"),
                                                   .removes_per_s = settings.number("--removes"),
-                                                  .window_s = settings.number("--window")})
+                                                  .window_s = settings.number("--window"),
+                                                  .windows = settings.number("--windows")})
                                      .run());
   }
   if (settings.runs("companies")) {

@@ -2,13 +2,14 @@
 //
 // Method: searches are due at a fixed rate, whether or not those before have ended, and their
 // latency counts from when they were due; so do changes. Threads have the priorities that a server
-// gives them. Between two windows of load the recall is measured against brute force over what is
-// there, while the making of the graph goes on.
+// gives them, and one of them does what is due all the time: the graph grows, is measured, and is
+// made anew when a quarter of it was removed. Between two windows of load the recall is measured
+// against brute force over what is there, while that goes on.
 #pragma once
 
 #include <algorithm>
 #include <array>
-#include <atomic>
+#include <chrono>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -38,6 +39,7 @@ struct MixedOptions {
   std::size_t puts_per_s = 1'000;
   std::size_t removes_per_s = 200;
   std::size_t window_s = 10;
+  std::size_t windows = 8;                                             // With changes.
   IndexOptions index = {.graph_from = 50'000, .recall_target = 0.95};  // As a server's.
 };
 
@@ -63,36 +65,27 @@ class MixedLoad {
     std::fprintf(stderr, "searches alone\n");
     const auto alone = window(false);
     lines.push_back(told("graph, no changes", alone, alone));
-    std::fprintf(stderr, "new vectors until a graph is due\n");
+    std::fprintf(stderr, "new vectors until the graph is to grow\n");
     keep_up();  // What is due by now is the measuring of the one.
-    while (!graph_is_due()) {
-      for (int i = 0; i < 500; ++i) add();
+    while (!work_is_due()) {
+      for (int i = 0; i < 50; ++i) add();
     }
-    lines.push_back(told("graph due, no changes", window(false), alone));
+    lines.push_back(told("growth due, no changes", window(false), alone));
 
-    std::atomic<bool> is_made = false;
-    const auto begin = wall_s();
-    double made_after_s = 0;
     std::jthread maintainer([&](const std::stop_token& stop) {
       become_maintenance_thread();
-      if (!index_->maintain(stop)) refuse("the graph is made");
-      made_after_s = wall_s() - begin;
-      is_made = true;
+      while (!stop.stop_requested()) maintain(stop);
     });
-    while (!is_made && lines.size() < kWindowsMax) {
-      lines.push_back(told("changes, graph being made", window(true), alone));
+    for (std::size_t w = 0; w < options_.windows; ++w) {
+      lines.push_back(told("changes", window(true), alone));
     }
-    maintainer.request_stop();
-    maintainer.join();
-    std::fprintf(stderr, "a graph was made in %.1f s\n", made_after_s);
-    lines.push_back(told("changes, after it", window(true), alone));
     return lines;
   }
 
  private:
   static constexpr std::size_t kQueries = 200;  // That recall is measured by.
   static constexpr std::size_t kSearchers = 2;
-  static constexpr std::size_t kWindowsMax = 40;
+  static constexpr double kLongWork_s = 2;  // A graph is made anew, or measured.
   static constexpr std::size_t kWatchedPuts =
       7;  // Of so many changes, one is looked for if it adds.
 
@@ -150,10 +143,21 @@ class MixedLoad {
     }
   }
   // What is due is begun, and stopped at once.
-  [[nodiscard]] bool graph_is_due() const {
+  [[nodiscard]] bool work_is_due() const {
     std::stop_source stop;
     stop.request_stop();
     return !index_->maintain(stop.get_token());
+  }
+  // As a server does: what is due, and another look a second after there was nothing.
+  void maintain(const std::stop_token& stop) const {
+    const auto begin = wall_s();
+    const auto done = index_->maintain(stop);
+    if (!done) return;
+    if (!*done) {
+      std::this_thread::sleep_for(std::chrono::seconds(1));
+    } else if (wall_s() - begin >= kLongWork_s) {
+      std::fprintf(stderr, "work that took %.1f s\n", wall_s() - begin);
+    }
   }
 
   Window window(bool changes) {

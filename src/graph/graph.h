@@ -8,9 +8,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <span>
-#include <stop_token>
 #include <vector>
 
 #include "base/huge_pages.h"
@@ -37,6 +37,10 @@ struct GraphOptions {
   std::size_t beam_width = 128;  // Of the search that finds a node's neighbours.
   float alpha = 1.2F;            // How much shorter a way around must be to save an edge.
 };
+
+// Asked every tenth of a second or so while a graph is made, and may do something else meanwhile.
+// False: it is to be given up. Empty: it is not.
+using GoesOn = std::function<bool()>;
 
 class Graph {
  public:
@@ -69,9 +73,12 @@ class Graph {
   // dimensions. Lent rows are read only during the calls; any number of dimensions that fits
   // codes.h.
   struct Built;
-  // Errors: unavailable if `stop` is requested before the end.
+  // Errors: unavailable if `goes_on` says no.
   [[nodiscard]] static Result<Built> build(const CodeRows& rows, const GraphOptions& options,
-                                           const std::stop_token& stop);
+                                           const GoesOn& goes_on);
+  // This graph and the rows behind those that it has: row n is node n, as before. Takes about as
+  // long a new row as making one. Errors: as build().
+  [[nodiscard]] Result<Graph> grown(const CodeRows& rows, const GoesOn& goes_on) const;
 
   // The nearest that a walk of such a reach meets, nearest first. More finds more, and takes
   // longer. scratch.pool holds the answer. Threads: any. Source: Al-Jazzazi et al., "Distance

@@ -299,13 +299,45 @@ TEST(GraphTest, a_part_without_entries_has_nothing) {
   EXPECT_EQ(graph.part({false, true, true}).graph.size(), 0U);
 }
 
+TEST(GraphTest, grows_by_rows_that_are_found_as_well_as_the_others) {
+  std::mt19937_64 random(8);
+  Rows given(24);
+  for (int i = 0; i < 4'000; ++i) given.add(near_a_centre(random, 24, 50));
+  const auto built = Graph::build(given.lent(), {}, {}).value();
+  auto rows = given.in_order(built.order);
+  auto graph = built.graph;
+
+  // The last are in clusters that it did not know.
+  for (const std::size_t more : {1, 999, 2'000, 1'000}) {
+    for (std::size_t i = 0; i < more; ++i) {
+      rows.add(near_a_centre(random, 24, rows.vectors.size() < 7'000 ? 50 : 80));
+    }
+    graph = graph.grown(rows.lent(), {}).value();
+  }
+
+  ASSERT_EQ(graph.size(), 8'000U);
+  EXPECT_EQ(graph.entries(), built.graph.entries());
+  Graph::Scratch scratch;
+  graph.search(rows.compact, rows.compact.encode(rows.vectors[0]), {.width = 8'000}, scratch);
+  EXPECT_EQ(scratch.pool.size(), 8'000U) << "a walk with a view of everything meets all";
+  const auto found = [&](std::size_t first, std::size_t count) {
+    int best = 0;
+    for (std::size_t q = first; q < first + count; ++q) {
+      graph.search(rows.compact, rows.compact.encode(rows.vectors[q]), {.width = 64}, scratch);
+      const auto is_it = [&](const Graph::Near& near) { return near.place == q; };
+      best += std::ranges::any_of(scratch.pool, is_it) ? 1 : 0;
+    }
+    return best;
+  };
+  EXPECT_GE(found(0, 300), 298);
+  EXPECT_GE(found(7'000, 300), 298);
+}
+
 TEST(GraphTest, its_making_can_be_stopped) {
   Rows given(2);
   given.add({1, 2});
-  std::stop_source stop;
-  stop.request_stop();
 
-  const auto built = Graph::build(given.lent(), {}, stop.get_token());
+  const auto built = Graph::build(given.lent(), {}, [] { return false; });
 
   ASSERT_FALSE(built);
   EXPECT_EQ(built.error().code, ErrorCode::unavailable);

@@ -87,8 +87,8 @@ struct WordCounts {
 [[nodiscard]] double inverse_document_frequency(std::uint64_t chunks, std::uint64_t having);
 
 struct IndexOptions {
-  // With so many vectors those that are there a while go into a graph, and `nearest` is no longer
-  // exact. 0: never.
+  // With so many vectors all but the newest are in a graph, and `nearest` is no longer exact. 0:
+  // never.
   std::size_t graph_from = 0;
   // The share of the nearest that a search by the graph finds. How wide it looks for that is
   // measured on the queries of the company, with 95 % confidence.
@@ -164,10 +164,11 @@ class CompanyIndex : public WordStatistics {
 
   [[nodiscard]] virtual IndexSize size() const = 0;
 
-  // Makes a graph or measures one, if either is due; false if not. Takes up to 0.5 ms of one core a
-  // vector, while searches and changes go on. From one thread at a time. What was
-  // gone from the index before the call is in no file of its graph when this returns.
-  // Errors: unavailable if `stop` was requested before the end, or the disk has no room for floats.
+  // Makes a graph, lets one grow by what is new, or measures it, if that is due; false if not.
+  // Takes up to 0.5 ms of one core a vector that goes into a graph, while searches and changes go
+  // on. From one thread at a time. What was gone from the index before the call is in no file of
+  // its graph when this returns. Errors: unavailable if `stop` was requested before the end, or the
+  // disk has no room for floats.
   virtual Result<bool> maintain(const std::stop_token& stop) = 0;
 };
 

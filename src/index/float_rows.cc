@@ -56,6 +56,17 @@ void FloatRows::set(std::size_t row, std::span<const float> floats) {
   std::ranges::copy(floats, at(row));
 }
 
+void FloatRows::write_ahead(const FloatRows& more) {
+  if (files_.size() * file_rows() < rows_ + more.rows_) return;
+  for (ahead_ = 0; ahead_ < more.rows_; ++ahead_) set(rows_ + ahead_, more[ahead_]);
+}
+
+void FloatRows::append(const FloatRows& more) {
+  const auto ahead = std::exchange(ahead_, 0);
+  rows_ += ahead;
+  for (auto row = ahead; row < more.rows_; ++row) add(more[row]);
+}
+
 void FloatRows::clear(std::size_t row) { std::fill_n(at(row), dimension_, 0.0F); }
 
 void FloatRows::remove_last() {

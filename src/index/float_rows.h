@@ -37,6 +37,11 @@ class FloatRows {
   [[nodiscard]] Result<> reserve(std::size_t rows);
   void add(std::span<const float> row);
   void set(std::size_t row, std::span<const float> floats);
+  // Writes all of `more` behind its own if files have room for it. Others may read its own
+  // meanwhile, for these are not there before append(), which is to follow.
+  void write_ahead(const FloatRows& more);
+  // All of `more` is behind its own; make_room() found room.
+  void append(const FloatRows& more);
   // Its numbers are in no file any more.
   void clear(std::size_t row);
   void remove_last();
@@ -80,6 +85,7 @@ class FloatRows {
   FloatPlace place_;
   unsigned file_shift_;  // Rows of a file: a power of two.
   std::size_t rows_ = 0;
+  std::size_t ahead_ = 0;  // So many were written behind these.
   HugeVector<float> memory_;
   std::vector<MappedFile> files_;
 };

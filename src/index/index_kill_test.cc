@@ -64,13 +64,13 @@ enum Part : std::uint8_t {
   filling,
   taking,
   sealing,
-  merging,
+  growing,
   renewing,
   writing,
   removing,
   ingesting
 };
-constexpr std::array kPartNames{"filling",  "taking",  "sealing",  "merging",
+constexpr std::array kPartNames{"filling",  "taking",  "sealing",  "growing",
                                 "renewing", "writing", "removing", "ingesting"};
 constexpr std::size_t kParts = kPartNames.size();
 
@@ -216,14 +216,20 @@ class Life {
   [[nodiscard]] Part next_work() const {
     const auto size = index_->size();
     if (size.graph_vectors == 0 && size.vectors >= kGraphFrom) return sealing;
+    if (size.graph_vectors < made_of_ * 3 / 4) return renewing;
     const auto tail = size.vectors - size.graph_vectors;
-    if (tail >= std::max(kGraphFrom, size.graph_vectors / 2)) return merging;
-    return size.graph_vectors < made_of_ * 3 / 4 ? renewing : ingesting;
+    return tail * 128 >= std::max(kGraphFrom, size.graph_vectors) ? growing : ingesting;
   }
   void look() {
+    const auto before = index_->size();
+    const bool grows = ledger_.part == growing;
     SAMTALE_CHECK(index_->maintain({}).has_value(), "nothing stops it");
     folder_->sweep([](CompanyId) { return true; });
-    if (ledger_.part != ingesting) made_of_ = index_->size().graph_vectors;
+    if (grows) {
+      made_of_ += before.vectors - before.graph_vectors;
+    } else if (ledger_.part != ingesting) {
+      made_of_ = index_->size().graph_vectors;
+    }
   }
   void change() {
     const auto change = script_.next();

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <memory>
 #include <random>
 #include <string>
@@ -169,6 +170,28 @@ TEST_F(MappedIndexTest, makes_no_graph_when_the_disk_is_full_and_makes_it_later)
   EXPECT_EQ(answers(*index), before);
 }
 
+TEST_F(MappedIndexTest, its_graph_grows_later_when_the_disk_is_full) {
+  const auto index = make(128);
+  for (int i = 0; i < 128; ++i) ASSERT_TRUE(put(*index, i));
+  ASSERT_TRUE(index->maintain({}).value());
+  for (int i = 128; i < 160; ++i) ASSERT_TRUE(put(*index, i));
+  files.set_capacity(5 * kFileBytes);
+  const auto before = answers(*index);
+
+  const auto refused = index->maintain({});
+
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::unavailable);
+  EXPECT_EQ(answers(*index), before);
+
+  files.set_capacity(1 << 20);
+  index->remove(conversation(150));
+  EXPECT_TRUE(index->maintain({}).value());
+  EXPECT_EQ(index->size().graph_vectors, 159U);
+  EXPECT_FALSE(is_on_disk(vector(150)));
+  EXPECT_TRUE(is_on_disk(vector(151)));
+}
+
 TEST_F(MappedIndexTest, codes_go_to_a_file_and_come_back_the_same) {
   constexpr std::size_t kRows = 100;
   VectorRows rows(kDimension, {.folder = folder.get(), .file_bytes = kFileBytes});
@@ -203,6 +226,29 @@ TEST_F(MappedIndexTest, codes_stay_in_memory_when_the_disk_is_full) {
   files.set_capacity(kFileBytes);
 
   EXPECT_FALSE(rows.codes_for(false));
+}
+
+TEST_F(MappedIndexTest, rows_that_are_written_ahead_are_there_when_they_are_appended) {
+  const auto filled = [&](int first, int count) {
+    auto rows = std::make_unique<FloatRows>(
+        kDimension, FloatPlace{.folder = folder.get(), .file_bytes = kFileBytes});
+    EXPECT_TRUE(rows->make_room(static_cast<std::size_t>(count)));
+    for (int i = first; i < first + count; ++i) rows->add(vector(i));
+    return rows;
+  };
+  for (const bool is_ahead : {false, true}) {
+    const auto rows = filled(0, 40);
+    const auto more = filled(40, 50);
+
+    if (is_ahead) rows->write_ahead(*more);  // There is room for some of them only.
+    ASSERT_TRUE(rows->make_room(90));
+    if (is_ahead) rows->write_ahead(*more);
+    rows->append(*more);
+
+    for (int i = 0; i < 90; ++i) {
+      EXPECT_TRUE(std::ranges::equal((*rows)[static_cast<std::size_t>(i)], vector(i)));
+    }
+  }
 }
 
 TEST(FloatRowsTest, scores_runs_that_lie_in_several_files) {

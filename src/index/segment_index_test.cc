@@ -208,6 +208,37 @@ TEST_F(SegmentIndexTest, a_new_vector_leaves_the_file_alone) {
   EXPECT_EQ(folder->stats().written, 1U);
 }
 
+TEST_F(SegmentIndexTest, a_graph_that_has_grown_leaves_the_file_alone_and_grows_again) {
+  for (int i = 0; i < 50; ++i) put(kConversations + i, clustered(random, kDimension));
+  ASSERT_TRUE(index->maintain({}).value());
+  ASSERT_EQ(index->size().graph_vectors, vectors.size());
+
+  EXPECT_EQ(files.paths().size(), 1U);
+  EXPECT_EQ(folder->stats().written, 1U) << "all of it for a few";
+
+  start();
+  ASSERT_TRUE(index->maintain({}).value());
+  EXPECT_EQ(folder->stats().loaded, 1U);
+  EXPECT_EQ(index->size().graph_vectors, static_cast<std::size_t>(kConversations));
+  ASSERT_TRUE(index->maintain({}).value());
+  EXPECT_EQ(index->size().graph_vectors, vectors.size());
+  expect_right_answers();
+}
+
+TEST_F(SegmentIndexTest, what_the_graph_has_grown_by_is_in_the_next_file) {
+  for (int i = 0; i < 50; ++i) put(kConversations + i, clustered(random, kDimension));
+  ASSERT_TRUE(index->maintain({}).value());
+  remove(kConversations);
+
+  for (int look = 0; look <= kQuietLooks; ++look) ASSERT_FALSE(index->maintain({}).value());
+
+  EXPECT_TRUE(is_filed(vectors[kConversations + 1]));
+  start();
+  ASSERT_TRUE(index->maintain({}).value());
+  EXPECT_EQ(index->size().graph_vectors, vectors.size());
+  expect_right_answers();
+}
+
 TEST_F(SegmentIndexTest, a_new_graph_takes_the_place_of_the_old_one) {
   for (int i = kConversations; i < kConversations * 3 / 2; ++i)
     put(i, clustered(random, kDimension));

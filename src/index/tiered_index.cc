@@ -126,6 +126,7 @@ class TieredIndex final : public CompanyIndex {
   std::vector<bool> allowed_slots(const ConversationFilter& filter) const;
   ChunkHit hit(const Row& row, float score) const;
   void clear_removed();
+  Result<VectorTiers::Ended> carry_out(VectorTiers::Work& work, const std::stop_token& stop);
   std::optional<Segment> find_segment();
   void keep_segment(bool has_worked);
 
@@ -223,8 +224,13 @@ Result<> TieredIndex::put(ConversationId conversation, Attributes attributes,
   for (const auto& chunk : chunks) {
     hashes.push_back(std::hash<std::string_view>{}(chunk.text));
   }
+  // Vectors come after the words: then the words are there.
+  bool has_them = false;
   {
-    // Vectors come after the words: then the words are there.
+    const auto lock = index_mutex_.read();
+    has_them = has_texts(conversation, chunks, hashes);
+  }
+  if (has_them) {
     const auto lock = index_mutex_.write();
     if (has_texts(conversation, chunks, hashes)) {
       return put_same_texts(conversation, std::move(attributes), chunks);
@@ -434,22 +440,35 @@ Result<bool> TieredIndex::maintain(const std::stop_token& stop) {
     const auto lock = index_mutex_.write();
     work = vectors_.begin_work(std::move(segment));
   }
-  std::size_t from_segment = 0;
+  VectorTiers::Ended ended;
   if (work) {
-    SAMTALE_TRY_VOID(VectorTiers::run_work(*work, stop));
-    {
-      const auto lock = index_mutex_.write();
-      SAMTALE_TRY(const auto ended, vectors_.end_work(*work));
-      for (const auto& moved : ended.moved) rows_[moved.owner].vector = moved.place;
-      from_segment = ended.from_segment;
-      const bool has_all = from_segment == nodes && ended.removed == 0;
-      if (nodes > 0 && has_all) filed_ = vectors_.graph_version();
-    }
+    SAMTALE_TRY(ended, carry_out(*work, stop));
+    const bool has_all = ended.from_segment == nodes && ended.removed == 0;
+    if (nodes > 0 && has_all) filed_ = ended.graph_version;
     clear_removed();
   }
-  if (nodes > 0) place_.folder->report_use(place_.company, from_segment, nodes);
-  if (place_.folder != nullptr) keep_segment(work != nullptr);
+  if (nodes > 0) place_.folder->report_use(place_.company, ended.from_segment, nodes);
+  if (place_.folder != nullptr) keep_segment(work != nullptr && !ended.has_grown);
   return work != nullptr;
+}
+
+Result<VectorTiers::Ended> TieredIndex::carry_out(VectorTiers::Work& work,
+                                                  const std::stop_token& stop) {
+  // Nobody waits for the end of work that takes long before new vectors go into the graph.
+  const auto goes_on = [&] {
+    std::shared_ptr<VectorTiers::Work> growth;
+    {
+      const auto lock = index_mutex_.write();
+      growth = vectors_.begin_growth();
+    }
+    if (growth) static_cast<void>(carry_out(*growth, stop));  // If it fails it is due again.
+    return !stop.stop_requested();
+  };
+  SAMTALE_TRY_VOID(VectorTiers::run_work(work, goes_on));
+  const auto lock = index_mutex_.write();
+  SAMTALE_TRY(auto ended, vectors_.end_work(work));
+  for (const auto& moved : ended.moved) rows_[moved.owner].vector = moved.place;
+  return ended;
 }
 
 // A few at a time, so that no search waits for many pages of files.

@@ -248,6 +248,23 @@ TEST_F(LargeIndexTest, makes_a_new_graph_when_many_are_new_or_removed) {
   EXPECT_GE(recall({}, true), kRecallTarget);
 }
 
+TEST_F(LargeIndexTest, scans_few_new_ones_until_they_are_in_the_graph) {
+  for (int i = kConversations; i < kConversations + 300; ++i) {
+    put(i);
+    if (i % 2 == 0) index->remove(conversation(i - 200));
+    if (i % 20 == 0) {
+      ASSERT_TRUE(index->maintain({}));
+    }
+  }
+  while (index->maintain({}).value()) {
+  }
+
+  const auto size = index->size();
+  EXPECT_EQ(size.vectors, static_cast<std::size_t>(kConversations + 150));
+  EXPECT_GT(size.graph_vectors + 50, size.vectors);
+  EXPECT_GE(recall({}, true), kRecallTarget);
+}
+
 TEST_F(LargeIndexTest, measures_again_by_the_queries_it_is_asked) {
   for (int q = 0; q < 1'100; ++q) {
     ASSERT_TRUE(index->nearest(clustered(random, kDimension), 10, {}));

@@ -125,11 +125,49 @@ std::optional<VectorRows::Codes> VectorRows::codes_for(bool walks_read_them) con
     moved.memory.assign(codes.begin(), codes.end());
     return moved;
   }
-  auto file = folder->map_scratch(codes.size(), false);
-  if (!file) return std::nullopt;
-  moved.file = *std::move(file);
-  std::ranges::copy(std::as_bytes(codes), moved.file->bytes().begin());
+  moved.file = filed(codes);
+  if (!moved.file) return std::nullopt;
   return moved;
+}
+
+std::unique_ptr<Scratch> VectorRows::filed(std::span<const std::int8_t> codes) const {
+  auto file = floats_.folder()->map_scratch(codes.size(), false);
+  if (!file) return nullptr;
+  std::ranges::copy(std::as_bytes(codes), (*file)->bytes().begin());
+  return *std::move(file);
+}
+
+VectorRows::Joined VectorRows::joined(const VectorRows& more) const {
+  Joined both;
+  both.codes.reserve((size() + more.size()) * dimension_);
+  both.scales.reserve(size() + more.size());
+  for (const auto* const rows : {this, &more}) {
+    const auto* const codes = rows->codes_.data();
+    both.codes.insert(both.codes.end(), codes, codes + rows->size() * dimension_);
+    both.scales.insert(both.scales.end(), rows->scales_.begin(), rows->scales_.end());
+  }
+  return both;
+}
+
+VectorRows::Codes VectorRows::laid(HugeVector<std::int8_t> codes) const {
+  Codes laid;
+  if (codes_.file) laid.file = filed(codes);
+  if (!laid.file) laid.memory = std::move(codes);
+  return laid;
+}
+
+void VectorRows::append(const VectorRows& more, Codes& codes) {
+  std::swap(codes_, codes);
+  const auto all = size() + more.size();
+  grow(scales_, all);
+  grow(errors_, all);
+  grow(owners_, all);
+  floats_.append(more.floats_);
+  for (Place place = 0; place < more.size(); ++place) {
+    scales_.push_back(more.scales_[place]);
+    errors_.push_back(more.errors_[place]);
+    owners_.push_back(more.owners_[place]);
+  }
 }
 
 void VectorRows::clear(Place place) {

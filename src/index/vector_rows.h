@@ -98,8 +98,23 @@ class VectorRows {
   // A copy that lies where it ought to: in a file beside those of the floats unless walks read it.
   // Empty if the codes do already, or the disk is full.
   [[nodiscard]] std::optional<Codes> codes_for(bool walks_read_them) const;
-  // Codes in a file stay those of the same vectors: none is added or removed.
+  // Codes in a file stay those of the same vectors: none is added or removed but by append().
   void put(Codes codes) { codes_ = std::move(codes); }
+
+  // Its codes and scales, and then those of `more`: what a graph of both is made of.
+  struct Joined {
+    HugeVector<std::int8_t> codes;
+    std::vector<float> scales;
+  };
+  [[nodiscard]] Joined joined(const VectorRows& more) const;
+  // Such codes where its own lie; in memory if they cannot.
+  [[nodiscard]] Codes laid(HugeVector<std::int8_t> codes) const;
+  // What append() would have to copy, where that can be done while others read. Nothing that may
+  // fail comes between them.
+  void write_ahead(const VectorRows& more) { floats_.write_ahead(more.floats_); }
+  // All of `more` behind its own, of the same owners; make_room() found room. `codes` are those of
+  // both, and its own of before afterwards: who calls gives them back, when nobody waits.
+  void append(const VectorRows& more, Codes& codes);
 
   void shrink();
   [[nodiscard]] std::size_t bytes() const;  // In memory.
@@ -108,6 +123,8 @@ class VectorRows {
   }
 
  private:
+  // Null if the disk is full.
+  [[nodiscard]] std::unique_ptr<Scratch> filed(std::span<const std::int8_t> codes) const;
   // The code is there already.
   Place add(Owner owner, std::span<const float> vector, float scale, float error);
   [[nodiscard]] float bound(const QueryCode& query, Place place, std::int32_t sum) const {

@@ -89,8 +89,10 @@ bool VectorTiers::nearest(std::span<const float> unit, std::size_t limit, double
   const auto code = encode_query(unit);
   const bool filters = share < 1;
   bool is_exact = true;
-  for (const auto& tier : tiers_) {
-    if (!tier || tier->live() == 0) continue;
+  // What the graph has found tells which of the others need a look.
+  for (const auto number : {graph_, frozen_, tail_}) {
+    if (number == kNoTier || tiers_[number]->live() == 0) continue;
+    const auto& tier = tiers_[number];
     std::optional<WalkPlan> plan;
     if (tier->graph && !must_be_exact) {
       plan = plan_walk(limit, share, tier->rows.size(), tier->removed, tier->walk);

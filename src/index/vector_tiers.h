@@ -10,7 +10,6 @@
 #include <mutex>
 #include <optional>
 #include <span>
-#include <stop_token>
 #include <vector>
 
 #include "base/result.h"
@@ -22,13 +21,15 @@
 
 namespace samtale {
 
-// New vectors go to the tail, which is scanned. When it is large against the rest it is frozen, and
-// one thread in the background puts it and the graph's vectors into a new graph, while searches go
-// on over the old graph, the frozen tail and the new one. What is removed meanwhile is gone from
-// every answer at once; its floats, which may lie on the disk, by clear_removed(), and its codes
-// from memory with the next graph.
+// New vectors go to the tail, which is scanned. When it is no longer small against the graph it is
+// frozen, and one thread in the background makes the graph grow by it, while searches go on over
+// the graph as it was, the frozen tail and the new one. When much of the graph was removed a new
+// one is made of the rest, and the old one goes on growing meanwhile: the new one takes in what it
+// has missed at its end. What is removed is gone from every answer at once; its floats, which may
+// lie on the disk, by clear_removed(), and its codes from memory with the next graph.
 //
-// Threads: none of its own; the index locks. Only run_work() works without its lock.
+// Threads: none of its own; the index locks. Only run_work() works without its lock, and only who
+// calls it calls end_work().
 class VectorTiers {
  public:
   // Where a vector lies: the tier in the upper two bits. Another's may change when one is removed.
@@ -84,7 +85,9 @@ class VectorTiers {
     std::vector<Moved> moved;
     // Of the segment's vectors, those that the graph has; none if it was made.
     std::size_t from_segment = 0;
-    std::size_t removed = 0;  // Of the graph's, meanwhile.
+    std::size_t removed = 0;          // Of the graph's, meanwhile.
+    bool has_grown = false;           // The graph, and nothing else is new.
+    std::uint64_t graph_version = 0;  // Of a new one.
   };
   // Takes up to `most` of what was removed out of files (VectorRows::clear); false if that was all.
   // Not while run_work works.
@@ -93,8 +96,10 @@ class VectorTiers {
   // change, run_work without any lock, one at a time. Where a first graph is due, that of `segment`
   // is taken instead, if half of its vectors are there; the others go to the tail.
   [[nodiscard]] std::shared_ptr<Work> begin_work(std::optional<Segment> segment = {});
-  // Errors: unavailable if `stop` was requested or the disk is full; then it is due again.
-  [[nodiscard]] static Result<> run_work(Work& work, const std::stop_token& stop);
+  // The graph's growing, if it is due: the only work that may be done within another's `goes_on`.
+  [[nodiscard]] std::shared_ptr<Work> begin_growth();
+  // Errors: unavailable if `goes_on` said no or the disk is full; then it is due again.
+  [[nodiscard]] static Result<> run_work(Work& work, const GoesOn& goes_on);
   [[nodiscard]] Result<Ended> end_work(Work& work);
 
   // Another number for each graph, and each set of vectors in it.
@@ -112,7 +117,8 @@ class VectorTiers {
     VectorRows rows;
     std::size_t removed = 0;  // Those of nobody. The tail has none.
     std::unique_ptr<Graph> graph;
-    std::size_t made_of = 0;  // Vectors when the graph was made; a segment may have fewer.
+    // Vectors when the graph was made, and by which it grew; a segment may have fewer.
+    std::size_t made_of = 0;
     std::unique_ptr<CompactRows> compact;  // With a graph, as many as rows.
     WalkSettings walk;
   };
@@ -140,13 +146,21 @@ class VectorTiers {
   static void search(const Tier& tier, std::span<const float> unit, const QueryCode& code,
                      bool is_compact, const Graph::Reach& reach, Graph::Scratch& scratch);
   static void take_segment(Work& work);
-  static Result<> make_graph(Work& work, const std::stop_token& stop);
+  static Result<> make_graph(Work& work, const GoesOn& goes_on);
+  static Result<> catch_up(Work& work, const GoesOn& goes_on);
+  static Result<> grow(Work& work, const GoesOn& goes_on);
+  [[nodiscard]] Result<Ended> end_growth(Work& work);
+  void freeze_tail();
+  void drop_frozen();
+  void forget_dropped();
+  [[nodiscard]] static VectorRows::Joined rows_of_origins(const Work& work);
   void remember(std::span<const float> unit) const;
   void clear_all_removed_of(TierNumber number);  // When clear_removed() is called next.
   [[nodiscard]] TierNumber free_tier() const;
-  [[nodiscard]] bool merge_is_due() const;
-  static Result<> calibrate_made(Work& work, const std::stop_token& stop);
-  static Result<> calibrate(const Tier& tier, Work& work, const std::stop_token& stop);
+  [[nodiscard]] bool many_are_new() const;
+  [[nodiscard]] bool graph_is_due() const;
+  static Result<> calibrate_made(Work& work, const GoesOn& goes_on);
+  static Result<> calibrate(const Tier& tier, Work& work, const GoesOn& goes_on);
 
   const std::size_t dimension_;
   const IndexOptions options_;
@@ -155,6 +169,7 @@ class VectorTiers {
   std::array<std::shared_ptr<Tier>, kNoTier> tiers_;
   TierNumber tail_ = 0;
   TierNumber frozen_ = kNoTier;
+  bool frozen_is_taken_ = false;  // By work that is under way.
   TierNumber graph_ = kNoTier;
   std::uint64_t graph_version_ = 0;
   // Removed from others than the tail; their floats are still there, because work may read them.

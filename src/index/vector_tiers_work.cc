@@ -3,6 +3,7 @@
 #include <cmath>
 #include <ctime>
 #include <functional>
+#include <limits>
 #include <unordered_map>
 #include <utility>
 
@@ -12,8 +13,11 @@
 namespace samtale {
 namespace {
 
-// A new graph costs the building of all of it, so each waits for half as many vectors again, or
-// until a quarter of it is dead.
+// Growing costs a copy of the graph and its codes, about as much as it takes to put in a few
+// hundredths of as many vectors; to scan that many takes a small part of what a walk takes.
+constexpr std::size_t kGrowthShare = 128;
+// A new graph costs the building of all of it, so each waits for half as many vectors again at
+// once, or until a quarter of it is dead.
 constexpr std::size_t kTailShare = 2;
 constexpr std::size_t kRemovedShare = 4;
 
@@ -71,11 +75,17 @@ struct VectorTiers::Work {
     std::optional<VectorRows::Place> self;  // It lies there, and is no find.
   };
 
-  // A merge: of these, in the order of `origins`, into `made`. Else `graph` is measured anew.
+  // A merge: of these, in the order of `origins`, into `made`. Else `graph` grows by `more`, or is
+  // measured anew.
   std::array<std::shared_ptr<const Tier>, kNoTier> sources;
   std::vector<Place> origins;
   std::shared_ptr<Tier> made;
   std::shared_ptr<Tier> graph;
+  std::shared_ptr<const Tier> more;
+
+  // Of the graph that is a source, so many rows are among the origins; it may have grown since.
+  TierNumber source_graph = kNoTier;
+  std::size_t taken = 0;
 
   // Where the graph may come from. What its file does not have goes to the tail: `rest`.
   std::optional<Segment> segment;
@@ -90,6 +100,9 @@ struct VectorTiers::Work {
   // The result, for a tier that is being searched.
   WalkSettings walk;
   std::optional<VectorRows::Codes> codes;  // Where they belong by it; empty: where they are.
+  // Of a graph that has grown.
+  std::unique_ptr<Graph> grown;
+  std::unique_ptr<CompactRows> compact;
 };
 
 struct VectorTiers::Snapshot {
@@ -106,19 +119,57 @@ VectorTiers::TierNumber VectorTiers::free_tier() const {
   return kNoTier;
 }
 
-bool VectorTiers::merge_is_due() const {
-  if (options_.graph_from == 0) return false;
-  if (frozen_ != kNoTier) return true;
+// Those that are to go into a graph next are too many for the one that there is.
+bool VectorTiers::many_are_new() const {
   const auto in_graph = graph_ == kNoTier ? 0 : tiers_[graph_]->live();
-  const auto in_tail = tiers_[tail_]->rows.size();
-  if (in_tail >= std::max(options_.graph_from, in_graph / kTailShare)) return true;
-  if (graph_ == kNoTier) return false;
-  const auto made_of = std::max(tiers_[graph_]->made_of, tiers_[graph_]->rows.size());
-  return made_of - in_graph > made_of / kRemovedShare;
+  const auto are_new = tiers_[frozen_ == kNoTier ? tail_ : frozen_]->live();
+  return are_new >= std::max(options_.graph_from, in_graph / kTailShare);
+}
+
+bool VectorTiers::graph_is_due() const {
+  if (options_.graph_from == 0) return false;
+  if (many_are_new()) return true;
+  if (graph_ == kNoTier) return frozen_ != kNoTier;
+  const auto& graph = *tiers_[graph_];
+  const auto made_of = std::max(graph.made_of, graph.rows.size());
+  return made_of - graph.live() > made_of / kRemovedShare;
+}
+
+void VectorTiers::freeze_tail() {
+  const auto fresh = free_tier();
+  tiers_[fresh] = std::make_shared<Tier>(dimension_, floats_);
+  frozen_ = std::exchange(tail_, fresh);
+}
+
+// What was in it lies elsewhere.
+void VectorTiers::drop_frozen() {
+  tiers_[std::exchange(frozen_, kNoTier)] = nullptr;
+  frozen_is_taken_ = false;
+}
+
+std::shared_ptr<VectorTiers::Work> VectorTiers::begin_growth() {
+  if (graph_ == kNoTier || !tiers_[graph_]->graph || frozen_is_taken_) return nullptr;
+  if (frozen_ == kNoTier) {
+    const auto all = std::max(options_.graph_from, tiers_[graph_]->live());
+    if (tiers_[tail_]->live() * kGrowthShare < all) return nullptr;
+    freeze_tail();
+  }
+  frozen_is_taken_ = true;
+  auto work = std::make_shared<Work>();
+  work->graph = tiers_[graph_];
+  work->more = tiers_[frozen_];
+  // Here, since it costs less to make room than to fill it; without any the work fails at its end.
+  auto& rows = work->graph->rows;
+  static_cast<void>(rows.make_room(rows.size() + work->more->rows.size()));
+  return work;
 }
 
 std::shared_ptr<VectorTiers::Work> VectorTiers::begin_work(std::optional<Segment> segment) {
-  const bool merges = merge_is_due();
+  frozen_is_taken_ = false;  // Whoever took it has ended, well or not.
+  const bool merges = graph_is_due();
+  if (!merges) {
+    if (auto growth = begin_growth()) return growth;
+  }
   auto work = std::shared_ptr<Work>();
   {
     const std::lock_guard lock(search_mutex_);
@@ -137,12 +188,10 @@ std::shared_ptr<VectorTiers::Work> VectorTiers::begin_work(std::optional<Segment
     work->graph = tiers_[graph_];
     return work;
   }
-  if (frozen_ == kNoTier) {
-    const auto fresh = free_tier();
-    tiers_[fresh] = std::make_shared<Tier>(dimension_, floats_);
-    frozen_ = std::exchange(tail_, fresh);
-  }
-  work->origins.reserve(graph_size() + tiers_[frozen_]->live());
+  // Few new ones go on into the graph that there is.
+  if (frozen_ == kNoTier && many_are_new()) freeze_tail();
+  frozen_is_taken_ = frozen_ != kNoTier;
+  work->origins.reserve(size() - tiers_[tail_]->live());
   for (const auto number : {graph_, frozen_}) {
     if (number == kNoTier) continue;
     const auto& tier = tiers_[number];
@@ -152,12 +201,15 @@ std::shared_ptr<VectorTiers::Work> VectorTiers::begin_work(std::optional<Segment
       work->origins.push_back(static_cast<Place>(number) << kTierShift | p);
     }
   }
+  work->source_graph = graph_;
+  if (graph_ != kNoTier) work->taken = tiers_[graph_]->rows.size();
   return work;
 }
 
-Result<> VectorTiers::run_work(Work& work, const std::stop_token& stop) {
+Result<> VectorTiers::run_work(Work& work, const GoesOn& goes_on) {
+  if (work.more) return grow(work, goes_on);
   if (work.graph) {
-    SAMTALE_TRY_VOID(calibrate(*work.graph, work, stop));
+    SAMTALE_TRY_VOID(calibrate(*work.graph, work, goes_on));
     work.codes = work.graph->rows.codes_for(!work.walk.is_compact);
     return {};
   }
@@ -167,7 +219,9 @@ Result<> VectorTiers::run_work(Work& work, const std::stop_token& stop) {
   // Before the work that would be lost without it.
   SAMTALE_TRY_VOID(made.rows.reserve(work.origins.size()));
   if (!made.graph && work.origins.size() >= work.options.graph_from) {
-    SAMTALE_TRY_VOID(make_graph(work, stop));
+    SAMTALE_TRY_VOID(make_graph(work, goes_on));
+    SAMTALE_TRY_VOID(catch_up(work, goes_on));
+    SAMTALE_TRY_VOID(made.rows.reserve(work.origins.size()));
   }
   for (const auto origin : work.origins) {
     made.rows.add(kNobody, work.sources[origin >> kTierShift]->rows, origin & kPlaceMask);
@@ -178,13 +232,30 @@ Result<> VectorTiers::run_work(Work& work, const std::stop_token& stop) {
   for (VectorRows::Place p = 0; p < work.origins.size(); ++p)
     made.compact->add(made.rows.vector(p));
   if (work.walk.recall_target != work.options.recall_target) {
-    SAMTALE_TRY_VOID(calibrate_made(work, stop));
+    SAMTALE_TRY_VOID(calibrate_made(work, goes_on));
   }
   if (auto codes = made.rows.codes_for(!work.walk.is_compact)) made.rows.put(*std::move(codes));
   return {};
 }
 
-Result<> VectorTiers::calibrate_made(Work& work, const std::stop_token& stop) {
+// All without the lock, into what nobody else sees yet.
+Result<> VectorTiers::grow(Work& work, const GoesOn& goes_on) {
+  auto& rows = work.graph->rows;
+  auto both = rows.joined(work.more->rows);
+  const CodeRows codes{both.codes, both.scales, rows.codes().dimension};
+  SAMTALE_TRY(auto grown, work.graph->graph->grown(codes, goes_on));
+  work.grown = std::make_unique<Graph>(std::move(grown));
+  work.compact = std::make_unique<CompactRows>(*work.graph->compact);
+  work.compact->reserve(codes.size());
+  for (VectorRows::Place p = 0; p < work.more->rows.size(); ++p) {
+    work.compact->add(work.more->rows.vector(p));
+  }
+  work.codes = rows.laid(std::move(both.codes));
+  rows.write_ahead(work.more->rows);
+  return {};
+}
+
+Result<> VectorTiers::calibrate_made(Work& work, const GoesOn& goes_on) {
   const auto& made = *work.made;
   if (work.queries.size() < kQueries) {
     // Its own vectors, spread over all of it, until there are real ones; they are easier to find
@@ -197,7 +268,7 @@ Result<> VectorTiers::calibrate_made(Work& work, const std::stop_token& stop) {
       work.queries.push_back({{vector.begin(), vector.end()}, place});
     }
   }
-  return calibrate(made, work, stop);
+  return calibrate(made, work, goes_on);
 }
 
 // Gives the segment's nodes vectors of their digests; which of equal ones does not matter.
@@ -236,18 +307,9 @@ void VectorTiers::take_segment(Work& work) {
   if (nodes == segment.digests.size()) work.walk = segment.settings;
 }
 
-Result<> VectorTiers::make_graph(Work& work, const std::stop_token& stop) {
-  std::vector<std::int8_t> codes;
-  std::vector<float> scales;
-  codes.reserve(work.origins.size() * work.dimension);
-  scales.reserve(work.origins.size());
-  for (const auto origin : work.origins) {
-    const auto rows = work.sources[origin >> kTierShift]->rows.codes();
-    const auto* const row = rows.row(origin & kPlaceMask);
-    codes.insert(codes.end(), row, row + work.dimension);
-    scales.push_back(rows.scales[origin & kPlaceMask]);
-  }
-  SAMTALE_TRY(auto built, Graph::build({codes, scales, work.dimension}, {}, stop));
+Result<> VectorTiers::make_graph(Work& work, const GoesOn& goes_on) {
+  const auto rows = rows_of_origins(work);
+  SAMTALE_TRY(auto built, Graph::build({rows.codes, rows.scales, work.dimension}, {}, goes_on));
   for (auto& place : built.order) place = work.origins[place];
   work.origins = std::move(built.order);
   work.made->graph = std::make_unique<Graph>(std::move(built.graph));
@@ -255,14 +317,49 @@ Result<> VectorTiers::make_graph(Work& work, const std::stop_token& stop) {
   return {};
 }
 
-Result<> VectorTiers::calibrate(const Tier& tier, Work& work, const std::stop_token& stop) {
+VectorRows::Joined VectorTiers::rows_of_origins(const Work& work) {
+  VectorRows::Joined all;
+  all.codes.reserve(work.origins.size() * work.dimension);
+  all.scales.reserve(work.origins.size());
+  for (const auto origin : work.origins) {
+    const auto rows = work.sources[origin >> kTierShift]->rows.codes();
+    const auto* const row = rows.row(origin & kPlaceMask);
+    all.codes.insert(all.codes.end(), row, row + work.dimension);
+    all.scales.push_back(rows.scales[origin & kPlaceMask]);
+  }
+  return all;
+}
+
+// What the old graph took in while the new one was made; again for as long as it helps, since it
+// takes in more meanwhile. The last of them go to the tail.
+Result<> VectorTiers::catch_up(Work& work, const GoesOn& goes_on) {
+  if (work.source_graph == kNoTier) return {};
+  const auto& old = work.sources[work.source_graph]->rows;
+  auto before = std::numeric_limits<std::size_t>::max();
+  for (auto late = old.size() - work.taken;
+       late * kGrowthShare > work.origins.size() && late < before; late = old.size() - work.taken) {
+    before = late;
+    for (const auto end = old.size(); work.taken < end; ++work.taken) {
+      const auto place = static_cast<Place>(work.taken);
+      work.origins.push_back(static_cast<Place>(work.source_graph) << kTierShift | place);
+    }
+    const auto rows = rows_of_origins(work);
+    SAMTALE_TRY(auto grown,
+                work.made->graph->grown({rows.codes, rows.scales, work.dimension}, goes_on));
+    *work.made->graph = std::move(grown);
+    work.made->made_of = work.origins.size();
+  }
+  return {};
+}
+
+Result<> VectorTiers::calibrate(const Tier& tier, Work& work, const GoesOn& goes_on) {
   constexpr auto kLimitMax = kCalibratedLimits.back();
   std::vector<std::vector<Best>> truths;
   const auto stopped = [] {
     return fail(ErrorCode::unavailable, "the measuring of a graph was stopped");
   };
   for (const auto& query : work.queries) {
-    if (stop.stop_requested()) return stopped();
+    if (!goes_on()) return stopped();
     truths.push_back(scan(tier.rows, query.unit, kLimitMax, query.self));
   }
   Graph::Scratch scratch;
@@ -309,7 +406,7 @@ Result<> VectorTiers::calibrate(const Tier& tier, Work& work, const std::stop_to
   const auto target = work.recall_target;
   Tried best;
   for (const auto effort : kEfforts) {
-    if (stop.stop_requested()) return stopped();
+    if (!goes_on()) return stopped();
     work.walk = {.effort = effort, .is_compact = false};
     best = attempt(work.walk);
     if (best.recall >= target) break;
@@ -318,7 +415,7 @@ Result<> VectorTiers::calibrate(const Tier& tier, Work& work, const std::stop_to
   const auto effort_max = work.walk.effort * kCompactEffortMax;
   for (const auto effort : kEfforts) {
     if (effort > effort_max) break;
-    if (stop.stop_requested()) return stopped();
+    if (!goes_on()) return stopped();
     const WalkSettings compact{.effort = effort, .is_compact = true};
     const auto tried = attempt(compact);
     if (tried.recall < std::min(best.recall, target)) continue;
@@ -333,7 +430,32 @@ Result<> VectorTiers::calibrate(const Tier& tier, Work& work, const std::stop_to
   return {};
 }
 
+Result<VectorTiers::Ended> VectorTiers::end_growth(Work& work) {
+  auto& tier = *work.graph;
+  const auto& more = work.more->rows;
+  const auto first = static_cast<VectorRows::Place>(tier.rows.size());
+  SAMTALE_TRY_VOID(tier.rows.make_room(first + more.size()));
+  tier.rows.append(more, *work.codes);
+  std::swap(tier.graph, work.grown);
+  std::swap(tier.compact, work.compact);
+  tier.made_of += more.size();
+  Ended ended{.moved = {}, .has_grown = true};
+  for (VectorRows::Place p = 0; p < more.size(); ++p) {
+    const auto place = static_cast<Place>(graph_) << kTierShift | (first + p);
+    if (more.owner(p) == kNobody) {
+      ++tier.removed;  // While it grew.
+      uncleared_.push_back(place);
+    } else {
+      ended.moved.push_back({more.owner(p), place});
+    }
+  }
+  drop_frozen();
+  forget_dropped();
+  return ended;
+}
+
 Result<VectorTiers::Ended> VectorTiers::end_work(Work& work) {
+  if (work.more) return end_growth(work);
   Ended ended;
   if (work.graph) {
     work.graph->walk = work.walk;
@@ -342,6 +464,12 @@ Result<VectorTiers::Ended> VectorTiers::end_work(Work& work) {
       clear_all_removed_of(graph_);  // They were copied, too.
     }
     return ended;
+  }
+  if (graph_ != kNoTier) {
+    const auto old = static_cast<Place>(graph_) << kTierShift;
+    for (auto p = work.taken; p < tiers_[graph_]->rows.size(); ++p) {
+      work.rest.push_back(old | static_cast<Place>(p));
+    }
   }
   SAMTALE_TRY_VOID(make_room(work.rest.size()));
   const auto number = free_tier();
@@ -366,15 +494,22 @@ Result<VectorTiers::Ended> VectorTiers::end_work(Work& work) {
   }
   made.walk = work.walk;
   ended.removed = made.removed;
-  uncleared_ = {};  // With what they lay in.
   if (graph_ != kNoTier) tiers_[graph_] = nullptr;
-  tiers_[std::exchange(frozen_, kNoTier)] = nullptr;
+  // One that is no source was to make the graph grow, which failed: it is due again.
+  if (frozen_ != kNoTier && work.sources[frozen_]) drop_frozen();
+  forget_dropped();
   graph_ = number;
   tiers_[number] = std::move(work.made);
   ++graph_version_;
   clear_all_removed_of(graph_);
+  ended.graph_version = graph_version_;
   ended.from_segment = work.from_segment;
   return ended;
+}
+
+// They are gone with what they lay in.
+void VectorTiers::forget_dropped() {
+  std::erase_if(uncleared_, [this](Place place) { return !tiers_[place >> kTierShift]; });
 }
 
 void VectorTiers::clear_all_removed_of(TierNumber number) {

@@ -13,8 +13,11 @@ constexpr double kWidth = 2;
 constexpr double kWidthAnEffort = 20;
 // One without ends by itself, mostly before it has met so many times as many.
 constexpr double kRoom = 4;
-// So many more are wanted where some may have been removed.
-constexpr double kSpare = 8;
+// Where some were removed, so many times more are wanted as chance may have it that more of the
+// nearest were than of all (by the root of how many that would be), and a few times as many,
+// because what goes together often lies together; but no more than so many.
+constexpr double kSpareRoots = 6;
+constexpr double kSpareMax = 8;
 // Steps of a walk, by what is wanted and how far it looks, about as measured.
 constexpr double kStepsMin = 16;
 constexpr double kStepsAnEffort = 8;
@@ -60,9 +63,9 @@ std::optional<WalkPlan> plan_walk(std::size_t limit, double share, std::size_t r
     plan.least = std::max(limit, kept / 2);
     to_go = static_cast<double>(plan.reach.width);
   } else {
-    // Chance may have it that more of them were removed.
     const auto wanted = static_cast<double>(limit) * met;
-    plan.reach = walk_reach(removed > 0 ? wanted * met + kSpare : wanted, effort);
+    const auto root = std::sqrt(wanted - static_cast<double>(limit));
+    plan.reach = walk_reach(wanted + std::min(kSpareRoots * root, kSpareMax), effort);
     to_go = steps(wanted, effort);
   }
   const double share_max = settings.is_compact ? kWalkShare / 2 : kWalkShare;

@@ -26,6 +26,14 @@ TEST(WalkPlanTest, wants_more_where_some_were_removed) {
   EXPECT_EQ(plan->least, 10U);
 }
 
+TEST(WalkPlanTest, wants_little_more_where_few_were_removed) {
+  const auto plan = plan_walk(10, 1, 100'000, 1'000, kSettings);
+
+  ASSERT_TRUE(plan);
+  EXPECT_GT(plan->reach.wanted, 11U);
+  EXPECT_LT(plan->reach.wanted, 14U);
+}
+
 TEST(WalkPlanTest, goes_on_to_its_end_behind_a_filter) {
   const auto plan = plan_walk(10, 0.5, 100'000, 0, kSettings);
 
