@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
 """What companies notice of one that does a hundred times as much.
 
-    bench/noisy_neighbour.py [--companies 20] [--times 100] [--seconds 20] [--rounds 5] [--profile one|postgres|cluster] [--json]
+    bench/noisy_neighbour.py [--companies 20] [--rate .25] [--times 100] [--seconds 60] [--rounds 3]
+                             [--profile one|postgres|cluster] [--json]
 
 Runs build/release/bin/samtale: one server on SQLite (one), the same on PostgreSQL (postgres), or gateway, indexer and
-searcher (cluster). Each of --companies sends a conversation and makes a search once a second, at fixed times whatever
-the answers take (open loop). In every other phase of --seconds, another company does both --times as often. Medians
+searcher (cluster). Each of --companies sends a conversation and makes a search --rate times a second, at fixed times
+whatever the answers take (open loop). In every other phase of --seconds, another company does both --times as often. Medians
 over --rounds of both kinds of phases; the ratio is the noisy phases' to the quiet ones'.
 
 accept    one conversation of six turns, to its 202
-found     the same, to a search by a word of its own finding it; looked for every 20 ms
+found     the same, to a search by a word of its own finding it; looked for every 50 ms
 search    by words and meaning, ten hits
 
 The clients run on the same machine: their share of it is in the figures."""
@@ -33,7 +34,7 @@ from samtale import Server, conversation, wait_for
 
 harness.DEADLINE_S = 600
 ROLES = {"one": ["all"], "postgres": ["all"], "cluster": ["gateway", "indexer", "searcher"]}
-LOOK_EVERY_S = 0.02  # Oftener, and the looking is a load of its own.
+LOOK_EVERY_S = 0.05  # Oftener, and the looking is a load of its own.
 BEFORE, TURNS = 50, 6  # Conversations that a company has at the start; of so many turns each.
 WORDS = [a + b for a in ("par", "lam", "ket", "bil", "rou", "ord", "pho", "tic", "chai", "win")
          for b in ("cel", "per", "tle", "ling", "ter", "der", "ne", "ket", "rs", "dow")]
@@ -47,9 +48,10 @@ def made(name, chance):
 class Client(threading.Thread):
     """Does something `rate` times a second, at fixed times; asks late rather than less."""
 
-    def __init__(self, company, rate, seconds, seed):
+    def __init__(self, company, rate, seconds, seed, looks_for_it):
         super().__init__()
         self.company, self.rate, self.count = company, rate, int(rate * seconds)
+        self.looks_for_it = looks_for_it
         self.chance = random.Random(seed)
         self.took = {"accept": [], "found": [], "search": []}
         self.error = None
@@ -76,7 +78,7 @@ class Client(threading.Thread):
             status, answer, _ = self.company.call("POST", "/v1/search", query, connection=peer)
             assert status == 200, answer
             self.took["search"].append(time.monotonic() - accepted)
-            if self.rate > 1:
+            if not self.looks_for_it:
                 continue
             while not self.company.call("POST", "/v1/search", {"query": name, "mode": "keyword", "limit": 1},
                                         connection=peer)[1]["hits"]:
@@ -85,9 +87,10 @@ class Client(threading.Thread):
 
 
 def phase(companies, noisy, options, seed):
-    clients = [Client(company, 1, options.seconds, seed + i) for i, company in enumerate(companies)]
+    clients = [Client(company, options.rate, options.seconds, seed + i, True) for i, company in enumerate(companies)]
     # Of several connections, as a company with so much has.
-    loud = [Client(noisy, options.times / 8, options.seconds, seed - 1 - i) for i in range(8)] if noisy else []
+    loud = [Client(noisy, options.rate * options.times / 8, options.seconds, seed - 1 - i, False)
+            for i in range(8)] if noisy else []
     for client in clients + loud:
         client.start()
     for client in clients + loud:
@@ -106,9 +109,10 @@ def main():
     options = argparse.ArgumentParser(description=__doc__,
                                       formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--companies", type=int, default=20)
+    options.add_argument("--rate", type=float, default=0.25)
     options.add_argument("--times", type=float, default=100)
-    options.add_argument("--seconds", type=float, default=20)
-    options.add_argument("--rounds", type=int, default=5)
+    options.add_argument("--seconds", type=float, default=60)
+    options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--profile", choices=ROLES, default="one")
     options.add_argument("--json", action="store_true")
     options = options.parse_args()

@@ -222,7 +222,9 @@ void App::watch_database() {
 }
 
 void App::hear(const PartitionNews& news) {
-  if (news.is_of_others) stores_.look_for_jobs(news.partition);
+  // The others have no work but erasures, which may wait a second.
+  const bool works = does(Role::indexer) || does(Role::analyst) || does(Role::keeper);
+  if (works && news.is_of_others) stores_.look_for_jobs(news.partition);
   const auto first = static_cast<std::size_t>(news.partition) * slices();
   for (std::size_t i = first; i < first + slices(); ++i) {
     followers_[i]->heard_of(news.last_change);
