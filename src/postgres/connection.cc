@@ -9,6 +9,7 @@
 #include <cstring>
 #include <optional>
 
+#include "base/bytes.h"
 #include "sys/resolve.h"
 
 namespace samtale::postgres {
@@ -199,12 +200,37 @@ Result<> Connection::send_all(const std::string& sql, std::span<const Parameter>
     values.push_back(parameter.is_null() ? nullptr : data);
     lengths.push_back(static_cast<int>(parameter.bytes().size()));
   }
-  if (::PQsendQueryParams(connection_.get(), sql.c_str(), static_cast<int>(parameters.size()),
-                          types.data(), values.data(), lengths.data(), formats.data(), 1) != 1) {
-    return std::unexpected(broken());
-  }
+  const auto count = static_cast<int>(parameters.size());
+  SAMTALE_TRY(const auto name, name_of(sql, types));
+  const bool is_sent =
+      name.empty() ? ::PQsendQueryParams(connection_.get(), sql.c_str(), count, types.data(),
+                                         values.data(), lengths.data(), formats.data(), 1) == 1
+                   : ::PQsendQueryPrepared(connection_.get(), name.c_str(), count, values.data(),
+                                           lengths.data(), formats.data(), 1) == 1;
+  if (!is_sent) return std::unexpected(broken());
+  expected_.emplace_back();
   ++queued_;
   return {};
+}
+
+Result<std::string> Connection::name_of(const std::string& sql, const std::vector<Oid>& types) {
+  if (!names_statements_) return std::string();
+  if (const auto found = named_.find(sql); found != named_.end()) {
+    return found->second.types == types ? found->second.name : std::string();
+  }
+  if (named_.size() == kNamedMax) return std::string();
+  auto text = sql;
+  for (const auto type : types) text += ' ' + std::to_string(type);
+  constexpr std::size_t kBytes = 16;  // A name has 63 characters at the most.
+  const auto digest = sha256(text);
+  auto name = "samtale_" + hex(view(digest).substr(0, kBytes));
+  if (::PQsendPrepare(connection_.get(), name.c_str(), sql.c_str(), static_cast<int>(types.size()),
+                      types.data()) != 1) {
+    return std::unexpected(broken());
+  }
+  expected_.emplace_back(sql);
+  named_.emplace(sql, Named{.name = name, .types = types});
+  return name;
 }
 
 // Reads while it writes: a server whose answers nobody takes stops reading too.
@@ -237,20 +263,24 @@ Result<std::vector<Rows>> Connection::sync(Instant deadline) {
       continue;
     }
     Rows rows(result);
-    switch (::PQresultStatus(result)) {
-      case PGRES_TUPLES_OK:
-      case PGRES_COMMAND_OK:
-        answers.push_back(std::move(rows));
-        break;
-      case PGRES_PIPELINE_ABORTED:
-        break;
-      case PGRES_PIPELINE_SYNC:
-        if (error) return std::unexpected(*std::move(error));
-        return answers;
-      default:
-        if (!error) error = error_of(result);
-        if (!is_usable_) return std::unexpected(*std::move(error));
+    const auto status = ::PQresultStatus(result);
+    if (status == PGRES_PIPELINE_SYNC) {
+      if (error) return std::unexpected(*std::move(error));
+      return answers;
     }
+    std::optional<std::string> prepared;
+    if (!expected_.empty()) {
+      prepared = std::move(expected_.front());
+      expected_.pop_front();
+    }
+    if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) {
+      if (!prepared) answers.push_back(std::move(rows));
+      continue;
+    }
+    if (prepared) named_.erase(*prepared);
+    if (status == PGRES_PIPELINE_ABORTED) continue;
+    if (!error) error = error_of(result);
+    if (!is_usable_) return std::unexpected(*std::move(error));
   }
 }
 

@@ -4,10 +4,13 @@
 
 #include <array>
 #include <cstddef>
+#include <deque>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "base/result.h"
@@ -33,8 +36,8 @@ struct Address {
 // What an SQLSTATE asks for (PostgreSQL 15, appendix A).
 [[nodiscard]] ErrorCode code_of(std::string_view sqlstate);
 
-// Only unnamed statements, and nothing that outlives a transaction: behind a pooler in transaction
-// mode the next transaction runs in another session.
+// Only unnamed statements, unless name_statements() was called, and nothing else that outlives a
+// transaction: behind a pooler in transaction mode the next transaction runs in another session.
 // Threads: one at a time; calls block, at most until their deadline.
 // Memory:  answers are held whole: the caller's LIMIT bounds them.
 // Errors:  unavailable (away, restarting, full, a statement past its time, a race that was lost);
@@ -52,6 +55,10 @@ class Connection {
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
+
+  // From here on a statement is prepared at its first use, the first kNamedMax that differ. Its
+  // name follows from its text: no other statement ever has it, whoever else uses the session.
+  void name_statements() { names_statements_ = true; }
 
   // Adds a statement with its parameters ($1, $2, …) to the pipeline. Nothing is waited for; what
   // is wrong with it shows in sync().
@@ -92,6 +99,9 @@ class Connection {
                                                                    const Clock& clock,
                                                                    Instant deadline);
   Result<> handshake(Instant deadline);
+  // The name of a statement that is prepared, or will be by then; empty: it has none.
+  [[nodiscard]] Result<std::string> name_of(const std::string& sql,
+                                            const std::vector<unsigned int>& types);
   Result<> wait(short events, Instant deadline);
   Result<> wait_for_answer(Instant deadline);
   [[nodiscard]] Error broken();
@@ -103,6 +113,15 @@ class Connection {
   bool only_reads_ = false;
   bool has_lost_race_ = false;
   std::size_t queued_ = 0;
+  static constexpr std::size_t kNamedMax = 256;
+  bool names_statements_ = false;
+  struct Named {
+    std::string name;
+    std::vector<unsigned int> types;  // Of its parameters.
+  };
+  std::unordered_map<std::string, Named> named_;  // By SQL.
+  // Of what is in the pipeline: the SQL that is prepared there, or nothing for a statement.
+  std::deque<std::optional<std::string>> expected_;
 };
 
 }  // namespace samtale::postgres

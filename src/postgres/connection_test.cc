@@ -92,6 +92,41 @@ TEST_F(ConnectionTest, answers_each_statement_of_a_pipeline_in_order) {
   EXPECT_EQ((*answers)[999].integer(0, 0), 999);
 }
 
+TEST_F(ConnectionTest, prepares_what_is_to_have_a_name_once) {
+  const auto connection = server().connect();
+  connection->name_statements();
+  const auto count = [&] {
+    return query(*connection, "SELECT count(*) FROM pg_prepared_statements")->integer(0, 0);
+  };
+  ASSERT_EQ(count(), 1) << "its own";
+
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(connection->send("SELECT $1", i));
+  const auto answers = connection->sync(clock_.now() + kPatience);
+  EXPECT_EQ(query(*connection, "SELECT $1", 7)->integer(0, 0), 7);
+  EXPECT_EQ(query(*connection, "SELECT $1", Bytes{"other"})->bytes(0, 0), "other");
+
+  ASSERT_TRUE(answers) << answers.error().message;
+  ASSERT_EQ(answers->size(), 3u);
+  EXPECT_EQ((*answers)[2].integer(0, 0), 2);
+  EXPECT_EQ(count(), 2);
+}
+
+TEST_F(ConnectionTest, prepares_again_what_a_failed_pipeline_has_left_out) {
+  const auto connection = server().connect();
+  connection->name_statements();
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    ASSERT_TRUE(connection->send("SELECT 1 / $1", 0));
+    ASSERT_TRUE(connection->send("SELECT 2 + $1", 1));
+    ASSERT_FALSE(connection->sync(clock_.now() + kPatience));
+  }
+  ASSERT_FALSE(query(*connection, "SELECT no_column"));
+
+  EXPECT_EQ(query(*connection, "SELECT 2 + $1", 1)->integer(0, 0), 3);
+  EXPECT_EQ(query(*connection, "SELECT 1 / $1", 1)->integer(0, 0), 1);
+  EXPECT_FALSE(query(*connection, "SELECT no_column"));
+  EXPECT_TRUE(connection->is_quiet());
+}
+
 // Both sides have more to say than the socket holds: who only writes waits for ever.
 TEST_F(ConnectionTest, reads_while_it_writes) {
   const auto connection = server().connect();

@@ -87,6 +87,9 @@ Result<> Database::send_settings(Connection& connection, const Scope& scope,
       "set_config('jit', 'off', true), set_config('enable_sort', 'off', true), "
       "set_config('samtale.company', $3, true), "
       "set_config('samtale.partition', $4, true), set_config('samtale.all_companies', $5, true)";
+  if (options_.pool.names_statements) {
+    sql += ", set_config('plan_cache_mode', 'force_generic_plan', true)";
+  }
   if (durability) {
     // A server that was set to lose commits must not lose ours; one that waits for others still
     // does.

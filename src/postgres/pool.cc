@@ -38,6 +38,7 @@ Result<Lease> Pool::acquire() {
     give_back(nullptr, now);
     return std::unexpected(std::move(opened).error());
   }
+  if (options_.names_statements) (*opened)->name_statements();
   return Lease(*this, *std::move(opened), now);
 }
 

@@ -14,6 +14,9 @@ namespace samtale::postgres {
 struct PoolOptions {
   Address address;
   std::size_t connections_max = 16;
+  // Statements are prepared once a connection, and planned once for all values: planning takes
+  // PostgreSQL longer than running most. Not behind a pooler that hands a session on.
+  bool names_statements = false;
   Duration acquire_timeout = std::chrono::seconds(5);     // For a free one; then to connect.
   Duration lifetime = std::chrono::minutes(30);           // So that a new server gets its share.
   Duration statement_timeout = std::chrono::seconds(30);  // Of one pipeline.

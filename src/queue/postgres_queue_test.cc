@@ -16,7 +16,8 @@ namespace {
 
 using postgres::PostgresProcess;
 
-// A queue of one process, in a schema of its own or in another's.
+// A queue of one process, in a schema of its own or in another's. Of several partitions: with
+// statements that are prepared.
 template <std::size_t partitions>
 class PostgresHarness {
  public:
@@ -28,9 +29,10 @@ class PostgresHarness {
         postgres_queue_schema_1(),
         postgres::Migration{{"INSERT INTO partitions SELECT generate_series(0, " +
                              std::to_string(partitions - 1) + ")"}}};
-    database_ = postgres::Database::open(
-                    {.pool = {.address = PostgresProcess::shared().address()}, .schema = schema},
-                    system_clock_, migrations)
+    database_ = postgres::Database::open({.pool = {.address = PostgresProcess::shared().address(),
+                                                   .names_statements = partitions > 1},
+                                          .schema = schema},
+                                         system_clock_, migrations)
                     .value();
     queue_ = PostgresQueue::open(*database_, partitions, clock_,
                                  {.jobs_per_company_max = kJobsMax, .node = node})

@@ -162,6 +162,8 @@ Result<PostgresStoreOptions> postgres_store_options(const Config& config) {
   pool.address.url = store.url;
   SAMTALE_TRY(pool.address.password, read_key("store.password_file", store.password_file));
   pool.connections_max = store.connections_max;
+  // A plan that is to walk pgvector's graph follows from the values.
+  pool.names_statements = store.named_statements && config.search.backend != "pgvector";
   pool.statement_timeout = store.statement_timeout;
   options.database.schema = store.schema;
   options.database.migrate = store.migrate;

@@ -73,6 +73,7 @@ void add_storage(const Config& config, Texts& all) {
   all["postgres.url"] = pool.address.url;
   all["postgres.password"] = pool.address.password;
   all["postgres.connections_max"] = text(pool.connections_max);
+  all["postgres.names_statements"] = text(pool.names_statements);
   all["postgres.statement_timeout"] = text(pool.statement_timeout);
   all["postgres.schema"] = postgres->database.schema;
   all["postgres.migrate"] = text(postgres->database.migrate);
@@ -259,6 +260,7 @@ std::vector<Row> rows(const std::string& key_file) {
       {"store.hash_partitions", "2", {"postgres.hash_partitions"}},
       {"store.migrate", "false", {"postgres.migrate"}},
       {"store.connections_max", "2", {"postgres.connections_max"}},
+      {"store.named_statements", "true", {"postgres.names_statements"}},
       {"store.statement_timeout_ms", "200", {"postgres.statement_timeout"}},
       {"store.changes_kept_ms", "2000", {"postgres.changes_kept"}},
       {"accept.segment_bytes", R"("128 MiB")", {"accept.segment_bytes", "accept.log_bytes_max"}},

@@ -13,8 +13,10 @@
 namespace samtale {
 
 // Two hash partitions: enough to miss one, and quickly made.
+// Of several partitions: with statements that are prepared.
 inline PostgresStoreOptions postgres_options(const std::string& schema, std::size_t partitions) {
-  return {.database = {.pool = {.address = postgres::PostgresProcess::shared().address()},
+  return {.database = {.pool = {.address = postgres::PostgresProcess::shared().address(),
+                                .names_statements = partitions > 1},
                        .schema = schema},
           .partitions = partitions,
           .hash_partitions = 2,
