@@ -28,16 +28,13 @@ class DatabaseWatchTest : public ::testing::Test {
   int reread_ = 0;
   std::vector<PartitionNews> news_;
   std::vector<Partition> told_;
-  DatabaseWatch watch_{{.look_back =
-                            [this] {
-                              return PostgresLook{.stats = history_, .news = std::move(news_)};
-                            },
-                        .unsafe_settings = [this] { return unsafe_settings_; },
-                        .has_news =
-                            [this](const PartitionNews& one) { told_.push_back(one.partition); },
-                        .has_failed_over = [this] { ++reread_; }},
-                       clock_,
-                       log_};
+  DatabaseWatch watch_{
+      {.look_back = [this] { return PostgresLook{.stats = history_, .news = std::move(news_)}; },
+       .unsafe_settings = [this] { return unsafe_settings_; },
+       .has_news = [this](const PartitionNews& one) { told_.push_back(one.partition); },
+       .has_failed_over = [this] { ++reread_; }},
+      clock_,
+      log_};
 };
 
 TEST_F(DatabaseWatchTest, says_nothing_of_a_database_that_keeps_what_it_has) {

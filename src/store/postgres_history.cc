@@ -13,8 +13,9 @@ Result<PostgresLook> PostgresHistory::look(postgres::Database& database) {
     before = partitions_;
   }
   SAMTALE_TRY(auto transaction, database.begin({}));
-  SAMTALE_TRY(const auto rows, transaction.query(std::string("SELECT partition, writes, last_change, ") +
-                                                 kTimeline + " FROM partitions"));
+  SAMTALE_TRY(const auto rows,
+              transaction.query(std::string("SELECT partition, writes, last_change, ") + kTimeline +
+                                " FROM partitions"));
   std::vector<PartitionNews> news;
   const std::lock_guard lock(partitions_mutex_);
   for (std::size_t i = 0; i < rows.size() && !rows.is_null(i, 3); ++i) {
