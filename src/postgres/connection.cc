@@ -305,6 +305,8 @@ Error Connection::error_of(const pg_result* result) {
   const auto severity = field(result, PG_DIAG_SEVERITY_NONLOCALIZED);
   if (sqlstate.empty() || severity == "FATAL" || severity == "PANIC") is_usable_ = false;
   has_lost_race_ = is_race(sqlstate);
+  // What is prepared there is gone, or of tables that have changed since.
+  if (sqlstate == "26000" || sqlstate == "0A000") is_usable_ = false;
   if (sqlstate == "25006") only_reads_ = true;  // read_only_sql_transaction
   // The detail and the statement are left out: they quote what people said.
   auto message = "PostgreSQL: " + trimmed(field(result, PG_DIAG_MESSAGE_PRIMARY).data());

@@ -127,6 +127,19 @@ TEST_F(ConnectionTest, prepares_again_what_a_failed_pipeline_has_left_out) {
   EXPECT_TRUE(connection->is_quiet());
 }
 
+TEST_F(ConnectionTest, is_of_no_more_use_where_what_it_has_prepared_is_gone) {
+  const auto connection = server().connect();
+  connection->name_statements();
+  ASSERT_TRUE(query(*connection, "SELECT $1", 1));
+  ASSERT_TRUE(query(*connection, "DEALLOCATE ALL"));
+
+  const auto failed = query(*connection, "SELECT $1", 1);
+
+  ASSERT_FALSE(failed);
+  EXPECT_EQ(failed.error().code, ErrorCode::unavailable);
+  EXPECT_FALSE(connection->is_usable());
+}
+
 // Both sides have more to say than the socket holds: who only writes waits for ever.
 TEST_F(ConnectionTest, reads_while_it_writes) {
   const auto connection = server().connect();
