@@ -48,7 +48,7 @@ struct StoreConfig {
   std::size_t hash_partitions = 16;  // Fixed when the store is made.
   bool migrate = true;  // False: a server only looks whether the tables are up to date.
   std::size_t connections_max = 16;
-  bool named_statements = false;
+  bool named_statements = true;
   Duration statement_timeout = std::chrono::seconds(30);
   Duration changes_kept = std::chrono::minutes(10);
 };

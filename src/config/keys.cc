@@ -66,7 +66,7 @@ const Key kKeys[] = {
   {"store.hash_partitions", AT(Size, store.hash_partitions), "PostgreSQL's partitions of each large table. Fixed when the store is made.", 1, 256},
   {"store.migrate", AT(bool, store.migrate), "A server brings the tables in PostgreSQL up to date as it starts. false: it starts only if they are; see samtale migrate."},
   {"store.connections_max", AT(Size, store.connections_max), "Connections of this server to the database, at the most.", 2, 1000},
-  {"store.named_statements", AT(bool, store.named_statements), "Statements are prepared once a connection: they take PostgreSQL half the time. Not where a pooler in transaction mode is in between; none are with search.backend pgvector."},
+  {"store.named_statements", AT(bool, store.named_statements), "Statements are prepared once a connection, which takes PostgreSQL half the time. Not behind a pooler, which is found out, nor with search.backend pgvector."},
   {"store.statement_timeout_ms", AT(Duration, store.statement_timeout), "For an answer of the database.", 100, kHour},
   {"store.changes_kept_ms", AT(Duration, store.changes_kept), "How long it is remembered what has changed; a server that was away longer loads its index anew.", 1000, 24 * kHour},
 

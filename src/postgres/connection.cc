@@ -168,6 +168,26 @@ Result<> Connection::handshake(Instant deadline) {
   }
 }
 
+Result<> Connection::name_statements(Instant deadline) {
+  SAMTALE_TRY_VOID(send("SELECT pg_backend_pid()"));
+  SAMTALE_TRY(const auto answers, sync(deadline));
+  names_statements_ = answers.back().integer(0, 0) == ::PQbackendPID(connection_.get());
+  planned_ = clock_.now();
+  return {};
+}
+
+Result<> Connection::forget_old_plans() {
+  const auto now = clock_.now();
+  if (now - planned_ < kPlansKept) return {};
+  planned_ = now;
+  if (::PQsendQueryParams(connection_.get(), "DISCARD PLANS", 0, nullptr, nullptr, nullptr, nullptr,
+                          1) != 1) {
+    return std::unexpected(broken());
+  }
+  expected_.emplace_back("");
+  return {};
+}
+
 Result<> Connection::wait(short events, Instant deadline) {
   while (true) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - clock_.now()).count();
@@ -215,6 +235,7 @@ Result<> Connection::send_all(const std::string& sql, std::span<const Parameter>
 
 Result<std::string> Connection::name_of(const std::string& sql, const std::vector<Oid>& types) {
   if (!names_statements_) return std::string();
+  SAMTALE_TRY_VOID(forget_old_plans());
   if (const auto found = named_.find(sql); found != named_.end()) {
     return found->second.types == types ? found->second.name : std::string();
   }

@@ -36,8 +36,8 @@ struct Address {
 // What an SQLSTATE asks for (PostgreSQL 15, appendix A).
 [[nodiscard]] ErrorCode code_of(std::string_view sqlstate);
 
-// Only unnamed statements, unless name_statements() was called, and nothing else that outlives a
-// transaction: behind a pooler in transaction mode the next transaction runs in another session.
+// Only unnamed statements, unless names_statements(), and nothing else that outlives a transaction:
+// behind a pooler in transaction mode the next transaction runs in another session.
 // Threads: one at a time; calls block, at most until their deadline.
 // Memory:  answers are held whole: the caller's LIMIT bounds them.
 // Errors:  unavailable (away, restarting, full, a statement past its time, a race that was lost);
@@ -56,9 +56,14 @@ class Connection {
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
-  // From here on a statement is prepared at its first use, the first kNamedMax that differ. Its
-  // name follows from its text: no other statement ever has it, whoever else uses the session.
-  void name_statements() { names_statements_ = true; }
+  // From here on a statement is prepared at its first use, the first kNamedMax that differ; unless
+  // a pooler is in between. One has to make up the process that it tells of in the handshake, by
+  // which a client cancels (PostgreSQL, "BackendKeyData"), for it knows of none yet: the session is
+  // the server's own if the process that answers is that one. A name follows from the statement's
+  // text: no other statement ever has it, whoever else uses the session. Plans are made anew each
+  // minute: one made for an empty table reads all of what that has grown to.
+  Result<> name_statements(Instant deadline);
+  [[nodiscard]] bool names_statements() const { return names_statements_; }
 
   // Adds a statement with its parameters ($1, $2, …) to the pipeline. Nothing is waited for; what
   // is wrong with it shows in sync().
@@ -99,6 +104,7 @@ class Connection {
                                                                    const Clock& clock,
                                                                    Instant deadline);
   Result<> handshake(Instant deadline);
+  Result<> forget_old_plans();
   // The name of a statement that is prepared, or will be by then; empty: it has none.
   [[nodiscard]] Result<std::string> name_of(const std::string& sql,
                                             const std::vector<unsigned int>& types);
@@ -114,13 +120,16 @@ class Connection {
   bool has_lost_race_ = false;
   std::size_t queued_ = 0;
   static constexpr std::size_t kNamedMax = 256;
+  static constexpr Duration kPlansKept = std::chrono::minutes(1);
   bool names_statements_ = false;
+  Instant planned_{};
   struct Named {
     std::string name;
     std::vector<unsigned int> types;  // Of its parameters.
   };
   std::unordered_map<std::string, Named> named_;  // By SQL.
-  // Of what is in the pipeline: the SQL that is prepared there, or nothing for a statement.
+  // Of what is in the pipeline: the SQL that is prepared there, "" for what is no caller's, or
+  // nothing for a statement.
   std::deque<std::optional<std::string>> expected_;
 };
 

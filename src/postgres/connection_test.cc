@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "postgres/testing/postgres_process.h"
+#include "sim/sim_clock.h"
 
 namespace samtale::postgres {
 namespace {
@@ -94,7 +95,7 @@ TEST_F(ConnectionTest, answers_each_statement_of_a_pipeline_in_order) {
 
 TEST_F(ConnectionTest, prepares_what_is_to_have_a_name_once) {
   const auto connection = server().connect();
-  connection->name_statements();
+  ASSERT_TRUE(connection->name_statements(clock_.now() + kPatience));
   const auto count = [&] {
     return query(*connection, "SELECT count(*) FROM pg_prepared_statements")->integer(0, 0);
   };
@@ -113,7 +114,7 @@ TEST_F(ConnectionTest, prepares_what_is_to_have_a_name_once) {
 
 TEST_F(ConnectionTest, prepares_again_what_a_failed_pipeline_has_left_out) {
   const auto connection = server().connect();
-  connection->name_statements();
+  ASSERT_TRUE(connection->name_statements(clock_.now() + kPatience));
   for (int attempt = 0; attempt < 2; ++attempt) {
     ASSERT_TRUE(connection->send("SELECT 1 / $1", 0));
     ASSERT_TRUE(connection->send("SELECT 2 + $1", 1));
@@ -129,7 +130,7 @@ TEST_F(ConnectionTest, prepares_again_what_a_failed_pipeline_has_left_out) {
 
 TEST_F(ConnectionTest, is_of_no_more_use_where_what_it_has_prepared_is_gone) {
   const auto connection = server().connect();
-  connection->name_statements();
+  ASSERT_TRUE(connection->name_statements(clock_.now() + kPatience));
   ASSERT_TRUE(query(*connection, "SELECT $1", 1));
   ASSERT_TRUE(query(*connection, "DEALLOCATE ALL"));
 
@@ -138,6 +139,37 @@ TEST_F(ConnectionTest, is_of_no_more_use_where_what_it_has_prepared_is_gone) {
   ASSERT_FALSE(failed);
   EXPECT_EQ(failed.error().code, ErrorCode::unavailable);
   EXPECT_FALSE(connection->is_usable());
+}
+
+TEST_F(ConnectionTest, plans_anew_a_minute_later_what_was_planned_for_an_empty_table) {
+  SimClock clock;
+  const auto connection =
+      Connection::open(server().address(), clock, clock.now() + kPatience).value();
+  const auto ask = [&](const std::string& sql, const auto&... values) {
+    EXPECT_TRUE(connection->send(sql, values...));
+    auto answers = connection->sync(clock.now() + kPatience);
+    EXPECT_TRUE(answers) << answers.error().message;
+    return std::move(answers->back());
+  };
+  ask("SET plan_cache_mode = force_generic_plan");
+  ask("CREATE TEMPORARY TABLE t(n bigint PRIMARY KEY)");
+  ask("VACUUM t");  // Else it is taken to be about to grow.
+  ASSERT_TRUE(connection->name_statements(clock.now() + kPatience));
+  ask("SELECT FROM t WHERE n = $1", 7);
+  const auto name = std::string(
+      ask("SELECT name FROM pg_prepared_statements WHERE statement LIKE 'SELECT FROM t%'")
+          .bytes(0, 0));
+  const auto plan = [&] {
+    const auto rows = ask("EXPLAIN EXECUTE " + name + "(7)");
+    return std::string(rows.bytes(0, 0));
+  };
+  ask("INSERT INTO t SELECT * FROM generate_series(1, 10000)");
+  ASSERT_TRUE(plan().starts_with("Seq Scan")) << plan();
+
+  clock.advance(std::chrono::minutes(1));
+
+  EXPECT_TRUE(plan().starts_with("Index Only Scan")) << plan();
+  EXPECT_EQ(ask("SELECT FROM t WHERE n = $1", 7).size(), 1u);
 }
 
 // Both sides have more to say than the socket holds: who only writes waits for ever.

@@ -77,7 +77,8 @@ Result<Transaction> Database::begin(const Scope& scope, Durability durability, D
 }
 
 // Local to the transaction, so that nothing is left for the next one of the session. Lists walk an
-// index: PostgreSQL expects so few rows behind a policy that it would rather sort them all.
+// index: PostgreSQL expects so few rows behind a policy that it would rather sort them all. Plans
+// that are kept walk one too: it would rather read a table from end to end that was empty then.
 // Each setting is some 10 us: one statement by itself (no durability) neither writes nor idles.
 Result<> Database::send_settings(Connection& connection, const Scope& scope,
                                  std::optional<Durability> durability, Duration timeout) const {
@@ -87,8 +88,10 @@ Result<> Database::send_settings(Connection& connection, const Scope& scope,
       "set_config('jit', 'off', true), set_config('enable_sort', 'off', true), "
       "set_config('samtale.company', $3, true), "
       "set_config('samtale.partition', $4, true), set_config('samtale.all_companies', $5, true)";
-  if (options_.pool.names_statements) {
-    sql += ", set_config('plan_cache_mode', 'force_generic_plan', true)";
+  if (connection.names_statements()) {
+    sql +=
+        ", set_config('plan_cache_mode', 'force_generic_plan', true), "
+        "set_config('enable_seqscan', 'off', true)";
   }
   if (durability) {
     // A server that was set to lose commits must not lose ours; one that waits for others still

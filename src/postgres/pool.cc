@@ -33,13 +33,18 @@ Result<Lease> Pool::acquire() {
   }
   stale.clear();
   const auto now = clock_.now();
-  auto opened = Connection::open(options_.address, clock_, now + options_.acquire_timeout);
+  auto opened = open(now + options_.acquire_timeout);
   if (!opened) {
     give_back(nullptr, now);
     return std::unexpected(std::move(opened).error());
   }
-  if (options_.names_statements) (*opened)->name_statements();
   return Lease(*this, *std::move(opened), now);
+}
+
+Result<std::unique_ptr<Connection>> Pool::open(Instant deadline) const {
+  SAMTALE_TRY(auto connection, Connection::open(options_.address, clock_, deadline));
+  if (options_.names_statements) SAMTALE_TRY_VOID(connection->name_statements(deadline));
+  return connection;
 }
 
 void Pool::give_back(std::unique_ptr<Connection> connection, Instant opened) {

@@ -15,7 +15,7 @@ struct PoolOptions {
   Address address;
   std::size_t connections_max = 16;
   // Statements are prepared once a connection, and planned once for all values: planning takes
-  // PostgreSQL longer than running most. Not behind a pooler that hands a session on.
+  // PostgreSQL longer than running most. Behind a pooler they are not, whatever is said here.
   bool names_statements = false;
   Duration acquire_timeout = std::chrono::seconds(5);     // For a free one; then to connect.
   Duration lifetime = std::chrono::minutes(30);           // So that a new server gets its share.
@@ -67,6 +67,7 @@ class Pool {
     Instant opened;
   };
 
+  [[nodiscard]] Result<std::unique_ptr<Connection>> open(Instant deadline) const;
   void give_back(std::unique_ptr<Connection> connection, Instant opened);
   [[nodiscard]] bool is_fresh(const Idle& idle) const;
 

@@ -32,9 +32,10 @@ constexpr auto kDueJobs =
     "ORDER BY due_us, leased, id LIMIT $5 FOR UPDATE SKIP LOCKED";
 
 constexpr auto kFirstDue =
-    "SELECT least((SELECT min(due_us) FROM jobs WHERE company = $1 AND kind = $2 AND priority = 0),"
-    " (SELECT min(due_us) FROM jobs WHERE company = $1 AND kind = $2 AND priority = 1),"
-    " (SELECT min(due_us) FROM jobs WHERE company = $1 AND kind = $2 AND priority = 2))";
+    "SELECT least((SELECT due_us FROM jobs WHERE company = $1 AND kind = $2 AND priority = 0 "
+    "ORDER BY due_us LIMIT 1), (SELECT due_us FROM jobs WHERE company = $1 AND kind = $2 "
+    "AND priority = 1 ORDER BY due_us LIMIT 1), (SELECT due_us FROM jobs WHERE company = $1 "
+    "AND kind = $2 AND priority = 2 ORDER BY due_us LIMIT 1))";
 
 // Each company and kind with its first due time, one step along the index for each, however many
 // jobs they have.
@@ -358,7 +359,7 @@ Result<> PostgresQueue::lease_or_bury(PostgresQueueTransaction& changes,
       "UPDATE jobs SET leased = true, due_us = t.due_us, attempts = t.attempts, "
       "expiries = t.expiries, fence = t.fence, node = t.node "
       "FROM unnest($2, $3, $4, $5, $6, $7) AS t(id, due_us, attempts, expiries, fence, node) "
-      "WHERE jobs.company = $1 AND jobs.id = t.id",
+      "WHERE jobs.company = $1 AND jobs.id = ANY($2) AND jobs.id = t.id",
       taken.jobs.back().company, ids, dues_us, attempts, expiries, fences, nodes);
 }
 

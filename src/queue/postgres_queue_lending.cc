@@ -85,8 +85,9 @@ Result<std::map<JobId, Job>> PostgresQueue::claim_of(PostgresQueueTransaction& c
       changes.transaction_.query(
           "UPDATE jobs SET due_us = $5, attempts = attempts + 1, fence = jobs.fence + 1, node = $6 "
           "FROM unnest($2, $3) AS given(id, fence) "
-          "WHERE jobs.company = $1 AND jobs.id = given.id AND jobs.fence = given.fence "
-          "AND jobs.kind = $4 AND jobs.leased AND jobs.node = $7 "
+          "WHERE jobs.company = $1 AND jobs.id = ANY($2) AND jobs.id = given.id "
+          "AND jobs.fence = given.fence "
+          "AND jobs.kind = $4 AND jobs.leased::int = 1 AND jobs.node = $7 "
           "RETURNING jobs.id, priority, attempts, jobs.fence, enqueued_us, key, payload",
           company, ids_of(lent), fences_of(lent), kind, until_us, options_.node, kBrokerNode));
   std::map<JobId, Job> claimed;
@@ -117,8 +118,9 @@ Result<> PostgresQueue::take_back(std::string_view kind, std::span<const LentJob
           SAMTALE_TRY_VOID(transaction.later(
               "UPDATE jobs SET due_us = $4 "
               "FROM unnest($2, $3) AS given(id, fence) "
-              "WHERE jobs.company = $1 AND jobs.id = given.id AND jobs.fence = given.fence "
-              "AND jobs.leased AND jobs.node = $5",
+              "WHERE jobs.company = $1 AND jobs.id = ANY($2) AND jobs.id = given.id "
+              "AND jobs.fence = given.fence "
+              "AND jobs.leased::int = 1 AND jobs.node = $5",
               company, ids_of(theirs), fences_of(theirs), now, kBrokerNode));
         }
         return {};

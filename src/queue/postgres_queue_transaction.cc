@@ -24,7 +24,8 @@ constexpr auto kEnqueue =
     "OFFSET 0 FOR UPDATE) AS j), "
     "met AS (UPDATE jobs AS j SET payload = w.payload, priority = least(j.priority, w.priority), "
     "due_us = CASE WHEN j.attempts = 0 THEN least(j.due_us, w.due_us) ELSE j.due_us END "
-    "FROM waiting AS w WHERE j.company = $1 AND j.id = w.id "
+    "FROM waiting AS w WHERE j.company = $1 AND j.id = ANY(ARRAY(SELECT id FROM waiting)) "
+    "AND j.id = w.id "
     "RETURNING w.place) "
     "INSERT INTO jobs(company, partition, id, kind, key, priority, due_us, leased, attempts, "
     "expiries, fence, enqueued_us, payload) "
@@ -175,12 +176,14 @@ Result<const Job*> PostgresQueueTransaction::finish_ours(std::span<const Job> jo
       fences.add(job->fence);
     }
     SAMTALE_TRY_VOID(transaction_.act_for(company));
-    SAMTALE_TRY(const auto done,
-                transaction_.query("DELETE FROM jobs USING unnest($2, $3) AS done(id, fence) "
-                                   "WHERE jobs.company = $1 AND jobs.id = done.id "
-                                   "AND jobs.fence = done.fence AND jobs.leased "
-                                   "RETURNING jobs.id",
-                                   company, ids, fences));
+    // As an integer, for by the boolean PostgreSQL may walk all of the company in jobs_by_due.
+    SAMTALE_TRY(
+        const auto done,
+        transaction_.query("DELETE FROM jobs USING unnest($2, $3) AS done(id, fence) "
+                           "WHERE jobs.company = $1 AND jobs.id = ANY($2) AND jobs.id = done.id "
+                           "AND jobs.fence = done.fence AND jobs.leased::int = 1 "
+                           "RETURNING jobs.id",
+                           company, ids, fences));
     held_[company] -= done.affected();
     std::set<std::int64_t> found;
     for (std::size_t i = 0; i < done.size(); ++i) found.insert(done.integer(i, 0));

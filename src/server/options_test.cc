@@ -260,7 +260,7 @@ std::vector<Row> rows(const std::string& key_file) {
       {"store.hash_partitions", "2", {"postgres.hash_partitions"}},
       {"store.migrate", "false", {"postgres.migrate"}},
       {"store.connections_max", "2", {"postgres.connections_max"}},
-      {"store.named_statements", "true", {"postgres.names_statements"}},
+      {"store.named_statements", "false", {"postgres.names_statements"}},
       {"store.statement_timeout_ms", "200", {"postgres.statement_timeout"}},
       {"store.changes_kept_ms", "2000", {"postgres.changes_kept"}},
       {"accept.segment_bytes", R"("128 MiB")", {"accept.segment_bytes", "accept.log_bytes_max"}},

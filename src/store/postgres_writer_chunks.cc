@@ -125,7 +125,8 @@ Result<> PostgresWriter::settle_chunks(CompanyId id, Company& company) {
   if (erased.count != 0) {
     SAMTALE_TRY_VOID(transaction_.later(
         "DELETE FROM chunks AS c USING unnest($2, $3) AS w(conversation, row) "
-        "WHERE c.company = $1 AND c.conversation = w.conversation AND c.row = w.row",
+        "WHERE c.company = $1 AND c.conversation = ANY($2) AND c.conversation = w.conversation "
+        "AND c.row = w.row",
         id, erased.conversations, erased.rows));
     SAMTALE_TRY_VOID(forget_embeddings(id, erased.conversations, erased.rows));
   }
@@ -134,7 +135,8 @@ Result<> PostgresWriter::settle_chunks(CompanyId id, Company& company) {
         "UPDATE chunks AS c SET ordinal = w.ordinal, first_turn = w.first_turn, "
         "last_turn = w.last_turn FROM unnest($2, $3, $4, $5, $6) "
         "AS w(conversation, row, ordinal, first_turn, last_turn) "
-        "WHERE c.company = $1 AND c.conversation = w.conversation AND c.row = w.row",
+        "WHERE c.company = $1 AND c.conversation = ANY($2) AND c.conversation = w.conversation "
+        "AND c.row = w.row",
         id, moved.conversations, moved.rows, moved.ordinals, moved.first_turns, moved.last_turns));
   }
   if (inserted.count == 0) return {};

@@ -54,7 +54,8 @@ constexpr auto kPutVectors =
     "ORDER BY ordinal <> w.ordinal, ordinal LIMIT 1) AS o) "
     "UPDATE chunks AS c SET model = found.model, vector = found.vector, embed_error = '' FROM "
     "found "
-    "WHERE c.company = $1 AND c.conversation = found.conversation AND c.row = found.row "
+    "WHERE c.company = $1 AND c.conversation = ANY($2) AND c.conversation = found.conversation "
+    "AND c.row = found.row "
     "RETURNING found.conversation, found.had_vector, found.row, found.place";
 
 }  // namespace
@@ -265,7 +266,8 @@ Result<> PostgresWriter::forget_embeddings(CompanyId company, const Column& conv
                                            const Column& rows) {
   return transaction_.later(
       "DELETE FROM embeddings AS e USING unnest($2, $3) AS w(conversation, row) "
-      "WHERE e.company = $1 AND e.conversation = w.conversation AND e.row = w.row",
+      "WHERE e.company = $1 AND e.conversation = ANY($2) AND e.conversation = w.conversation "
+      "AND e.row = w.row",
       company, conversations, rows);
 }
 
@@ -330,7 +332,8 @@ Result<> PostgresWriter::settle_analyses(CompanyId id, Company& company) {
   SAMTALE_TRY_VOID(
       transaction_.later("DELETE FROM analysis_labels AS l USING unnest($2, $3) "
                          "AS w(conversation, analyzer) WHERE l.company = $1 "
-                         "AND l.conversation = w.conversation AND l.analyzer = w.analyzer",
+                         "AND l.conversation = ANY($2) AND l.conversation = w.conversation "
+                         "AND l.analyzer = w.analyzer",
                          id, put_ids, put_analyzers));
   return transaction_.later(
       "INSERT INTO analysis_labels(company, conversation, analyzer, sort_us, score, label) "
