@@ -188,7 +188,8 @@ class PlansTest(unittest.TestCase):
 
     def test_rows_that_are_named_are_looked_up_and_not_looked_for_in_all_of_the_company(self):
         looked_for = {(statement, index) for statement, scans in self.scans.items() if "unnest(" in statement
-                      for _, table, index, condition in scans if table not in self.empty and re.fullmatch(r"\((\w+\.)?company = \S+\)", condition)}
+                      for _, table, index, condition in scans
+                      if table not in self.empty and re.fullmatch(r"\((\w+\.)?company = \S+\)", condition)}
 
         self.assertEqual(looked_for, set())
 
