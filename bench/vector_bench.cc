@@ -19,6 +19,7 @@
 #include <optional>
 #include <string_view>
 
+#include "base/huge_pages.h"
 #include "data_folder.h"
 #include "index/company_index.h"
 #include "json/json.h"
@@ -340,10 +341,12 @@ json::Array Bench::recall() {
 }
 
 // How long it takes to read so many bytes once, as fast as one core does.
-double read_us(const std::vector<std::uint64_t>& words) {
+double read_us(const HugeVector<std::uint64_t>& words) {
   const auto begin = wall_us();
   std::array<std::uint64_t, 8> sums{};
+  constexpr std::size_t kAhead = 256;  // Without, it is a fifth slower.
   for (std::size_t i = 0; i + sums.size() <= words.size(); i += sums.size()) {
+    __builtin_prefetch(words.data() + i + kAhead);
     for (std::size_t lane = 0; lane < sums.size(); ++lane) sums[lane] += words[i + lane];
   }
   const auto took = wall_us() - begin;
@@ -367,7 +370,7 @@ json::Array Bench::exact() const {
     truths.queries.push_back(all_queries(part));
     const Contender ours("samtale, exact", part, truths,
                          [](const VectorData& data) { return std::make_unique<Ours>(data, 0); });
-    const std::vector<std::uint64_t> codes(size * data_.dimension / sizeof(std::uint64_t), 1);
+    const HugeVector<std::uint64_t> codes(size * data_.dimension / sizeof(std::uint64_t), 1);
     std::vector<Measured> rounds;
     std::vector<double> reads;
     for (int i = 0; i < rounds_; ++i) {

@@ -22,6 +22,9 @@ inline std::int32_t add_tail(std::int32_t sum, const std::int16_t* query, const 
 // Rows so far ahead are on their way while one is scored.
 constexpr std::size_t kAhead = 4;
 constexpr std::size_t kCacheLine = 64;
+// And bytes so far ahead where rows are read one after the other: what the processor fetches by
+// itself is too late for memory to be read as fast as it can be. Past the end it does no harm.
+constexpr std::size_t kStreamAhead = 2048;
 
 template <class Byte>
 inline void fetch(const Byte* row, std::size_t bytes) {
@@ -69,7 +72,11 @@ SAMTALE_AVX2 inline std::int32_t dot_avx2(const std::int16_t* query, const std::
 
 SAMTALE_AVX2 void dot_rows_avx2(const std::int16_t* query, const std::int8_t* rows,
                                 std::size_t count, std::size_t dimension, std::int32_t* out) {
-  for (std::size_t r = 0; r < count; ++r) out[r] = dot_avx2(query, rows + r * dimension, dimension);
+  for (std::size_t r = 0; r < count; ++r) {
+    const auto* const row = rows + r * dimension;
+    fetch(row + kStreamAhead, dimension);
+    out[r] = dot_avx2(query, row, dimension);
+  }
 }
 
 SAMTALE_AVX2 void dot_some_avx2(const std::int16_t* query, const std::int8_t* rows,
@@ -141,7 +148,9 @@ SAMTALE_AVX512 inline std::int32_t dot_avx512(const std::int16_t* query, const s
 SAMTALE_AVX512 void dot_rows_avx512(const std::int16_t* query, const std::int8_t* rows,
                                     std::size_t count, std::size_t dimension, std::int32_t* out) {
   for (std::size_t r = 0; r < count; ++r) {
-    out[r] = dot_avx512(query, rows + r * dimension, dimension);
+    const auto* const row = rows + r * dimension;
+    fetch(row + kStreamAhead, dimension);
+    out[r] = dot_avx512(query, row, dimension);
   }
 }
 
