@@ -48,6 +48,8 @@ constexpr std::string_view kSchemas = R"({
       {"$ref":"#/components/schemas/any_of"},
       {"type":"object","additionalProperties":false,"minProperties":1,"properties":{"gte":{"type":"number"},"lte":{"type":"number"}}}]}},
     "metadata":{"type":"object","additionalProperties":{"$ref":"#/components/schemas/any_of"}}}}}},
+"search_batch":{"type":"object","required":["searches"],"additionalProperties":false,"properties":{
+  "searches":{"type":"array","minItems":1,"maxItems":100,"items":{"$ref":"#/components/schemas/search"}}}},
 "redrive":{"type":"object","additionalProperties":false,"properties":{"ids":{"type":"array","items":{"type":"string"}}}},
 "key":{"type":"object","required":["scopes"],"additionalProperties":false,"properties":{
   "label":{"type":"string","maxLength":200},"scopes":{"type":"array","minItems":1,"items":{"enum":["ingest","search","read","admin"]}},

@@ -18,6 +18,8 @@ const std::vector<Entry>& table() {
        "Accept a provider's signed event.", "event", ""},
       {"POST", "/v1/search", scoped, Scope::search, post_search,
        "Search by meaning, by words, or by both.", "search", ""},
+      {"POST", "/v1/search/batch", scoped, Scope::search, post_search_batch,
+       "Many searches at once, behind those that people wait for.", "search_batch", ""},
       {"GET", "/v1/conversations", scoped, Scope::read, get_conversations,
        "List conversations, newest first.", "", "limit,cursor,from,to,channel,source,external_id"},
       {"GET", "/v1/conversations/{id}", scoped, Scope::read, get_conversation,
@@ -203,7 +205,8 @@ namespace samtale {
 
 std::vector<http::Route> make_api_routes(ApiParts parts, ApiOptions options) {
   const auto context =
-      std::make_shared<api::Context>(api::Context{std::move(parts), std::move(options)});
+      std::make_shared<api::Context>(std::move(parts), std::move(options),
+                                     std::make_unique<api::Background>(api::Background::Limits()));
   std::vector<http::Route> routes;
   for (const auto& entry : api::table()) {
     http::Route route;

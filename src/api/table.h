@@ -2,11 +2,13 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string_view>
 #include <vector>
 
 #include "api/api.h"
+#include "api/background.h"
 
 namespace samtale::api {
 
@@ -28,6 +30,7 @@ struct Call {
 struct Context {
   ApiParts parts;
   ApiOptions options;
+  std::unique_ptr<Background> background;  // Ends before the parts.
 };
 
 using CallHandler = void (*)(const Context&, const Call&, http::Reply);
@@ -49,6 +52,7 @@ struct Entry {
 void post_conversations(const Context&, const Call&, http::Reply);
 void post_webhook(const Context&, const Call&, http::Reply);
 void post_search(const Context&, const Call&, http::Reply);
+void post_search_batch(const Context&, const Call&, http::Reply);
 void get_conversations(const Context&, const Call&, http::Reply);
 void get_conversation(const Context&, const Call&, http::Reply);
 void delete_conversation(const Context&, const Call&, http::Reply);

@@ -404,24 +404,31 @@ TEST_F(CliTest, subscriptions_are_rotated_resumed_and_revoked_by_their_id) {
 TEST_F(CliTest, eval_asks_each_query_as_its_company_and_prints_the_means) {
   answer_ = [](const http::Request& request) {
     http::Response response;
-    response.body = header(request, "x-samtale-company") == "acme"
-                        ? R"({"hits":[{"external_id":"b"},{"external_id":"a"}]})"
-                        : R"({"hits":[{"external_id":"z"}]})";
+    response.body =
+        header(request, "x-samtale-company") == "acme"
+            ? R"({"answers":[{"body":{"hits":[{"external_id":"b"},{"external_id":"a"}]}},
+                                         {"body":{"code":"unavailable","message":"away"}}]})"
+            : R"({"answers":[{"body":{"hits":[{"external_id":"z"}]}}]})";
     return response;
   };
   const auto path =
       write("q.jsonl", R"({"query":"one","company_id":"acme","relevant_ids":["a"],"type":"t"})"
+                       "\n"
+                       R"({"query":"none","company_id":"acme","relevant_ids":["a"]})"
                        "\n"
                        R"({"query":"two","company_id":"zeta","relevant_ids":["z","y"]})"
                        "\n");
 
   const int status = run_words({"eval", path, "--modes", "keyword", "--json"});
 
-  EXPECT_EQ(status, 0) << err_.str();
+  EXPECT_NE(status, 0);
+  EXPECT_THAT(err_.str(), HasSubstr("the first that was not: away"));
+  EXPECT_EQ(requests_.size(), 2U) << "one for each company";
   const auto shown = json::parse(out_.str());
   ASSERT_TRUE(shown);
-  EXPECT_EQ(shown->at_pointer("/modes/keyword/all/mrr_at_10")->as_number(), 0.75);
-  EXPECT_EQ(shown->at_pointer("/modes/keyword/all/recall_at_10")->as_number(), 0.75);
+  EXPECT_EQ(shown->at_pointer("/modes/keyword/all/mrr_at_10")->as_number(), 0.5);
+  EXPECT_EQ(shown->at_pointer("/modes/keyword/all/recall_at_10")->as_number(), 0.5);
+  EXPECT_EQ(shown->at_pointer("/modes/keyword/all/failed")->as_number(), 1);
   EXPECT_EQ(shown->at_pointer("/modes/keyword/t/mrr_at_10")->as_number(), 0.5);
 }
 

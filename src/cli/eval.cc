@@ -93,18 +93,13 @@ class Evaluation {
 
   void run(const std::string& mode, std::span<const JudgedQuery> queries) {
     Progress progress(screen_, mode, queries.size());
-    auto& by_type = scores_[mode];
-    std::size_t done = 0;
-    for (const auto& query : queries) {
-      const auto ranked = ask(query, mode);
-      const auto score = ranked ? score_query(*ranked, query.relevant) : QueryScore();
-      for (const auto& type : {std::string(kAll), query.type}) {
-        if (type.empty()) continue;
-        by_type[type].add(score);
-        if (!ranked) ++by_type[type].failed;
+    for (std::size_t done = 0; done < queries.size();) {
+      const auto some = same_company(queries.subspan(done));
+      const auto answers = ask(some, mode);
+      for (std::size_t i = 0; i < some.size(); ++i) {
+        score(mode, some[i], answers ? ranked(*answers, i) : std::unexpected(answers.error()));
       }
-      if (!ranked && first_failure_.empty()) first_failure_ = ranked.error().message;
-      ++done;
+      done += some.size();
       progress.update(done, std::to_string(done) + " queries");
     }
   }
@@ -113,14 +108,51 @@ class Evaluation {
   [[nodiscard]] const std::string& first_failure() const { return first_failure_; }
 
  private:
-  [[nodiscard]] Result<std::vector<std::string>> ask(const JudgedQuery& query,
-                                                     const std::string& mode) const {
-    SAMTALE_TRY(const auto answer,
-                api_.post("/v1/search", query.company,
-                          {{"query", query.text}, {"mode", mode}, {"limit", kEvalDepth}}));
+  using Ranked = Result<std::vector<std::string>>;
+
+  // The first of them: as many as go into one request.
+  static std::span<const JudgedQuery> same_company(std::span<const JudgedQuery> queries) {
+    constexpr std::size_t kAtOnce = 20;
+    std::size_t count = 1;
+    while (count < std::min(kAtOnce, queries.size()) &&
+           queries[count].company == queries.front().company) {
+      ++count;
+    }
+    return queries.first(count);
+  }
+
+  [[nodiscard]] Result<json::Value> ask(std::span<const JudgedQuery> queries,
+                                        const std::string& mode) const {
+    json::Array searches;
+    for (const auto& query : queries) {
+      searches.emplace_back(
+          json::Object{{"query", query.text}, {"mode", mode}, {"limit", kEvalDepth}});
+    }
+    return api_.post("/v1/search/batch", queries.front().company,
+                     {{"searches", std::move(searches)}});
+  }
+
+  static Ranked ranked(const json::Value& answers, std::size_t place) {
+    const auto& all = array_at(answers, "answers");
+    const auto* body = place < all.size() ? all[place].find("body") : nullptr;
+    if (body == nullptr) return fail(ErrorCode::unavailable, "the server did not answer all");
+    if (body->find("hits") == nullptr) {
+      return fail(ErrorCode::unavailable, text_at(*body, "message"));
+    }
     std::vector<std::string> ids;
-    for (const auto& hit : array_at(answer, "hits")) ids.push_back(text_at(hit, "external_id"));
+    for (const auto& hit : array_at(*body, "hits")) ids.push_back(text_at(hit, "external_id"));
     return ids;
+  }
+
+  void score(const std::string& mode, const JudgedQuery& query, const Ranked& ranked) {
+    const auto score = ranked ? score_query(*ranked, query.relevant) : QueryScore();
+    for (const auto& type : {std::string(kAll), query.type}) {
+      if (type.empty()) continue;
+      auto& mean = scores_[mode][type];
+      mean.add(score);
+      if (!ranked) ++mean.failed;
+    }
+    if (!ranked && first_failure_.empty()) first_failure_ = ranked.error().message;
   }
 
   const Api& api_;

@@ -2,7 +2,6 @@
 
 #include <bit>
 #include <cmath>
-#include <span>
 #include <utility>
 
 namespace samtale {
@@ -68,9 +67,29 @@ Result<std::vector<float>> QueryVectors::of(CompanyId company, const std::string
     return std::move(vectors.front());
   };
   if (!embedder_.needs_text_alone()) return ask();
-  const CacheKind kind{.name = "query-vector", .model = embedder_.model_id(), .version = kVersion};
-  SAMTALE_TRY(const auto kept, cache_.find_or_make({company, kind, query}, ask));
+  SAMTALE_TRY(const auto kept, cache_.find_or_make(key_of(company, query), ask));
   return *kept;
+}
+
+void QueryVectors::prepare(CompanyId company, std::span<const std::string> queries,
+                           Duration timeout) {
+  if (!embedder_.needs_text_alone()) return;
+  std::vector<std::string> unknown;
+  for (const auto& query : queries) {
+    if (!cache_.find(key_of(company, query)).value) unknown.push_back(query);
+  }
+  if (unknown.empty()) return;
+  auto vectors = embedder_.embed(unknown, EmbedRole::query, nullptr, timeout);
+  if (!vectors) return;
+  for (std::size_t i = 0; i < unknown.size(); ++i) {
+    (void)cache_.find_or_make(key_of(company, unknown[i]),
+                              [&] { return Result<std::vector<float>>((*vectors)[i]); });
+  }
+}
+
+CacheKey QueryVectors::key_of(CompanyId company, const std::string& query) const {
+  const CacheKind kind{.name = "query-vector", .model = embedder_.model_id(), .version = kVersion};
+  return {company, kind, query};
 }
 
 }  // namespace samtale

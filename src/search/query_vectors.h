@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,9 +32,15 @@ class QueryVectors {
   [[nodiscard]] Result<std::vector<float>> of(CompanyId company, const std::string& query,
                                               const WordStatistics& words, Duration timeout);
 
+  // Asks the embedder once for all that are not kept, so that of() finds them. What fails, of()
+  // will say. Does nothing where the embedder needs more than the text.
+  void prepare(CompanyId company, std::span<const std::string> queries, Duration timeout);
+
   [[nodiscard]] CacheStats stats() const { return cache_.stats(); }
 
  private:
+  [[nodiscard]] CacheKey key_of(CompanyId company, const std::string& query) const;
+
   Embedder& embedder_;
   Cache<std::vector<float>> cache_;
 };

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <limits>
 
 #include "embed/testing/fake_embedder.h"
@@ -57,6 +58,32 @@ TEST_F(QueryVectorsTest, keeps_none_where_vectors_follow_from_more_than_the_text
 
   EXPECT_EQ(embedder.calls(), 2U);
   EXPECT_EQ(vectors.stats().values, 0U);
+}
+
+TEST_F(QueryVectorsTest, asks_once_for_all_that_are_about_to_be_asked_for) {
+  FakeEmbedder embedder;
+  QueryVectors vectors(embedder, kMegabyte);
+  const auto known = *of(vectors, "parcel");
+
+  vectors.prepare(kAcme, std::array<std::string, 3>{"parcel", "lamp", "refund"},
+                  std::chrono::seconds(1));
+
+  EXPECT_EQ(embedder.calls(), 2U);
+  EXPECT_EQ(*of(vectors, "parcel"), known);
+  const auto prepared = *of(vectors, "lamp");
+  EXPECT_EQ(embedder.calls(), 2U);
+  QueryVectors others(embedder, kMegabyte);
+  EXPECT_EQ(prepared, *of(others, "lamp"));
+}
+
+TEST_F(QueryVectorsTest, leaves_it_to_the_search_to_say_why_nothing_could_be_prepared) {
+  FakeEmbedder embedder;
+  embedder.then_fail(ErrorCode::unavailable, "away");
+  QueryVectors vectors(embedder, kMegabyte);
+
+  vectors.prepare(kAcme, std::array<std::string, 1>{"parcel"}, std::chrono::seconds(1));
+
+  EXPECT_TRUE(of(vectors, "parcel"));
 }
 
 TEST_F(QueryVectorsTest, passes_errors_on_and_asks_again) {

@@ -248,6 +248,10 @@ Result<> Searcher::check(const SearchRequest& request) const {
   return {};
 }
 
+void Searcher::prepare(CompanyId company, std::span<const std::string> queries) const {
+  query_vectors_.prepare(company, queries, options_.embed_timeout);
+}
+
 std::size_t Searcher::candidates_for(std::size_t conversations) const {
   // A conversation scores by its best chunk, so more chunks are wanted than conversations.
   return std::max(options_.candidates, conversations * 20);

@@ -129,6 +129,9 @@ class Searcher {
   // deadline_exceeded from the embedder (mode vector only).
   [[nodiscard]] Result<SearchAnswer> search(CompanyId company, const SearchRequest& request) const;
 
+  // Of searches that are about to be made: their queries go to the embedder at once.
+  void prepare(CompanyId company, std::span<const std::string> queries) const;
+
   // Asks all slices of a company the same; an error where one has no answer.
   using AskSlices = std::function<Result<std::vector<SliceAnswer>>(const SliceQuestion&)>;
   // As search(), to the bit, of a company whose index lies in slices. Errors: those, and what `ask`
