@@ -116,6 +116,23 @@ void get_status(const Context& context, const Call& call, http::Reply reply) {
   reply(std::move(answer));
 }
 
+// Of one in slices: the shares that this node has.
+void post_reindex(const Context& context, const Call& call, http::Reply reply) {
+  const auto company = call.caller->company();
+  const bool is_in_pieces = is_in_slices(context, call);
+  if (!is_in_pieces && context.parts.index_generation &&
+      context.parts.index_generation(company) == 0) {
+    auto answered = context.parts.elsewhere(*call.caller, call.request);
+    if (!answered) return refuse(context, call, answered.error(), std::move(reply));
+    return reply(passed_on(*std::move(answered)));
+  }
+  bool renews = !is_in_pieces && context.parts.indexes.renew_graph(company);
+  for (std::size_t i = 0; is_in_pieces && i < context.parts.slices->count(); ++i) {
+    renews |= context.parts.slices->shares(i).renew_graph(company);
+  }
+  reply(ok(json::Object{{"company", call.caller->company_name()}, {"reindexing", renews}}, 202));
+}
+
 void get_whoami(const Context&, const Call& call, http::Reply reply) {
   json::Array scopes;
   for (const auto scope : kScopes) {

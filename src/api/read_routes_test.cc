@@ -111,6 +111,23 @@ TEST_F(ReadRoutesTest, status_counts_what_is_there_and_what_is_on_its_way) {
   EXPECT_EQ(*body_of(status).at_pointer("/embedder/ready"), json::Value(false));
 }
 
+TEST_F(ReadRoutesTest, a_small_company_has_no_graph_to_make_anew) {
+  send(key, "order-1", "my parcel never came");
+  settle();
+
+  const auto answer = ask("POST", "/v1/reindex", key);
+
+  EXPECT_EQ(answer.status, 202);
+  EXPECT_THAT(answer.body, HasSubstr(R"("reindexing":false)"));
+}
+
+TEST_F(ReadRoutesTest, a_server_without_the_index_lets_another_make_the_graph_anew) {
+  with_index_generation([](CompanyId) { return 0; });
+  with_another_node([] { return HttpAnswer{.status = 202, .headers = {}, .body = "made there"}; });
+
+  EXPECT_EQ(ask("POST", "/v1/reindex", key).body, "made there");
+}
+
 TEST_F(ReadRoutesTest, waiting_jobs_are_listed_without_what_people_said) {
   send(key, "order-1", "zebra");
   Normaliser normaliser(*accept_log, *store, Partition{0}, log);

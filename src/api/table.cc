@@ -66,6 +66,8 @@ const std::vector<Entry>& table() {
        "End a back-fill for good.", "", ""},
       {"GET", "/v1/status", scoped, Scope::read, get_status,
        "What the company has and what is on its way.", "", ""},
+      {"POST", "/v1/reindex", scoped, Scope::admin, post_reindex,
+       "Have the graph of the company's index made anew, while searches go on.", "", ""},
       {"GET", "/v1/whoami", key, kAny, get_whoami, "The company and scopes of the key.", "", ""},
       {"GET", "/v1/jobs", scoped, Scope::read, get_jobs, "The queue, by kind.", "", "limit"},
       {"GET", "/v1/dead-letters", scoped, Scope::read, get_dead_letters,

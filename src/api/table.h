@@ -75,6 +75,7 @@ void post_backfill_pause(const Context&, const Call&, http::Reply);
 void post_backfill_resume(const Context&, const Call&, http::Reply);
 void post_backfill_cancel(const Context&, const Call&, http::Reply);
 void get_status(const Context&, const Call&, http::Reply);
+void post_reindex(const Context&, const Call&, http::Reply);
 void get_whoami(const Context&, const Call&, http::Reply);
 void get_jobs(const Context&, const Call&, http::Reply);
 void get_dead_letters(const Context&, const Call&, http::Reply);

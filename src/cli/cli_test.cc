@@ -224,6 +224,22 @@ TEST_F(CliTest, partition_says_for_how_long_each_table_was_closed) {
             "nothing to do\n");
 }
 
+TEST_F(CliTest, reindex_says_whether_there_is_a_graph_to_make_anew) {
+  for (const bool renews : {true, false}) {
+    answer_ = [&](const http::Request&) {
+      http::Response response;
+      response.body = renews ? R"({"reindexing":true})" : R"({"reindexing":false})";
+      return response;
+    };
+
+    EXPECT_EQ(run_words({"reindex", "--company", "acme"}), 0) << err_.str();
+
+    EXPECT_EQ(requests_.back().path, "/v1/reindex");
+    EXPECT_THAT(out_.str(), HasSubstr(renews ? "the graph of acme is made anew"
+                                             : "acme has no graph: every vector is compared"));
+  }
+}
+
 TEST_F(CliTest, company_split_says_how_one_sees_that_all_have_it) {
   say(200, R"({"name":"acme","split":true,"layout":3})");
   EXPECT_EQ(run_words({"company", "split", "acme"}), 0);

@@ -284,6 +284,12 @@ constexpr CommandInfo kCommands[] = {
    "of the first right answer) and recall@10 (the share of the right answers that are among ten).\n\n"
    "Examples:\n  samtale eval queries.jsonl --modes keyword,hybrid", kEval, evaluate},
 
+  {"reindex", "", "Have the index of a company made anew",
+   "Of a company of search.graph_from vectors or more: the graph that finds the nearest of them is made anew, at\n"
+   "low priority, beside the one that is there, which answers until then. Nothing needs it as a rule: a graph grows\n"
+   "with what is new and is made anew once much of it was removed. The vectors themselves stay what they are.\n\n"
+   "Examples:\n  samtale reindex --company acme", {}, reindex},
+
   {"index verify", "", "Check the files of the index",
    "Reads all of them, or those of --company: headers, checksums and numbers. The exit status is 1 if any\n"
    "is damaged. That loses nothing: the server makes the file again from what it has stored. A server may\n"

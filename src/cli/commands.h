@@ -117,6 +117,7 @@ Result<int> backfill_cancel(Context&, const Arguments&);
 Result<int> show_usage(Context&, const Arguments&);
 Result<int> replay(Context&, const Arguments&);
 Result<int> evaluate(Context&, const Arguments&);
+Result<int> reindex(Context&, const Arguments&);
 Result<int> index_verify(Context&, const Arguments&);
 Result<int> topology_check(Context&, const Arguments&);
 Result<int> config_check(Context&, const Arguments&);

@@ -36,6 +36,23 @@ Result<std::map<std::int64_t, std::string>> names_for(Context& context, const st
 
 }  // namespace
 
+Result<int> reindex(Context& context, const Arguments&) {
+  SAMTALE_TRY(const auto* const api, context.api());
+  SAMTALE_TRY(const auto company, context.company());
+  SAMTALE_TRY(const auto answer, api->post("/v1/reindex", company, {}));
+  if (context.wants_json()) {
+    context.print(answer);
+    return 0;
+  }
+  const auto* renews = answer.find("reindexing");
+  const bool is_renewed = renews != nullptr && renews->as_bool() != nullptr && *renews->as_bool();
+  context.screen().out << (is_renewed
+                               ? "the graph of " + plain(company) +
+                                     " is made anew; searches go on\n"
+                               : plain(company) + " has no graph: every vector is compared\n");
+  return 0;
+}
+
 Result<int> index_verify(Context& context, const Arguments& arguments) {
   if (arguments.has("--url")) {
     return usage("index verify reads this machine's files; leave out --url");

@@ -170,6 +170,8 @@ class CompanyIndex : public WordStatistics {
   // its graph when this returns. Errors: unavailable if `stop` was requested before the end, or the
   // disk has no room for floats.
   virtual Result<bool> maintain(const std::stop_token& stop) = 0;
+  // Has the next maintain() make the graph anew, whatever is due. False if there is none.
+  virtual bool renew_graph() = 0;
 };
 
 // Errors: invalid_argument unless `vector` has `dimension` finite floats that are not all zero.

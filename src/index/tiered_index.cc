@@ -91,6 +91,7 @@ class TieredIndex final : public CompanyIndex {
   std::vector<ConversationId> passing(const ConversationFilter& filter) const override;
   IndexSize size() const override;
   Result<bool> maintain(const std::stop_token& stop) override;
+  bool renew_graph() override;
 
  private:
   class Hits;
@@ -429,6 +430,11 @@ Result<std::optional<ChangedChunks>> TieredIndex::changed_since(
     }
   }
   return changed;
+}
+
+bool TieredIndex::renew_graph() {
+  const auto lock = index_mutex_.write();
+  return vectors_.renew_graph();
 }
 
 Result<bool> TieredIndex::maintain(const std::stop_token& stop) {

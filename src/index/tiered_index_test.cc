@@ -248,6 +248,23 @@ TEST_F(LargeIndexTest, makes_a_new_graph_when_many_are_new_or_removed) {
   EXPECT_GE(recall({}, true), kRecallTarget);
 }
 
+TEST_F(LargeIndexTest, makes_its_graph_anew_once_it_is_asked_to) {
+  ASSERT_FALSE(index->maintain({}).value()) << "nothing is due";
+
+  EXPECT_TRUE(index->renew_graph());
+
+  EXPECT_TRUE(index->maintain({}).value());
+  EXPECT_EQ(index->size().graph_vectors, static_cast<std::size_t>(kConversations));
+  EXPECT_GE(recall({}, true), kRecallTarget);
+  EXPECT_FALSE(index->maintain({}).value()) << "once";
+}
+
+TEST(TieredIndexTest, has_no_graph_to_make_anew_while_it_is_small) {
+  const auto index = make_company_index(8, {.graph_from = 1000});
+
+  EXPECT_FALSE(index->renew_graph());
+}
+
 TEST_F(LargeIndexTest, scans_few_new_ones_until_they_are_in_the_graph) {
   for (int i = kConversations; i < kConversations + 300; ++i) {
     put(i);

@@ -98,6 +98,8 @@ class VectorTiers {
   [[nodiscard]] std::shared_ptr<Work> begin_work(std::optional<Segment> segment = {});
   // The graph's growing, if it is due: the only work that may be done within another's `goes_on`.
   [[nodiscard]] std::shared_ptr<Work> begin_growth();
+  // The graph is due to be made anew, also if that is being done by now. False if there is none.
+  bool renew_graph();
   // Errors: unavailable if `goes_on` said no or the disk is full; then it is due again.
   [[nodiscard]] static Result<> run_work(Work& work, const GoesOn& goes_on);
   [[nodiscard]] Result<Ended> end_work(Work& work);
@@ -172,6 +174,8 @@ class VectorTiers {
   bool frozen_is_taken_ = false;  // By work that is under way.
   TierNumber graph_ = kNoTier;
   std::uint64_t graph_version_ = 0;
+  std::uint64_t renewals_asked_ = 0;
+  std::uint64_t renewals_done_ = 0;
   // Removed from others than the tail; their floats are still there, because work may read them.
   std::vector<Place> uncleared_;
 

@@ -86,6 +86,7 @@ struct VectorTiers::Work {
   // Of the graph that is a source, so many rows are among the origins; it may have grown since.
   TierNumber source_graph = kNoTier;
   std::size_t taken = 0;
+  std::uint64_t renewals = 0;  // Asked for by then.
 
   // Where the graph may come from. What its file does not have goes to the tail: `rest`.
   std::optional<Segment> segment;
@@ -130,9 +131,16 @@ bool VectorTiers::graph_is_due() const {
   if (options_.graph_from == 0) return false;
   if (many_are_new()) return true;
   if (graph_ == kNoTier) return frozen_ != kNoTier;
+  if (renewals_asked_ != renewals_done_) return true;
   const auto& graph = *tiers_[graph_];
   const auto made_of = std::max(graph.made_of, graph.rows.size());
   return made_of - graph.live() > made_of / kRemovedShare;
+}
+
+bool VectorTiers::renew_graph() {
+  if (graph_ == kNoTier) return false;
+  ++renewals_asked_;
+  return true;
 }
 
 void VectorTiers::freeze_tail() {
@@ -202,6 +210,7 @@ std::shared_ptr<VectorTiers::Work> VectorTiers::begin_work(std::optional<Segment
     }
   }
   work->source_graph = graph_;
+  work->renewals = renewals_asked_;
   if (graph_ != kNoTier) work->taken = tiers_[graph_]->rows.size();
   return work;
 }
@@ -501,6 +510,7 @@ Result<VectorTiers::Ended> VectorTiers::end_work(Work& work) {
   graph_ = number;
   tiers_[number] = std::move(work.made);
   ++graph_version_;
+  renewals_done_ = work.renewals;
   clear_all_removed_of(graph_);
   ended.graph_version = graph_version_;
   ended.from_segment = work.from_segment;

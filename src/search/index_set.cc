@@ -154,6 +154,10 @@ Result<std::size_t> IndexSet::maintain(const std::stop_token& stop) {
   return maintained;
 }
 
+bool IndexSet::renew_graph(CompanyId company) {
+  return find(company) != nullptr && of(company)->renew_graph();
+}
+
 IndexSize IndexSet::size() const {
   const std::shared_lock lock(indexes_mutex_);
   IndexSize sum;

@@ -59,6 +59,9 @@ class IndexSet {
   // loaded; it takes seconds to minutes.
   Result<std::size_t> maintain(const std::stop_token& stop);
 
+  // Has the company's graph made anew, beside the one that there is; false if there is none.
+  bool renew_graph(CompanyId company);
+
   [[nodiscard]] IndexSize size() const;  // Of all; the recall is the lowest.
   [[nodiscard]] IndexSize size(CompanyId company) const;
   [[nodiscard]] std::size_t companies() const;

@@ -53,6 +53,7 @@ class SlowIndex final : public CompanyIndex {
     after_search();
     return found;
   }
+  bool renew_graph() override { return index_.renew_graph(); }
   Result<std::optional<ChangedChunks>> changed_since(
       std::uint64_t since, std::span<const float> query,
       const ConversationFilter& filter) const override {

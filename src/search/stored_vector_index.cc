@@ -59,6 +59,7 @@ class StoredVectorIndex final : public CompanyIndex {
   }
   IndexSize size() const override;
   Result<bool> maintain(const std::stop_token& stop) override;
+  bool renew_graph() override { return false; }  // It is PostgreSQL's: REINDEX.
 
  private:
   struct Question {

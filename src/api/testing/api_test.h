@@ -90,6 +90,7 @@ class ApiTest : public testing::Test {
     request.body = std::move(body);
     request.peer = "192.0.2.1:5000";
     request.id = "req-1";
+    request.deadline = clock.now() + std::chrono::seconds(30);
     return http::dispatch(routes, std::move(request));
   }
   // Over the local socket.
