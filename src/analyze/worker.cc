@@ -14,6 +14,8 @@ namespace samtale {
 namespace {
 
 constexpr std::string_view kByRules = "rules";
+// Large companies take some seconds to be read.
+constexpr auto kWordsPause = std::chrono::seconds(2);
 
 Analysis offline(const Analyzer& analyzer, const Conversation& conversation,
                  const WordStatistics* words) {
@@ -83,15 +85,16 @@ AnalyzeWorker::AnalyzeWorker(AnalyzeParts parts, WordStatisticsOf words, bool ha
       has_language_model_(has_language_model),
       options_(options) {}
 
-AnalyzeWorker::Done AnalyzeWorker::analyse(const Job& job, const AnalysisJob& asked,
-                                           const std::optional<StoredConversation>& found,
-                                           std::span<const StoredAnalysis> known) const {
+// Errors: unavailable: the company's words are not known yet.
+Result<AnalyzeWorker::Done> AnalyzeWorker::analyse(const Job& job, const AnalysisJob& asked,
+                                                   const std::optional<StoredConversation>& found,
+                                                   std::span<const StoredAnalysis> known) const {
   Done done{.conversation = asked.conversation};
   if (!found) return done;  // Deleted since it was queued.
   done.revision = found->revision;
   const auto& conversation = found->conversation;
   const auto due = chosen(*parts_.catalog.of(job.company), asked.analyzers, conversation);
-  const auto words = words_(job.company);
+  SAMTALE_TRY(const auto words, words_(job.company));
   std::vector<Analyzer> rest;
   for (const auto& analyzer : due) {
     if (has_offline_form(analyzer.kind) && !is_known(analyzer, found->revision, false, known)) {
@@ -149,7 +152,12 @@ Result<std::size_t> AnalyzeWorker::step() {
       SAMTALE_TRY_VOID(fail_with(job, !found[i] ? found[i].error() : known[i].error()));
       continue;
     }
-    ready.emplace_back(job, analyse(job, asked, *found[i], *known[i]));
+    auto done = analyse(job, asked, *found[i], *known[i]);
+    if (!done) {
+      SAMTALE_TRY_VOID(parts_.queue.retry_after(job, kWordsPause, done.error().message));
+      continue;
+    }
+    ready.emplace_back(job, *std::move(done));
   }
   if (ready.empty()) return jobs.size();
   const auto work = [&](StoreWriter& writer) -> Result<> {

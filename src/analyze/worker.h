@@ -27,8 +27,9 @@
 
 namespace samtale {
 
-// How rare words are at a company; null if it has nothing indexed.
-using WordStatisticsOf = std::function<std::shared_ptr<const WordStatistics>(CompanyId)>;
+// How rare words are at a company; null if its index is not here. Errors: unavailable: not yet
+// known.
+using WordStatisticsOf = std::function<Result<std::shared_ptr<const WordStatistics>>(CompanyId)>;
 // Whether somebody at the company is to be told of new analyses.
 using WantsNews = std::function<bool(CompanyId)>;
 
@@ -51,8 +52,9 @@ struct AnalyzeParts {
 // Answers the jobs "analyze": summary, sentiment, topics, the reports of personal data and of
 // manipulation, extractive or by rules; with a language model configured, leaves a job "lm" for
 // what it can say better ("lm_critical" or "lm_bulk" if it is, "lm_batch" if it can wait), in the
-// same transaction. What was concluded from this very revision is not concluded again. Threads:
-// one. What is passed in must outlive it.
+// same transaction. What was concluded from this very revision is not concluded again. A job waits
+// while it is not known how rare the company's words are, however long. Threads: one. What is
+// passed in must outlive it.
 class AnalyzeWorker {
  public:
   AnalyzeWorker(AnalyzeParts parts, WordStatisticsOf words, bool has_language_model,
@@ -61,9 +63,9 @@ class AnalyzeWorker {
 
  private:
   struct Done;
-  [[nodiscard]] Done analyse(const Job& job, const AnalysisJob& asked,
-                             const std::optional<StoredConversation>& found,
-                             std::span<const StoredAnalysis> known) const;
+  [[nodiscard]] Result<Done> analyse(const Job& job, const AnalysisJob& asked,
+                                     const std::optional<StoredConversation>& found,
+                                     std::span<const StoredAnalysis> known) const;
 
   const AnalyzeParts parts_;
   const WordStatisticsOf words_;

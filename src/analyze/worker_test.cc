@@ -36,6 +36,28 @@ TEST_F(AnalyzeWorkerTest, concludes_from_a_conversation_that_has_ended) {
   EXPECT_THAT(waiting(), IsEmpty());
 }
 
+TEST_F(AnalyzeWorkerTest, waits_for_the_companys_words_however_long_that_takes) {
+  bool are_known = false;
+  AnalyzeWorker waiting_worker(
+      parts(),
+      [&](CompanyId) -> Result<std::shared_ptr<const WordStatistics>> {
+        if (!are_known) return fail(ErrorCode::unavailable, "the index is being opened");
+        return nullptr;
+      },
+      false);
+  const auto id = add("a", "The lamp arrived broken.");
+
+  for (int look = 0; look < 20; ++look) {
+    ASSERT_EQ(waiting_worker.step().value(), 1U);
+    clock.advance(std::chrono::minutes(1));
+  }
+  EXPECT_THAT(analyses(id), IsEmpty());
+  are_known = true;
+  ASSERT_EQ(waiting_worker.step().value(), 1U);
+
+  EXPECT_FALSE(analyses(id).empty());
+}
+
 TEST_F(AnalyzeWorkerTest, leaves_alone_what_is_open_deleted_or_known) {
   const auto open = add("open", "The lamp arrived broken.", "open");
   const auto deleted = add("deleted", "The lamp arrived broken.");

@@ -77,13 +77,27 @@ http::Response passed_on(HttpAnswer answer) {
   return response;
 }
 
-http::Response failure(const Error& error, std::string_view request_id, int status) {
-  auto value = error_value(error);
+namespace {
+
+http::Response failure(json::Value value, std::string_view request_id, int status) {
   value.set("request_id", request_id);
   auto response = ok(value, status);
   if (status == 429 || status == 503) response.headers.emplace_back("Retry-After", "1");
   if (status == 401) response.headers.emplace_back("WWW-Authenticate", "Bearer");
   return response;
+}
+
+}  // namespace
+
+http::Response failure(const Error& error, std::string_view request_id, int status) {
+  return failure(error_value(error), request_id, status);
+}
+
+http::Response not_yet(std::string_view message, const http::Request& request) {
+  const Error error{ErrorCode::unavailable, {}};
+  auto value = error_value(error);
+  value.set("message", message);
+  return failure(std::move(value), request.id, http_status(error.code));
 }
 
 http::Response failure(const Error& error, const http::Request& request) {

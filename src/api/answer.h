@@ -23,6 +23,9 @@ namespace samtale::api {
 // inside (unavailable, deadline_exceeded, corrupt) is told to the log, not to the caller.
 [[nodiscard]] http::Response failure(const Error& error, const http::Request& request);
 [[nodiscard]] http::Response failure(const Error& error, std::string_view request_id, int status);
+// 503: it can be answered soon, and `message` tells the caller what is waited for.
+[[nodiscard]] http::Response not_yet(std::string_view message, const http::Request& request);
+inline constexpr std::string_view kNotOpen = "the index of the company is being opened; try again";
 // 400: the body is not what it says it is.
 [[nodiscard]] http::Response malformed(const Error& error, const http::Request& request);
 // The error as a value, for an item of a batch.

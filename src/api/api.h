@@ -57,8 +57,11 @@ class SliceHost {
   [[nodiscard]] virtual bool is_split(CompanyId company) const = 0;
   // What this node has in a slice of companies that are split.
   [[nodiscard]] virtual IndexSet& shares(std::size_t slice) = 0;
-  // As ApiParts::index_generation and wait_applied.
-  [[nodiscard]] virtual std::uint64_t generation(CompanyId company, std::size_t slice) const = 0;
+  // Whether this node has it.
+  [[nodiscard]] virtual bool has(CompanyId company, std::size_t slice) const = 0;
+  // As ApiParts::open_index and wait_applied.
+  [[nodiscard]] virtual Result<std::shared_ptr<const CompanyIndex>> open(CompanyId company,
+                                                                         std::size_t slice) = 0;
   [[nodiscard]] virtual std::uint64_t wait_applied(CompanyId company, std::size_t slice,
                                                    std::uint64_t sequence) = 0;
   // Lets another node answer POST /v1/slices/{slice}, which has it.
@@ -98,10 +101,10 @@ struct ApiParts {
   // The last change of the company's partition that its index here has; 0: it is not loaded. Waits
   // for `sequence`, a bounded time.
   std::function<std::uint64_t(CompanyId, std::uint64_t sequence)> wait_applied;
-  // Whether the index of the company is here: 0 if not, and another number each time it has come.
-  // Empty: all are here.
-  std::function<std::uint64_t(CompanyId)> index_generation;
-  // Lets another node answer, which has it.
+  // The company's whole index, which stays open while it is held; waits a bounded time if it is
+  // cold. Null: it is not here. Errors: unavailable: not yet open.
+  std::function<Result<std::shared_ptr<const CompanyIndex>>(CompanyId)> open_index;
+  // Lets another node answer, which has it. Empty: there is none.
   std::function<Result<HttpAnswer>(const Caller&, const http::Request&)> elsewhere;
   // Null: every index is whole.
   SliceHost* slices = nullptr;

@@ -80,14 +80,18 @@ IndexSize size_of_slices(const Context& context, const Call& call) {
 
 void get_status(const Context& context, const Call& call, http::Reply reply) {
   const auto company = call.caller->company();
-  auto index = context.parts.indexes.size(company);
-  const bool is_in_pieces = is_in_slices(context, call);
-  if (is_in_pieces) index = size_of_slices(context, call);
-  if (!is_in_pieces && context.parts.index_generation &&
-      context.parts.index_generation(company) == 0) {
-    // If nobody has its index, it is still to be told what the store has.
-    auto answered = context.parts.elsewhere(*call.caller, call.request);
-    if (answered && answered->status == 200) return reply(passed_on(*std::move(answered)));
+  IndexSize index;
+  if (is_in_slices(context, call)) {
+    index = size_of_slices(context, call);
+  } else {
+    const auto opened = context.parts.open_index(company);
+    if (opened && *opened) index = (*opened)->size();
+    if ((!opened || !*opened) && context.parts.elsewhere) {
+      // If nobody has its index, it is still to be told what the store has.
+      auto answered = context.parts.elsewhere(*call.caller, call.request);
+      if (answered && answered->status == 200) return reply(passed_on(*std::move(answered)));
+    }
+    if (!opened) return reply(not_yet(kNotOpen, call.request));
   }
   const auto stats = context.parts.store.company_stats(company);
   if (!stats) return refuse(context, call, stats.error(), std::move(reply));

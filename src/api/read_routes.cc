@@ -115,10 +115,14 @@ void delete_conversation(const Context& context, const Call& call, http::Reply r
   const auto id = stored->conversation.id;
   auto erased = erase_conversation(context.parts.store, company, id);
   // At once from the answers of searches too, not only when the feed comes by.
-  if (erased) erased = context.parts.indexes.refresh(context.parts.store, company, {&id, 1});
+  const auto refresh = [&](IndexSet& indexes) -> Result<> {
+    SAMTALE_TRY_VOID(indexes.refresh(context.parts.store, company, {&id, 1}));
+    return {};
+  };
+  if (erased) erased = refresh(context.parts.indexes);
   auto* slices = context.parts.slices;
   for (std::size_t i = 0; erased && slices != nullptr && i < slices->count(); ++i) {
-    erased = slices->shares(i).refresh(context.parts.store, company, {&id, 1});
+    erased = refresh(slices->shares(i));
   }
   if (!erased) return refuse(context, call, erased.error(), std::move(reply));
   if (context.parts.forget) context.parts.forget(company);

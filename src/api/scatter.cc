@@ -90,8 +90,11 @@ Result<AskedSlice> read_question(const json::Value& body) {
 Result<SliceAnswer> ask_here(const Context& context, CompanyId company, std::size_t slice,
                              const AskedSlice& asked) {
   auto& slices = *context.parts.slices;
-  const auto generation = slices.generation(company, slice);
-  if (generation == 0 || asked.of != slices.count()) {
+  if (asked.of != slices.count()) {
+    return fail(ErrorCode::unavailable, "this node divides indexes into other slices");
+  }
+  SAMTALE_TRY(const auto index, slices.open(company, slice));
+  if (!index) {
     return fail(ErrorCode::unavailable, "this slice of the company's index is not on this node");
   }
   const auto applied = slices.wait_applied(company, slice, asked.sequence);
@@ -100,8 +103,8 @@ Result<SliceAnswer> ask_here(const Context& context, CompanyId company, std::siz
   }
   SAMTALE_TRY(auto answer, context.parts.searcher.ask_slice(company, slices.shares(slice), slice,
                                                             asked.question));
-  // It went away or came anew meanwhile: part of it may be all that was searched.
-  if (slices.generation(company, slice) != generation) {
+  // It went away or came anew meanwhile: another may be what was searched.
+  if (slices.shares(slice).find(company) != index) {
     return fail(ErrorCode::unavailable, "this slice of the company's index has left this node");
   }
   answer.applied = applied;
@@ -141,7 +144,7 @@ Result<std::vector<SliceAnswer>> Scatter::ask(const SliceQuestion& question) {
     std::vector<std::size_t> here;
     std::vector<std::jthread> asking;
     for (std::size_t i = 0; i < answers.size(); ++i) {
-      if (slices.generation(company, i) != 0) {
+      if (slices.has(company, i)) {
         here.push_back(i);
       } else {
         asking.emplace_back([&, i] { answers[i] = ask_elsewhere(i, body, limits); });

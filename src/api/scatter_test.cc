@@ -50,10 +50,14 @@ class ScatterTest : public ApiTest, public SliceHost {
   std::size_t count() const override { return kCount; }
   bool is_split(CompanyId company) const override { return company == acme; }
   IndexSet& shares(std::size_t slice) override { return *sets[slice]; }
-  std::uint64_t generation(CompanyId company, std::size_t slice) const override {
+  bool has(CompanyId company, std::size_t slice) const override {
     // The second is there only where it is asked as another node.
-    if (slice == 1 && !is_asked) return 0;
-    return followers[slice]->share_generation_of(company);
+    if (slice == 1 && !is_asked) return false;
+    return followers[slice]->has(company, IndexFollower::Part::share);
+  }
+  Result<std::shared_ptr<const CompanyIndex>> open(CompanyId company, std::size_t slice) override {
+    if (!has(company, slice)) return nullptr;
+    return followers[slice]->open(company, IndexFollower::Part::share, {});
   }
   std::uint64_t wait_applied(CompanyId, std::size_t slice, std::uint64_t sequence) override {
     return followers[slice]->wait_applied(sequence, {});
@@ -113,7 +117,7 @@ TEST_F(ScatterTest, asks_the_whole_index_where_a_slice_has_no_answer) {
   EXPECT_THAT(search(R"({"query":"parcel"})").body, HasSubstr(R"("external_id":"c")"));
 
   with_another_node([] { return fail(ErrorCode::unavailable, "nobody has that either"); });
-  with_index_generation([](CompanyId) { return 0; });
+  without_indexes();
   expect_error(search(R"({"query":"parcel"})"), 503, ErrorCode::unavailable);
 }
 
@@ -128,7 +132,7 @@ TEST_F(ScatterTest, every_slice_has_what_the_client_has_read) {
   EXPECT_EQ(search(body).status, 200);
 
   followers[1]->drop();
-  with_index_generation([](CompanyId) { return 0; });
+  without_indexes();
   with_another_node([] { return fail(ErrorCode::unavailable, "nobody has that either"); });
   EXPECT_EQ(search(body).status, 503);
 }

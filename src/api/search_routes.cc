@@ -10,6 +10,8 @@ namespace {
 
 constexpr std::string_view kDegraded = "the embedder is away, so this was searched by words alone";
 
+constexpr std::string_view kBehind = "the index is not yet as new as /min_sequence asks; try again";
+
 std::string_view name(SearchMode mode) {
   switch (mode) {
     case SearchMode::hybrid:
@@ -47,11 +49,11 @@ json::Value to_json(const SearchHit& hit) {
   return object;
 }
 
-std::uint64_t index_generation(const Context& context, CompanyId company) {
-  return context.parts.index_generation ? context.parts.index_generation(company) : 1;
-}
-
 void search_elsewhere(const Context& context, const Call& call, http::Reply reply) {
+  if (!context.parts.elsewhere) {
+    return refuse(context, call, {ErrorCode::unavailable, "the index here is being loaded"},
+                  std::move(reply));
+  }
   auto answered = context.parts.elsewhere(*call.caller, call.request);
   if (!answered) return refuse(context, call, answered.error(), std::move(reply));
   reply(passed_on(*std::move(answered)));
@@ -82,18 +84,13 @@ Result<bool> catch_up(const Context& context, const Call& call, const std::strin
   return false;
 }
 
-// Another node's index may be newer.
-void refuse_as_behind(const Context& context, const Call& call, http::Reply reply) {
+// Another node's index may be newer, or open.
+void refuse_as_not_yet(const Context& context, const Call& call, std::string_view message,
+                       http::Reply reply) {
   if (context.parts.elsewhere && !call.caller->is_sent_on()) {
     return search_elsewhere(context, call, std::move(reply));
   }
-  const Error behind{ErrorCode::unavailable, {}};
-  auto value = error_value(behind);
-  value.set("message", "the index is not yet as new as /min_sequence asks; try again");
-  value.set("request_id", call.request.id);
-  auto response = ok(value, http_status(behind.code));
-  response.headers.emplace_back("Retry-After", "1");
-  reply(std::move(response));
+  reply(not_yet(message, call.request));
 }
 
 json::Value to_json(const SearchAnswer& answer) {
@@ -127,19 +124,20 @@ void reply_with(const Context& context, const Call& call, const SearchAnswer& an
 // Where the index is whole, here or at another node.
 void search_whole(const Context& context, const Call& call, http::Reply reply) {
   const auto company = call.caller->company();
-  const auto generation = index_generation(context, company);
-  if (generation == 0) return search_elsewhere(context, call, std::move(reply));
   const auto body = read_json(call.request);
   if (!body) return reply(malformed(body.error(), call.request));
   const auto wanted = read_search(*body);
   if (!wanted) return reply(failure(wanted.error(), call.request));
+  const auto index = context.parts.open_index(company);
+  if (!index) return refuse_as_not_yet(context, call, kNotOpen, std::move(reply));
+  if (!*index) return search_elsewhere(context, call, std::move(reply));
   const auto is_new_enough = catch_up(context, call, wanted->min_sequence);
   if (!is_new_enough) return refuse(context, call, is_new_enough.error(), std::move(reply));
-  if (!*is_new_enough) return refuse_as_behind(context, call, std::move(reply));
+  if (!*is_new_enough) return refuse_as_not_yet(context, call, kBehind, std::move(reply));
   const auto applied = context.parts.wait_applied(company, 0);
   const auto answer = context.parts.searcher.search(company, wanted->request);
-  // It went away or came anew meanwhile: part of it may be all that was searched.
-  if (index_generation(context, company) != generation) {
+  // It went away or came anew meanwhile: another may be what was searched.
+  if (context.parts.indexes.find(company) != *index) {
     return search_elsewhere(context, call, std::move(reply));
   }
   if (!answer) return refuse(context, call, answer.error(), std::move(reply));

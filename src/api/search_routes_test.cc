@@ -11,6 +11,9 @@ using testing::Not;
 
 class SearchRoutesTest : public ApiTest {
  protected:
+  // What is stored from here on comes by the feed.
+  SearchRoutesTest() { EXPECT_TRUE(open_index(acme)); }
+
   http::Response search(std::string body) {
     return ask("POST", "/v1/search", key, std::move(body));
   }
@@ -261,6 +264,32 @@ TEST_F(SearchRoutesTest, an_index_that_is_not_new_enough_says_so_and_not_by_how_
   expect_error(answer, 503, ErrorCode::unavailable);
   EXPECT_THAT(text_at(answer, "/message"), HasSubstr("not yet as new"));
   EXPECT_TRUE(log.has("api.search_behind"));
+}
+
+TEST_F(SearchRoutesTest, an_index_that_is_being_opened_is_no_empty_one) {
+  opens = false;
+  const auto other = make_key(globex);
+  send(other, "order-1", "my parcel never came");
+  settle();
+  indexes.forget([&](CompanyId company) { return company == globex; });
+
+  for (const auto& answer : {ask("POST", "/v1/search", other, R"({"query":"parcel"})"),
+                             ask("GET", "/v1/status", other)}) {
+    expect_error(answer, 503, ErrorCode::unavailable);
+    EXPECT_THAT(text_at(answer, "/message"), HasSubstr("being opened"));
+  }
+  opens = true;
+  const auto answer = ask("POST", "/v1/search", other, R"({"query":"parcel"})");
+  EXPECT_THAT(answer.body, HasSubstr(R"("external_id":"order-1")"));
+}
+
+TEST_F(SearchRoutesTest, another_node_is_asked_while_the_index_here_is_being_opened) {
+  opens = false;
+  with_another_node([] { return HttpAnswer{.status = 200, .headers = {}, .body = "{}"}; });
+
+  const auto answer = ask("POST", "/v1/search", make_key(globex), R"({"query":"parcel"})");
+
+  EXPECT_EQ(answer.body, "{}");
 }
 
 TEST_F(SearchRoutesTest, another_node_is_asked_where_the_index_here_is_not_new_enough) {

@@ -153,6 +153,7 @@ struct SearchConfig {
   std::size_t candidates = 200;
   std::size_t graph_from = 50'000;  // Vectors of one company; 0: never.
   double recall_target = 0.95;      // Of a search by the graph.
+  double memory_share = 0.5;        // Of this server's memory, for indexes; 0: no limit.
 };
 
 struct CacheConfig {

@@ -136,6 +136,7 @@ const Key kKeys[] = {
   {"search.candidates", AT(Size, search.candidates), "Chunks taken from each side before they are joined.", 10, 10000},
   {"search.graph_from", AT(Size, search.graph_from), "With so many vectors a company is searched by a graph, faster and not quite exactly. 0: never.", 0, 1e9},
   {"search.recall_target", AT(double, search.recall_target), "Share of the nearest that a search by a graph finds; how wide it looks is measured.", 0.5, 0.999},
+  {"search.memory_share", AT(double, search.memory_share), "Share of the memory that this server may use (the machine's, or its control group's limit) which companies' indexes may hold. Those searched or changed least recently then leave it, and are read again from the store when they are searched. Vectors in files do not count. 0: no limit.", 0, 1},
 
   {"cache.query_vectors_bytes", AT(Size, cache.query_vectors_bytes), "Memory for the vectors of queries, so that the embedding server is asked once for each. 0: none are kept.", 0, 1 * kTiB, Meaning::bytes},
   {"cache.searches_bytes", AT(Size, cache.searches_bytes), "Memory for what searches by meaning have found, which is brought up to date instead of searched again. 0: nothing is kept.", 0, 1 * kTiB, Meaning::bytes},

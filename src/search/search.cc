@@ -151,6 +151,8 @@ class Standing {
   double deviation_ = 1;
 };
 
+Error not_open() { return {ErrorCode::unavailable, "the index of this company is not open"}; }
+
 // Slices have no chunk in common, so what is counted adds up.
 void add(WordCounts& sum, const WordCounts& one) {
   sum.chunks += one.chunks;
@@ -354,9 +356,9 @@ Result<SliceAnswer> Searcher::ask_slice(CompanyId company, const IndexSet& slice
   }
   SliceAnswer answer;
   const auto index = slice.find(company);
+  if (!index) return std::unexpected(not_open());
   if (!question.counts) {
     answer.counts.having.resize(terms);
-    if (!index) return answer;
     answer.counts = index->word_counts(question.query);
     const auto size = index->size();
     answer.conversations = size.conversations;
@@ -364,7 +366,6 @@ Result<SliceAnswer> Searcher::ask_slice(CompanyId company, const IndexSet& slice
     answer.bytes = size.bytes;
     return answer;
   }
-  if (!index) return answer;
   const auto filter = make_filter(question.filters);
   if (!question.vector.empty()) {
     const auto filter_text = text_of(question.filters);
@@ -425,7 +426,7 @@ Result<SearchAnswer> Searcher::search(CompanyId company, const SearchRequest& re
   return search(company, request,
                 [&](std::size_t limit, SearchAnswer& answer) -> Result<Candidates> {
                   const auto index = indexes_.find(company);
-                  if (!index) return Candidates();
+                  if (!index) return std::unexpected(not_open());
                   return find(company, index, request, limit, answer);
                 });
 }

@@ -125,8 +125,9 @@ class Searcher {
   Searcher(const IndexSet& indexes, Hydration& hydration, QueryVectors& query_vectors,
            NearCache& near_cache, const Clock& clock, SearchOptions options);
 
-  // Errors: invalid_argument, naming the JSON pointer, the rule and the value; unavailable and
-  // deadline_exceeded from the embedder (mode vector only).
+  // Of a company that is open, which is for the caller to see to.
+  // Errors: invalid_argument, naming the JSON pointer, the rule and the value; unavailable if it is
+  // not; unavailable and deadline_exceeded from the embedder (mode vector only).
   [[nodiscard]] Result<SearchAnswer> search(CompanyId company, const SearchRequest& request) const;
 
   // Of searches that are about to be made: their queries go to the embedder at once.
@@ -138,7 +139,8 @@ class Searcher {
   // says.
   [[nodiscard]] Result<SearchAnswer> search_slices(CompanyId company, const SearchRequest& request,
                                                    const AskSlices& ask) const;
-  // What the slice `number`, which lies in `slice`, says to it. Errors: invalid_argument.
+  // What the slice `number`, which lies in `slice`, says to it. Errors: invalid_argument,
+  // unavailable as above.
   [[nodiscard]] Result<SliceAnswer> ask_slice(CompanyId company, const IndexSet& slice,
                                               std::size_t number,
                                               const SliceQuestion& question) const;

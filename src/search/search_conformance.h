@@ -117,6 +117,7 @@ TEST_P(SearchConformance, refuses_a_cursor_of_another_search_or_company) {
   ASSERT_FALSE(request.cursor.empty());
 
   EXPECT_TRUE(searcher().search(kAcme, request));
+  open(kGlobex);
   EXPECT_FALSE(searcher().search(kGlobex, request));
   request.query = "lion";
   EXPECT_EQ(searcher().search(kAcme, request).error().code, ErrorCode::invalid_argument);

@@ -45,6 +45,8 @@ class WeighingEmbedder final : public Embedder {
 
 class SplitSearchTest : public SearchFixture {
  protected:
+  using Part = IndexFollower::Part;
+
   // One slice, as a node has it.
   struct Slice {
     Slice(SplitSearchTest& test, std::size_t number)
@@ -82,7 +84,7 @@ class SplitSearchTest : public SearchFixture {
   Result<std::vector<SliceAnswer>> ask(const Searcher& searcher, const SliceQuestion& question) {
     std::vector<SliceAnswer> answers;
     for (std::size_t i = 0; i < kSlices; ++i) {
-      EXPECT_NE(slices[i]->follower.share_generation_of(kAcme), 0U);
+      const auto index = open(slices[i]->follower, kAcme, Part::share);
       SAMTALE_TRY(const auto answer, searcher.ask_slice(kAcme, slices[i]->shares, i, question));
       auto sent = decode_slice_answer(encode(answer), searcher.limits_of(question));
       EXPECT_TRUE(sent);
@@ -96,8 +98,7 @@ class SplitSearchTest : public SearchFixture {
   }
   std::size_t holding(bool whole) const {
     return static_cast<std::size_t>(std::ranges::count_if(slices, [&](const auto& slice) {
-      return (whole ? slice->follower.generation_of(kAcme)
-                    : slice->follower.share_generation_of(kAcme)) != 0;
+      return (whole ? slice->wholes : slice->shares).find(kAcme) != nullptr;
     }));
   }
   void expect_same(const Searcher& searcher, SearchRequest request) {
@@ -180,20 +181,21 @@ TEST_F(SplitSearchTest, has_an_answer_one_way_or_the_other_while_a_company_is_sp
   ASSERT_EQ(holding(true), 1U) << "its home";
   ASSERT_EQ(holding(false), 0U);
   const auto home = home_slice(kAcme, kSlices);
-  const auto generation = slices[home]->follower.generation_of(kAcme);
+  const auto whole = slices[home]->wholes.find(kAcme);
+  ASSERT_NE(whole, nullptr);
 
   set_split(true, 0);
   for (auto& slice : slices) {
-    ASSERT_EQ(*slice->follower.step(), 1U);
-    EXPECT_TRUE(slice->follower.is_filling()) << "a page is not all";
+    ASSERT_GT(*slice->follower.step(), 0U);
+    EXPECT_TRUE(slice->shares.has(kAcme)) << "some pages are not all";
     EXPECT_EQ(slice->follower.layout(), 0U);
-    EXPECT_EQ(slice->follower.share_generation_of(kAcme), 0U);
+    EXPECT_FALSE(slice->follower.has(kAcme, Part::share));
   }
   add(kAcme, "meanwhile", "zebra in the middle of it");
   remove(kAcme, make_conversation_id(kAcme, "api", "c5"));
   follow();
   EXPECT_EQ(holding(false), kSlices);
-  EXPECT_EQ(slices[home]->follower.generation_of(kAcme), generation) << "others may still ask";
+  EXPECT_EQ(slices[home]->wholes.find(kAcme), whole) << "others may still ask";
   for (const auto& slice : slices) EXPECT_EQ(slice->follower.layout(), 1U);
   expect_same(searcher(), {.query = "zebra middle", .limit = 100});
 
@@ -213,21 +215,23 @@ TEST_F(SplitSearchTest, has_an_answer_one_way_or_the_other_while_a_company_is_sp
   follow();
   EXPECT_EQ(holding(false), 0U);
   for (const auto& slice : slices) EXPECT_EQ(slice->shares.find(kAcme), nullptr);
-  EXPECT_NE(slices[home_slice(kGlobex, kSlices)]->follower.generation_of(kGlobex), 0U);
+  EXPECT_NE(slices[home_slice(kGlobex, kSlices)]->wholes.find(kGlobex), nullptr);
 }
 
 TEST_F(SplitSearchTest, a_slice_that_is_loaded_anew_has_what_is_asked_for_now) {
   for (int i = 0; i < 20; ++i) add(kAcme, "c" + std::to_string(i), "the same zebra");
   set_split(true, 0);
   follow();
-  const auto before = slices[0]->follower.share_generation_of(kAcme);
+  const auto before = slices[0]->shares.find(kAcme);
+  ASSERT_NE(before, nullptr);
 
   slices[0]->follower.drop();
-  EXPECT_EQ(slices[0]->follower.share_generation_of(kAcme), 0U);
+  EXPECT_FALSE(slices[0]->follower.has(kAcme, Part::share));
   follow();
 
-  EXPECT_GT(slices[0]->follower.share_generation_of(kAcme), before);
-  EXPECT_EQ(slices[0]->follower.generation_of(kAcme), 0U);
+  EXPECT_NE(slices[0]->shares.find(kAcme), nullptr);
+  EXPECT_NE(slices[0]->shares.find(kAcme), before);
+  EXPECT_FALSE(slices[0]->follower.has(kAcme, Part::whole));
   EXPECT_EQ(slices[0]->follower.layout(), 1U);
   expect_same(searcher(), {.query = "zebra", .limit = 50});
 }

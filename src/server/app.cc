@@ -5,6 +5,7 @@
 
 #include "server/options.h"
 #include "server/stores.h"
+#include "sys/memory.h"
 #include "version.h"
 
 namespace samtale {
@@ -130,15 +131,17 @@ std::unique_ptr<IndexSet> App::make_indexes(SegmentFolder* segments) {
   const auto forget = [this](CompanyId company) { near_cache_->forget(company); };
   if (vectors_) {
     return std::make_unique<IndexSet>(embedder.model_id(), embedder.dimension(),
-                                      index_options(config_), *vectors_, forget);
+                                      index_options(config_), *vectors_, forget,
+                                      index_budget_.get());
   }
   return std::make_unique<IndexSet>(embedder.model_id(), embedder.dimension(),
-                                    index_options(config_), segments, forget);
+                                    index_options(config_), segments, forget, index_budget_.get());
 }
 
 // Of the companies that are whole, and of each slice of those that are not; and what follows the
 // store into them.
 Result<> App::build_indexes() {
+  index_budget_ = std::make_unique<IndexBudget>(index_bytes(config_, memory_limit()));
   indexes_ = make_indexes(segments_.get());
   if (slices() > 1) {
     for (std::size_t i = 0; i < slices(); ++i) {
@@ -152,8 +155,12 @@ Result<> App::build_indexes() {
         .router = router_,
         .followers = followers_,
         .shares = shares_,
-        .wait_applied = [this](IndexFollower& follower,
-                               std::uint64_t sequence) { return wait_applied(follower, sequence); },
+        .open =
+            [this](std::size_t place, CompanyId company) {
+              return open_index(place, company, IndexFollower::Part::share);
+            },
+        .wait_applied = [this](std::size_t place,
+                               std::uint64_t sequence) { return wait_applied(place, sequence); },
         .timeout = config_.http.request_timeout / 3});
     slicing_->refresh(0);
   }
@@ -182,7 +189,7 @@ Result<> App::build_node() {
   const auto loaded = [this] {
     Node::Loaded here{.ready = 0, .layout = slicing_ ? slicing_->layout()->last : 0};
     for (std::size_t i = 0; i < followers_.size(); ++i) {
-      if (!followers_[i]->is_loaded()) continue;
+      if (!may_be_asked(i)) continue;
       here.ready |= Slices{1} << i;
       here.layout = std::min(here.layout, followers_[i]->layout());
     }
@@ -259,13 +266,13 @@ void App::make_routes() {
                        if (language_models_) language_models_->scheduler().forget(company);
                      }};
   parts.wait_applied = [this](CompanyId company, std::uint64_t sequence) {
-    return wait_applied(*followers_[home_of(company)], sequence);
+    return wait_applied(home_of(company), sequence);
+  };
+  parts.open_index = [this](CompanyId company) {
+    return open_index(home_of(company), company, IndexFollower::Part::whole);
   };
   parts.slices = slicing_.get();
   if (node_) {
-    parts.index_generation = [this](CompanyId company) {
-      return followers_[home_of(company)]->generation_of(company);
-    };
     parts.elsewhere = [this](const Caller& caller, const http::Request& request) {
       return ask_elsewhere(caller, request);
     };
@@ -286,6 +293,10 @@ std::string App::not_ready() const {
   }
   // Once: later, others answer for what has to be loaded anew, and events are accepted anyway.
   if (!is_loaded_) return "loading the index";
+  for (std::size_t i = 0; i < followers_.size() && !was_ready_; ++i) {
+    if (holds(i) && !may_be_asked(i)) return "opening indexes, which others have open";
+  }
+  was_ready_ = true;
   return {};
 }
 

@@ -34,6 +34,8 @@
 #include "relay/rabbit_replicator.h"
 #include "relay/replicated_events.h"
 #include "search/hydration.h"
+#include "search/index_budget.h"
+#include "search/index_follower.h"
 #include "search/index_set.h"
 #include "search/near_cache.h"
 #include "search/query_vectors.h"
@@ -111,9 +113,17 @@ class App {
   [[nodiscard]] std::size_t slices() const { return config_.cluster.slices; }
   [[nodiscard]] std::size_t home_of(CompanyId company) const;
   [[nodiscard]] bool holds(std::size_t place) const { return !node_ || node_->holds(place); }
+  [[nodiscard]] bool may_be_asked(std::size_t place) const;
   [[nodiscard]] bool leads() const { return !node_ || node_->leads(); }
-  // As ApiParts::wait_applied.
-  [[nodiscard]] std::uint64_t wait_applied(IndexFollower& follower, std::uint64_t sequence);
+  // As ApiParts::open_index, of the index in this place; and as ApiParts::wait_applied.
+  [[nodiscard]] Result<std::shared_ptr<const CompanyIndex>> open_index(std::size_t place,
+                                                                       CompanyId company,
+                                                                       IndexFollower::Part part);
+  [[nodiscard]] std::uint64_t wait_applied(std::size_t place, std::uint64_t sequence);
+  template <typename Wait>
+  void wait_where_may(const Wait& wait);
+  // Nothing where nothing of the company is here. Errors: unavailable: not yet open.
+  [[nodiscard]] Result<std::shared_ptr<const WordStatistics>> words_of(CompanyId company);
   // As ApiParts::elsewhere.
   [[nodiscard]] Result<HttpAnswer> ask_elsewhere(const Caller& caller,
                                                  const http::Request& request);
@@ -121,6 +131,7 @@ class App {
   void watch_database();
   Result<> load_index();
   Result<> sweep_shares();
+  Result<std::size_t> maintain(const std::stop_token& stop);
   void hear(const PartitionNews& news);
   Result<std::size_t> follow(std::size_t place);
   Result<> build_indexes();
@@ -180,6 +191,7 @@ class App {
   std::unique_ptr<NearCache> near_cache_;
   std::unique_ptr<Hydration> hydration_;
   std::unique_ptr<VectorSearch> vectors_;  // Null: the indexes hold them.
+  std::unique_ptr<IndexBudget> index_budget_;
   std::unique_ptr<IndexSet> indexes_;
   std::vector<std::unique_ptr<IndexSet>> shares_;  // Of each slice; empty if there is but one.
   std::unique_ptr<Searcher> searcher_;
@@ -203,8 +215,10 @@ class App {
   std::map<std::pair<const char*, int>, Series> series_;  // Guarded by series_mutex_.
   std::atomic<const http::Server*> server_ = nullptr;
   std::atomic<bool> is_loaded_ = false;
+  mutable std::atomic<bool> was_ready_ = false;
   std::atomic<bool> is_stopping_ = false;
-  std::atomic<std::size_t> searches_waiting_ = 0;  // In wait_applied().
+  std::atomic<std::size_t> searches_waiting_ = 0;  // In open_index() and wait_applied().
+  Histogram* cold_searches_ = nullptr;
   std::jthread committer_;
   std::jthread replicating_;
   std::jthread embedder_watch_;

@@ -123,21 +123,29 @@ void App::start_following(std::size_t place, const WorkerOptions& options) {
 void App::start_maintaining(const WorkerOptions& options) {
   workers_.emplace_back([this, options](const std::stop_token& stop) {
     become_maintenance_thread();
-    const auto maintain = [this, &stop]() -> Result<std::size_t> {
-      // Files of what is not loaded would be taken for files of nobody.
-      for (std::size_t i = 0; i < followers_.size(); ++i) {
-        const auto& follower = *followers_[i];
-        if (holds(i) && (!follower.is_loaded() || follower.is_filling())) return 0;
-      }
-      SAMTALE_TRY(auto maintained, indexes_->maintain(stop));
-      for (const auto& shares : shares_) {
-        SAMTALE_TRY(const auto some, shares->maintain(stop));
-        maintained += some;
-      }
-      return maintained;
-    };
-    run_worker("graph", maintain, options, clock_, log_, stop);
+    run_worker(
+        "graph", [&] { return maintain(stop); }, options, clock_, log_, stop);
   });
+}
+
+Result<std::size_t> App::maintain(const std::stop_token& stop) {
+  // Before it knows who is split it does not know whose files are here.
+  for (std::size_t i = 0; i < followers_.size(); ++i) {
+    if (holds(i) && !followers_[i]->is_loaded()) return 0;
+  }
+  const auto is_here = [this](std::size_t place, CompanyId company, IndexFollower::Part part) {
+    return holds(place) && followers_[place]->is_to_have(company, part);
+  };
+  SAMTALE_TRY(auto maintained, indexes_->maintain(stop, [&](CompanyId company) {
+    return is_here(home_of(company), company, IndexFollower::Part::whole);
+  }));
+  for (std::size_t i = 0; i < shares_.size(); ++i) {
+    SAMTALE_TRY(const auto some, shares_[i]->maintain(stop, [&](CompanyId company) {
+      return is_here(slicing_->place_of(company, i), company, IndexFollower::Part::share);
+    }));
+    maintained += some;
+  }
+  return maintained;
 }
 
 std::size_t App::home_of(CompanyId company) const {
@@ -163,24 +171,11 @@ Result<> App::sweep_shares() {
 
 // What this node is to hold of it, and not before it knows who else is there.
 Result<> App::load_index() {
-  const auto begin = clock_.now();
   SAMTALE_TRY_VOID(sweep_shares());
   if (node_) SAMTALE_TRY_VOID(join());
-  std::vector<std::jthread> loaders;
-  std::vector<Result<>> loaded(followers_.size());
   for (std::size_t i = 0; i < followers_.size(); ++i) {
-    if (!holds(i)) continue;
-    loaders.emplace_back(
-        [&loaded, i, this] { loaded[i] = followers_[i]->load([&] { return holds(i); }); });
+    if (holds(i)) SAMTALE_TRY_VOID(followers_[i]->load());
   }
-  loaders.clear();
-  for (auto& result : loaded) SAMTALE_TRY_VOID(std::move(result));
-  const auto size = index_size();
-  const std::chrono::duration<double> took = clock_.now() - begin;
-  log_.info("index.loaded", {{"companies", std::to_string(indexes_->companies())},
-                             {"conversations", std::to_string(size.conversations)},
-                             {"chunks", std::to_string(size.chunks)},
-                             {"seconds", std::to_string(took.count())}});
   return {};
 }
 
@@ -233,24 +228,51 @@ void App::hear(const PartitionNews& news) {
 
 Result<std::size_t> App::follow(std::size_t place) {
   auto& follower = *followers_[place];
-  if (holds(place)) {
-    return follower.step([&] { return holds(place) && !is_stopping_; });
-  }
+  if (holds(place)) return follower.step();
   follower.drop();
   return 0;
 }
 
-std::uint64_t App::wait_applied(IndexFollower& follower, std::uint64_t sequence) {
+// While it is here, whoever has the index open answers sooner, if there is anybody.
+bool App::may_be_asked(std::size_t place) const {
+  const auto& follower = *followers_[place];
+  return follower.is_loaded() && (follower.is_warm() || !router_.knows_one(place, 0));
+}
+
+// Each that waits holds a handler thread: half of them are for those that need not.
+template <typename Wait>
+void App::wait_where_may(const Wait& wait) {
+  const auto waiting_max = std::max<std::size_t>(1, config_.http.handler_threads / 2);
+  if (searches_waiting_++ < waiting_max) wait();
+  --searches_waiting_;
+}
+
+Result<std::shared_ptr<const CompanyIndex>> App::open_index(std::size_t place, CompanyId company,
+                                                            IndexFollower::Part part) {
+  auto& follower = *followers_[place];
+  auto index = follower.open(company, part, {});
+  if (index) return index;
+  const auto begin = clock_.now();
+  // Most are open by then, so all may wait.
+  constexpr auto kMoment = std::chrono::milliseconds(200);
+  index = follower.open(company, part, kMoment);
+  const bool is_open_elsewhere = router_.knows_one(place, 0);
+  if (!index && !is_open_elsewhere) {
+    // Whoever has sent a search on waits a third for it.
+    wait_where_may([&] { index = follower.open(company, part, config_.http.request_timeout / 4); });
+  }
+  cold_searches_->observe(std::chrono::duration<double>(clock_.now() - begin).count());
+  return index;
+}
+
+std::uint64_t App::wait_applied(std::size_t place, std::uint64_t sequence) {
   // Many times a follower's usual lag.
   constexpr auto kPatience = std::chrono::seconds(2);
-  const auto applied = follower.wait_applied(sequence, {});
+  auto& follower = *followers_[place];
+  auto applied = follower.wait_applied(sequence, {});
   if (applied >= sequence) return applied;
-  // Each that waits holds a handler thread: half of them are for those that need not.
-  const auto waiting_max = std::max<std::size_t>(1, config_.http.handler_threads / 2);
-  const bool may_wait = searches_waiting_++ < waiting_max;
-  const auto waited = may_wait ? follower.wait_applied(sequence, kPatience) : applied;
-  --searches_waiting_;
-  return waited;
+  wait_where_may([&] { applied = follower.wait_applied(sequence, kPatience); });
+  return applied;
 }
 
 Result<HttpAnswer> App::ask_elsewhere(const Caller& caller, const http::Request& request) {
@@ -332,12 +354,7 @@ Result<> App::start_analyses(const WorkerOptions& options) {
       .wants_news = [this](CompanyId company) { return subscriptions_->has_active(company); }};
   auto* batches = language_models_ ? language_models_->batches() : nullptr;
   if (batches != nullptr) parts.batch_window = config_.analyze.batch_window;
-  const auto words = [this](CompanyId company) {
-    auto index = indexes_->find(company);
-    // Of one that is split a share has near enough the same words.
-    for (std::size_t i = 0; !index && i < shares_.size(); ++i) index = shares_[i]->find(company);
-    return index;
-  };
+  const auto words = [this](CompanyId company) { return words_of(company); };
   if (does(Role::analyst)) {
     analyze_worker_ =
         std::make_unique<AnalyzeWorker>(parts, words, language_models_ != nullptr, options);
@@ -395,6 +412,19 @@ Result<> App::start_analyses(const WorkerOptions& options) {
   start(kLmJob, config_.analyze.workers, become_background_thread);
   start(kLmBulkJob, config_.analyze.bulk_workers, become_maintenance_thread);
   return {};
+}
+
+Result<std::shared_ptr<const WordStatistics>> App::words_of(CompanyId company) {
+  // An analysis that has to wait longer is put back meanwhile.
+  constexpr auto kPatience = std::chrono::milliseconds(200);
+  SAMTALE_TRY(auto index,
+              followers_[home_of(company)]->open(company, IndexFollower::Part::whole, kPatience));
+  // Of one that is split a share has near enough the same words.
+  for (std::size_t i = 0; !index && i < shares_.size(); ++i) {
+    SAMTALE_TRY(index, followers_[slicing_->place_of(company, i)]->open(
+                           company, IndexFollower::Part::share, kPatience));
+  }
+  return index;
 }
 
 void App::announce(const std::string& url) {

@@ -215,11 +215,14 @@ void App::export_metrics() {
   depth("samtale_queue_failed_attempts", "Attempts that failed since the start.",
         [](const QueueStats& kind) { return static_cast<double>(kind.attempts); });
 
-  gauge("samtale_index_companies", "Companies with an index that is whole.",
+  cold_searches_ = &metrics_->histogram(
+      "samtale_index_open_seconds",
+      "Waits of searches whose company's index was not open, whether it then was or not.", {});
+  gauge("samtale_index_companies", "Companies whose whole index is open.",
         [this] { return indexes_->companies(); });
-  gauge("samtale_index_conversations", "Searchable conversations.",
+  gauge("samtale_index_conversations", "Conversations in indexes.",
         [this] { return index_size().conversations; });
-  gauge("samtale_index_chunks", "Searchable chunks.", [this] { return index_size().chunks; });
+  gauge("samtale_index_chunks", "Chunks in indexes.", [this] { return index_size().chunks; });
   gauge("samtale_index_vectors", "Chunks with a vector.", [this] { return index_size().vectors; });
   gauge("samtale_index_graph_vectors", "Of them, in the graph of a large company.",
         [this] { return index_size().graph_vectors; });
@@ -227,6 +230,10 @@ void App::export_metrics() {
         [this] { return index_size().recall; });
   gauge("samtale_index_bytes", "Memory held by the indexes.",
         [this] { return index_size().bytes; });
+  gauge("samtale_index_bytes_max", "Memory that the indexes may hold; 0: no limit.",
+        [this] { return index_budget_->bytes_max(); });
+  gauge("samtale_index_evictions", "Indexes that had to leave memory since the start.",
+        [this] { return index_budget_->evictions(); });
   gauge("samtale_index_mapped_bytes",
         "Vectors in files, whose pages the system may take back from memory.",
         [this] { return index_size().mapped_bytes; });

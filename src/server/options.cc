@@ -216,6 +216,10 @@ IndexOptions index_options(const Config& config) {
   return options;
 }
 
+std::size_t index_bytes(const Config& config, std::size_t memory) {
+  return static_cast<std::size_t>(config.search.memory_share * static_cast<double>(memory));
+}
+
 std::size_t searches_bytes(const Config& config) {
   return config.search.backend == "pgvector" ? 0 : config.cache.searches_bytes;
 }

@@ -60,6 +60,8 @@ struct BrokerOptions {
 // Without the key of the cursors.
 [[nodiscard]] SearchOptions search_options(const Config& config);
 [[nodiscard]] IndexOptions index_options(const Config& config);
+// What indexes may hold in memory; 0: no limit.
+[[nodiscard]] std::size_t index_bytes(const Config& config, std::size_t memory);
 // What NearCache may hold: nothing where searches cannot be brought up to date.
 [[nodiscard]] std::size_t searches_bytes(const Config& config);
 // Where the graphs of large companies are kept.

@@ -110,6 +110,7 @@ void add_search(const Config& config, Texts& all) {
   const auto index = index_options(config);
   all["index.graph_from"] = text(index.graph_from);
   all["index.recall_target"] = text(index.recall_target);
+  all["index.bytes"] = text(index_bytes(config, 1000));
   all["near_cache.bytes"] = text(searches_bytes(config));
   const auto shared = shared_cache_options(config);
   ASSERT_TRUE(shared);
@@ -339,6 +340,7 @@ std::vector<Row> rows(const std::string& key_file) {
        {{"store.kind", R"("postgres")"}, {"store.url", R"("postgresql://db.test/x")"}}},
       {"search.graph_from", "7", {"index.graph_from"}},
       {"search.recall_target", "0.9", {"index.recall_target"}},
+      {"search.memory_share", "0.25", {"index.bytes"}},
       {"cache.searches_bytes", "7", {"near_cache.bytes"}},
       {"cache.redis_url", R"("redis://one.test")", {"redis.host"}},
       {"cache.redis_password_file",

@@ -47,24 +47,27 @@ bool Slicing::is_split(CompanyId company) const {
   const auto& change = found->second;
   if (!change.is_split) {
     const auto home = home_of(company);
-    return parts_.followers[home]->generation_of(company) == 0 &&
+    return !parts_.followers[home]->has(company, IndexFollower::Part::whole) &&
            !parts_.router.knows_one(home, change.number);
   }
   for (std::size_t slice = 0; slice < count(); ++slice) {
-    if (generation(company, slice) == 0 &&
-        !parts_.router.knows_one(place_of(company, slice), change.number)) {
+    if (!has(company, slice) && !parts_.router.knows_one(place_of(company, slice), change.number)) {
       return false;
     }
   }
   return true;
 }
 
-std::uint64_t Slicing::generation(CompanyId company, std::size_t slice) const {
-  return parts_.followers[place_of(company, slice)]->share_generation_of(company);
+bool Slicing::has(CompanyId company, std::size_t slice) const {
+  return parts_.followers[place_of(company, slice)]->has(company, IndexFollower::Part::share);
+}
+
+Result<std::shared_ptr<const CompanyIndex>> Slicing::open(CompanyId company, std::size_t slice) {
+  return parts_.open(place_of(company, slice), company);
 }
 
 std::uint64_t Slicing::wait_applied(CompanyId company, std::size_t slice, std::uint64_t sequence) {
-  return parts_.wait_applied(*parts_.followers[place_of(company, slice)], sequence);
+  return parts_.wait_applied(place_of(company, slice), sequence);
 }
 
 Result<HttpAnswer> Slicing::ask(const Caller& caller, std::size_t slice,

@@ -8,7 +8,7 @@
 
 #include "api/api.h"
 #include "cluster/router.h"
-#include "search/index_set.h"
+#include "search/index_follower.h"
 #include "search/slices.h"
 #include "store/store.h"
 #include "tenants/tenants.h"
@@ -25,8 +25,9 @@ class Slicing final : public SliceHost {
     // Of each slice of each partition, in their order; the same all the time.
     const std::vector<std::unique_ptr<IndexFollower>>& followers;
     const std::vector<std::unique_ptr<IndexSet>>& shares;  // Of each slice.
-    // As ApiParts::wait_applied, of this follower.
-    std::function<std::uint64_t(IndexFollower&, std::uint64_t sequence)> wait_applied;
+    // As ApiParts::open_index and wait_applied, of the follower in this place.
+    std::function<Result<std::shared_ptr<const CompanyIndex>>(std::size_t place, CompanyId)> open;
+    std::function<std::uint64_t(std::size_t place, std::uint64_t sequence)> wait_applied;
     Duration timeout{};  // Of one node's answer.
   };
   explicit Slicing(Parts parts) : parts_(std::move(parts)) {}
@@ -37,12 +38,16 @@ class Slicing final : public SliceHost {
 
   // The layout that a node has which surely has the company's whole index, where that is the way.
   [[nodiscard]] std::uint64_t whole_since(CompanyId company) const { return since(company, false); }
+  // Among the slices of all partitions.
+  [[nodiscard]] std::size_t place_of(CompanyId company, std::size_t slice) const;
   [[nodiscard]] std::size_t home_of(CompanyId company) const;
 
   [[nodiscard]] std::size_t count() const override { return parts_.shares.size(); }
   [[nodiscard]] bool is_split(CompanyId company) const override;
   [[nodiscard]] IndexSet& shares(std::size_t slice) override { return *parts_.shares[slice]; }
-  [[nodiscard]] std::uint64_t generation(CompanyId company, std::size_t slice) const override;
+  [[nodiscard]] bool has(CompanyId company, std::size_t slice) const override;
+  [[nodiscard]] Result<std::shared_ptr<const CompanyIndex>> open(CompanyId company,
+                                                                 std::size_t slice) override;
   [[nodiscard]] std::uint64_t wait_applied(CompanyId company, std::size_t slice,
                                            std::uint64_t sequence) override;
   [[nodiscard]] Result<HttpAnswer> ask(const Caller& caller, std::size_t slice,
@@ -50,8 +55,6 @@ class Slicing final : public SliceHost {
                                        const std::string& body) override;
 
  private:
-  // Among the slices of all partitions.
-  [[nodiscard]] std::size_t place_of(CompanyId company, std::size_t slice) const;
   // The change since which it is so; 0: it is otherwise, or always was so.
   [[nodiscard]] std::uint64_t since(CompanyId company, bool is_split) const;
 

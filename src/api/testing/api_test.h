@@ -21,6 +21,7 @@
 #include "embed/testing/fake_embedder.h"
 #include "ingest/normaliser.h"
 #include "ingest/workers.h"
+#include "search/index_follower.h"
 #include "sim/memory_log.h"
 #include "sim/sim_clock.h"
 #include "sim/sim_random.h"
@@ -58,6 +59,7 @@ class ApiTest : public testing::Test {
     searcher_.emplace(indexes, *hydration_, query_vectors_, near_cache_, clock,
                       SearchOptions{.cursor_key = "a key of this test"});
     follower_.emplace(*store, Partition{0}, indexes);
+    EXPECT_TRUE(follower_->load());
     options_ = std::move(options);
     routes = make_api_routes(parts(), options_);
     committer_ = std::jthread([this](const std::stop_token& stop) { accept_log->run(stop); });
@@ -131,8 +133,9 @@ class ApiTest : public testing::Test {
     slices_ = slices;
     routes = make_api_routes(parts(), options_);
   }
-  void with_index_generation(std::function<std::uint64_t(CompanyId)> generation) {
-    index_generation_ = std::move(generation);
+  // From here on whole indexes are not here.
+  void without_indexes() {
+    has_indexes_ = false;
     routes = make_api_routes(parts(), options_);
   }
 
@@ -156,7 +159,7 @@ class ApiTest : public testing::Test {
   // Lets what has ended be analysed, and the index know of it.
   void settle_analyses() {
     clock.advance(std::chrono::seconds(2));
-    const auto words = [this](CompanyId company) { return indexes.find(company); };
+    const auto words = [this](CompanyId company) { return open_index(company); };
     const AnalyzeParts analyze_parts{.queue = store->queue(),
                                      .store = *store,
                                      .catalog = *analyzers,
@@ -220,8 +223,19 @@ class ApiTest : public testing::Test {
   bool is_embedder_ready = true;
   std::map<CompanyId, std::vector<std::string>> budget_refusals;
   std::function<void()> while_waiting;  // A search waits for a change.
+  bool opens = true;                    // Cold indexes, in time.
   CompanyId acme{};
   CompanyId globex{};
+
+  Result<std::shared_ptr<const CompanyIndex>> open_index(CompanyId company) {
+    if (!has_indexes_) return nullptr;
+    const auto part = IndexFollower::Part::whole;
+    auto index = follower_->open(company, part, {});
+    for (; !index && opens; index = follower_->open(company, part, {})) {
+      EXPECT_TRUE(follower_->step());
+    }
+    return index;
+  }
 
   [[nodiscard]] ApiParts parts() {
     return {.tenants = *tenants,
@@ -251,7 +265,7 @@ class ApiTest : public testing::Test {
                   if (while_waiting && sequence > 0) while_waiting();
                   return follower_->wait_applied(sequence, {});
                 },
-            .index_generation = index_generation_,
+            .open_index = [this](CompanyId company) { return open_index(company); },
             .elsewhere = elsewhere_,
             .slices = slices_};
   }
@@ -263,7 +277,7 @@ class ApiTest : public testing::Test {
   ApiOptions options_;
   bool has_language_model_ = false;
   std::function<Result<HttpAnswer>(const Caller&, const http::Request&)> elsewhere_;
-  std::function<std::uint64_t(CompanyId)> index_generation_;
+  bool has_indexes_ = true;
   SliceHost* slices_ = nullptr;
   std::string folder_;
   SimClock log_clock_;  // Read by the committing thread.

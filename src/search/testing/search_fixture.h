@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "embed/testing/fake_embedder.h"
+#include "search/index_follower.h"
 #include "search/search.h"
 #include "sim/sim_clock.h"
 #include "sim/sim_random.h"
@@ -38,7 +39,9 @@ class SearchBackend {
 
 class SearchFixture : public testing::Test {
  protected:
-  explicit SearchFixture(std::unique_ptr<SearchBackend> backend) : backend_(std::move(backend)) {}
+  explicit SearchFixture(std::unique_ptr<SearchBackend> backend) : backend_(std::move(backend)) {
+    EXPECT_TRUE(follower.load());
+  }
 
   // Stores a conversation of one chunk, or of so many alike, with their vectors, and follows it
   // into the index.
@@ -91,8 +94,22 @@ class SearchFixture : public testing::Test {
     EXPECT_TRUE(follower.step());
   }
 
+  // As a server does before it searches.
+  std::shared_ptr<const CompanyIndex> open(CompanyId company) {
+    return open(follower, company, IndexFollower::Part::whole);
+  }
+  static std::shared_ptr<const CompanyIndex> open(IndexFollower& opener, CompanyId company,
+                                                  IndexFollower::Part part) {
+    while (true) {
+      auto index = opener.open(company, part, {});
+      if (index && opener.is_loaded()) return *index;
+      EXPECT_TRUE(opener.step());
+    }
+  }
+
   std::vector<std::string> found(CompanyId company, const SearchRequest& request) {
     std::vector<std::string> names;
+    const auto index = open(company);
     const auto answer = searcher().search(company, request);
     EXPECT_TRUE(answer);
     for (const auto& hit : answer->hits) names.push_back(hit.summary.head.external_id);
