@@ -123,16 +123,20 @@ void get_status(const Context& context, const Call& call, http::Reply reply) {
 // Of one in slices: the shares that this node has.
 void post_reindex(const Context& context, const Call& call, http::Reply reply) {
   const auto company = call.caller->company();
-  const bool is_in_pieces = is_in_slices(context, call);
-  if (!is_in_pieces && context.parts.index_generation &&
-      context.parts.index_generation(company) == 0) {
-    auto answered = context.parts.elsewhere(*call.caller, call.request);
-    if (!answered) return refuse(context, call, answered.error(), std::move(reply));
-    return reply(passed_on(*std::move(answered)));
-  }
-  bool renews = !is_in_pieces && context.parts.indexes.renew_graph(company);
-  for (std::size_t i = 0; is_in_pieces && i < context.parts.slices->count(); ++i) {
-    renews |= context.parts.slices->shares(i).renew_graph(company);
+  bool renews = false;
+  if (is_in_slices(context, call)) {
+    for (std::size_t i = 0; i < context.parts.slices->count(); ++i) {
+      renews |= context.parts.slices->shares(i).renew_graph(company);
+    }
+  } else {
+    const auto opened = context.parts.open_index(company);
+    if (!opened) return reply(not_yet(kNotOpen, call.request));
+    if (!*opened && context.parts.elsewhere) {
+      auto answered = context.parts.elsewhere(*call.caller, call.request);
+      if (!answered) return refuse(context, call, answered.error(), std::move(reply));
+      return reply(passed_on(*std::move(answered)));
+    }
+    renews = context.parts.indexes.renew_graph(company);
   }
   reply(ok(json::Object{{"company", call.caller->company_name()}, {"reindexing", renews}}, 202));
 }

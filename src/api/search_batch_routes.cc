@@ -54,9 +54,12 @@ http::Response answer_to(const Context& context, const Call& call, const json::V
 void search_all(const Context& context, const Call& call, const json::Array& searches,
                 const std::stop_token& stop, http::Reply reply) {
   const auto company = call.caller->company();
-  const auto& generation = context.parts.index_generation;
-  const bool embeds_here = !generation || generation(company) != 0 || is_in_slices(context, call);
-  if (embeds_here) prepare(context, company, searches);
+  bool is_here = is_in_slices(context, call);
+  if (!is_here) {
+    const auto index = context.parts.open_index(company);
+    is_here = index && *index;
+  }
+  if (is_here) prepare(context, company, searches);
   std::string body = "{\"answers\":[";
   for (const auto& search : searches) {
     if (stop.stop_requested() || context.parts.clock.now() >= call.request.deadline) {

@@ -248,7 +248,8 @@ Result<std::size_t> IndexSet::maintain(const std::stop_token& stop,
 }
 
 bool IndexSet::renew_graph(CompanyId company) {
-  return find(company) != nullptr && of(company)->renew_graph();
+  const auto index = held(company);
+  return index && index->renew_graph();
 }
 
 IndexSize IndexSet::size() const {
