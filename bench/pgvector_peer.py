@@ -89,12 +89,6 @@ def fill_peer(postgres, company, rows, turns):
     return dimension
 
 
-def through(company, count):
-    status = company.call("GET", "/v1/status")[1]
-    return (status.get("index", {}).get("conversations") == count
-            and status["chunks_without_vector"] == 0 and status["index"]["vectors"] == status["chunks"])
-
-
 class Comparison:
     def __init__(self, postgres, company, queries):
         self.url = f"host=127.0.0.1 port={postgres.port} user=admin dbname=postgres"
@@ -140,7 +134,7 @@ def compare(send, made, vectors, rounds):
         for company, some in ((others, made(QUERIES, 4)), (giant, conversations)):
             send(company, server, [json.dumps(one) for one in some])
             for one in (server, uncached):
-                wait_for("all to be found", lambda at=company.at(one), some=some: through(at, len(some)))
+                wait_for("all to be found", lambda at=company.at(one), some=some: at.is_whole(len(some)))
         numbers = dict(line.split("|") for line in postgres.sql("SELECT name, id FROM samtale.companies").split("\n"))
         rows = stored_vectors(postgres, int(numbers["giant"]))
         say(f"pgvector: copies and indexes {len(rows)} vectors")

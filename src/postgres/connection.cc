@@ -84,6 +84,13 @@ Result<std::vector<Place>> places_of(const Address& address, const Clock& clock,
   return fail(ErrorCode::unavailable, "PostgreSQL: " + error->message);
 }
 
+// A command (BEGIN, COMMIT, CREATE …) has none that could be kept.
+bool has_plan(std::string_view sql) {
+  constexpr std::array<std::string_view, 5> kPlanned = {"SELECT", "WITH", "INSERT", "UPDATE",
+                                                        "DELETE"};
+  return std::ranges::any_of(kPlanned, [&](auto word) { return sql.starts_with(word); });
+}
+
 std::string_view field(const pg_result* result, int code) {
   const char* text = ::PQresultErrorField(result, code);
   return text == nullptr ? std::string_view() : std::string_view(text);
@@ -234,7 +241,7 @@ Result<> Connection::send_all(const std::string& sql, std::span<const Parameter>
 }
 
 Result<std::string> Connection::name_of(const std::string& sql, const std::vector<Oid>& types) {
-  if (!names_statements_) return std::string();
+  if (!names_statements_ || !has_plan(sql)) return std::string();
   SAMTALE_TRY_VOID(forget_old_plans());
   if (const auto found = named_.find(sql); found != named_.end()) {
     return found->second.types == types ? found->second.name : std::string();

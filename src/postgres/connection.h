@@ -56,12 +56,12 @@ class Connection {
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
-  // From here on a statement is prepared at its first use, the first kNamedMax that differ; unless
-  // a pooler is in between. One has to make up the process that it tells of in the handshake, by
-  // which a client cancels (PostgreSQL, "BackendKeyData"), for it knows of none yet: the session is
-  // the server's own if the process that answers is that one. A name follows from the statement's
-  // text: no other statement ever has it, whoever else uses the session. Plans are made anew each
-  // minute: one made for an empty table reads all of what that has grown to.
+  // From here on a statement that is planned is prepared at its first use, the first kNamedMax that
+  // differ; unless a pooler is in between. One has to make up the process that it tells of in the
+  // handshake, by which a client cancels (PostgreSQL, "BackendKeyData"), for it knows of none yet:
+  // the session is the server's own if the process that answers is that one. A name follows from
+  // the statement's text: no other statement ever has it, whoever else uses the session. Plans are
+  // made anew each minute: one made for an empty table reads all of what that has grown to.
   Result<> name_statements(Instant deadline);
   [[nodiscard]] bool names_statements() const { return names_statements_; }
 

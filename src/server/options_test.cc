@@ -336,7 +336,7 @@ std::vector<Row> rows(const std::string& key_file) {
       {"search.candidates", "20", {"search.candidates"}},
       {"search.backend",
        R"("pgvector")",
-       {"postgres.has_pgvector", "near_cache.bytes"},
+       {"postgres.has_pgvector", "near_cache.bytes", "postgres.names_statements"},
        {{"store.kind", R"("postgres")"}, {"store.url", R"("postgresql://db.test/x")"}}},
       {"search.graph_from", "7", {"index.graph_from"}},
       {"search.recall_target", "0.9", {"index.recall_target"}},

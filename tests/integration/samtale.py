@@ -144,6 +144,14 @@ class Company:
             own.close()
         return answer.status, (json.loads(text) if text else None), dict(answer.getheaders())
 
+    def is_whole(self, conversations):
+        """So many are in the index, cut into chunks, each with its vector."""
+        status = self.call("GET", "/v1/status")[1]
+        return (status.get("index", {}).get("conversations") == conversations
+                and not any(kind["ready"] + kind["delayed"] + kind["leased"] for kind in status["queue"]
+                            if kind["kind"] in ("chunk", "embed"))
+                and status["chunks_without_vector"] == 0 and status["index"]["vectors"] == status["chunks"] > 0)
+
     def search(self, query, mode="hybrid", **more):
         status, answer, _ = self.call("POST", "/v1/search", {"query": query, "mode": mode, **more})
         assert status == 200, answer

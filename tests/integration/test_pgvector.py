@@ -42,13 +42,7 @@ def send_all(company, count, seed=1):
     for i in range(count):
         company.send(conversation(f"c{i}", *(" ".join(chance.choices(WORDS, k=6)) for _ in range(3)))
                      | {"channel": ("chat", "voice")[i % 2]})
-    wait_for("all to be found", lambda: is_whole(company, count))
-
-
-def is_whole(company, count):
-    status = company.call("GET", "/v1/status")[1]
-    return (status.get("index", {}).get("conversations") == count and status["chunks_without_vector"] == 0
-            and status["index"]["vectors"] == status["chunks"])
+    wait_for("all to be found", lambda: company.is_whole(count))
 
 
 class MainJobOnPgvectorTest(test_main_job.MainJobTest):
@@ -104,7 +98,7 @@ class PgvectorTest(unittest.TestCase):
             if not flags:  # What it changes, the next puts right.
                 acme.send(conversation("c0", "a broken kettle"))
                 acme.find("kettle", "keyword")
-                wait_for("its vector", lambda: is_whole(acme, 60))
+                wait_for("its vector", lambda: acme.is_whole(60))
                 native = [ranks(acme, query, mode, filters=filters) for query, mode, filters in questions]
 
     def test_a_large_company_is_searched_by_a_graph_of_its_own(self):
