@@ -10,6 +10,9 @@ namespace {
 constexpr std::uint64_t kChangesKept = 100'000;
 // Conversations that are read together.
 constexpr std::size_t kPage = 64;
+// Between two looks at the feed, so that changes do not wait; or as much as was changed, so that
+// what is opened does not wait for the end of that.
+constexpr std::size_t kPages = 8;
 
 constexpr auto kParts = {IndexFollower::Part::whole, IndexFollower::Part::share};
 
@@ -189,7 +192,7 @@ Result<std::size_t> IndexFollower::step(std::size_t limit) {
     SAMTALE_TRY_VOID(store_.trim_changes(partition_, trimmed_));
   }
   arrange();
-  SAMTALE_TRY(const auto pages, fill_some());
+  SAMTALE_TRY(const auto pages, fill_some(std::max(kPages, touched.size() / kPage)));
   return touched.size() + pages;
 }
 
@@ -210,10 +213,24 @@ Result<> IndexFollower::refresh(std::span<const std::pair<CompanyId, Conversatio
 Result<> IndexFollower::refresh(CompanyId company, std::span<const ConversationId> conversations) {
   for (const auto part : kParts) {
     if (part == Part::share ? slice_.shares == nullptr : !is_home(company)) continue;
-    SAMTALE_TRY(const bool is_there, refresh({company, part}, conversations));
+    const auto theirs = not_to_come({company, part}, conversations);
+    if (theirs.empty()) continue;
+    SAMTALE_TRY(const bool is_there, refresh({company, part}, theirs));
     if (!is_there) want({company, part});
   }
   return {};
+}
+
+// But for those that a page to come is to read anyway, as they are then.
+std::vector<ConversationId> IndexFollower::not_to_come(
+    const Key& key, std::span<const ConversationId> conversations) const {
+  std::vector<ConversationId> rest(conversations.begin(), conversations.end());
+  if (!set_of(key.part).has(key.company)) return rest;
+  const std::lock_guard lock(applied_mutex_);
+  const auto opening = openings_.find(key);
+  if (opening == openings_.end()) return rest;
+  std::erase_if(rest, [&](const auto& id) { return id.view() > opening->second->after.view(); });
+  return rest;
 }
 
 // False if it is cold.
@@ -313,18 +330,16 @@ void IndexFollower::give_up_wanted() {
   for (const auto& key : wanted) close(key);
 }
 
-// So many pages, so that changes do not wait.
-Result<std::size_t> IndexFollower::fill_some() {
-  constexpr std::size_t kPages = 8;
-  for (std::size_t filled = 0; filled < kPages; ++filled) {
+Result<std::size_t> IndexFollower::fill_some(std::size_t pages_max) {
+  for (std::size_t filled = 0; filled < pages_max; ++filled) {
     SAMTALE_TRY(const auto next, next_opening());
     if (!next) return filled;
     SAMTALE_TRY_VOID(fill(*next));
   }
-  return kPages;
+  return pages_max;
 }
 
-// What changes meanwhile the feed tells.
+// What changes of it meanwhile the feed tells.
 Result<> IndexFollower::fill(const Key& key) {
   if (place_of(key) == Place::elsewhere) {
     close(key);

@@ -122,6 +122,8 @@ class IndexFollower {
   Result<> refresh(std::span<const std::pair<CompanyId, ConversationId>> touched);
   Result<> refresh(CompanyId company, std::span<const ConversationId> conversations);
   [[nodiscard]] Result<bool> refresh(const Key& key, std::span<const ConversationId> conversations);
+  [[nodiscard]] std::vector<ConversationId> not_to_come(
+      const Key& key, std::span<const ConversationId> conversations) const;
   void arrange();
   [[nodiscard]] bool arrange(const Key& key, Place place);
 
@@ -132,7 +134,7 @@ class IndexFollower {
   [[nodiscard]] Result<std::optional<Key>> next_opening();
   [[nodiscard]] std::optional<Key> next_of(std::deque<Key>& line);
   void give_up_wanted();
-  [[nodiscard]] Result<std::size_t> fill_some();
+  [[nodiscard]] Result<std::size_t> fill_some(std::size_t pages_max);
   [[nodiscard]] Result<> fill(const Key& key);
   void close(const Key& key);
 

@@ -184,6 +184,18 @@ TEST_F(IndexFollowerTest, what_changes_while_a_company_is_opened_is_in_it) {
   EXPECT_EQ(node.indexes.size(kAcme).conversations, 600U - 86U + 1U);
 }
 
+TEST_F(IndexFollowerTest, what_is_opened_has_as_much_of_the_time_as_what_changes) {
+  for (int i = 0; i < 900; ++i) add(kAcme, "c" + std::to_string(i), "the same zebra");
+  Node node(*this, 1);  // So that nothing is opened without being asked for.
+  node.settle();
+  for (int i = 0; i < 1000; ++i) add(kGlobex, "c" + std::to_string(i), "the same lion");
+  ASSERT_FALSE(node.follower.open(kAcme, kWhole, {}));
+
+  ASSERT_TRUE(node.follower.step());
+
+  EXPECT_TRUE(node.follower.open(kAcme, kWhole, {}));
+}
+
 TEST_F(IndexFollowerTest, what_was_deleted_while_a_company_was_cold_is_not_in_it) {
   const auto id = add(kAcme, "lamp", "the lamp arrived broken");
   add(kAcme, "desk", "the desk arrived broken");
