@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::size_t kSearchesMax = 100;
 
-// The searches, each as the body of one. Errors: malformed() or failure().
+// The searches, each as the body of one. Errors: invalid_argument.
 Result<json::Array> read_searches(const json::Value& body) {
   const auto* object = body.as_object();
   const auto* searches = object == nullptr ? nullptr : body.find("searches");
@@ -82,12 +82,14 @@ void post_search_batch(const Context& context, const Call& call, http::Reply rep
   if (!body) return reply(malformed(body.error(), call.request));
   auto searches = read_searches(*body);
   if (!searches) return reply(failure(searches.error(), call.request));
+  auto request = call.request;
+  request.body = {};  // Each search gets its own.
   // Whoever is told that there is no room still has the reply.
   auto shared = std::make_shared<http::Reply>(std::move(reply));
   const bool is_taken = context.background->submit(
       call.caller->company(),
-      [&context, request = call.request, caller = *call.caller, searches = *std::move(searches),
-       shared](const std::stop_token& stop) {
+      [&context, request = std::move(request), caller = *call.caller,
+       searches = *std::move(searches), shared](const std::stop_token& stop) {
         search_all(context, {request, &caller}, searches, stop, std::move(*shared));
       });
   if (is_taken) return;
