@@ -16,7 +16,7 @@ namespace samtale {
 namespace {
 
 constexpr std::size_t kDimensionMax = std::size_t{1} << 17;
-constexpr double kCodeMax = 127;
+constexpr std::int32_t kCodeMax = 127;
 constexpr float kScaleLeast = 1e-30F;  // Its reciprocal is a float.
 // More than what rounding a double to a float can take away.
 constexpr double kUp = 1 + 1e-6;
@@ -43,25 +43,25 @@ Fitted encode(std::span<const float> vector, std::int8_t* codes) {
   return {.scale = scale, .error = std::sqrt(error)};
 }
 
-}  // namespace
-
-// So finely that what it leaves out hardly counts: for that the kernels' sums have room.
-QueryCode encode_query(std::span<const float> query) {
-  QueryCode made;
-  const auto code_max = static_cast<float>(query_code_max(query.size()));
+// In steps of 1 / code_max of the greatest.
+template <class Code>
+QueryCodes<Code> encode_query(std::span<const float> query, std::int32_t code_max) {
+  QueryCodes<Code> made;
+  const auto most = static_cast<float>(code_max);
   float greatest = 0;
   for (const float value : query) greatest = std::max(greatest, std::abs(value));
-  made.scale = greatest / code_max;
+  made.scale = greatest / most;
   if (made.scale < kScaleLeast) made.scale = 0;  // All of it is left out then.
-  made.codes.reserve(query.size());
+  const auto per_step = made.scale > 0 ? 1 / made.scale : 0.0F;
+  made.codes.resize(query.size());
   double length = 0;
   double error = 0;
-  for (const float value : query) {
-    const auto step = made.scale > 0 ? std::round(value / made.scale) : 0.0F;
-    made.codes.push_back(static_cast<std::int16_t>(std::clamp(step, -code_max, code_max)));
-    const auto part = double{made.scale} * made.codes.back();
+  for (std::size_t i = 0; i < query.size(); ++i) {
+    const auto step = std::clamp(query[i] * per_step, -most, most);
+    made.codes[i] = static_cast<Code>(step + std::copysign(0.5F, step));
+    const auto part = double{made.scale} * made.codes[i];
     length += part * part;
-    error += (value - part) * (value - part);
+    error += (query[i] - part) * (query[i] - part);
   }
   length = std::sqrt(length);
   error = std::sqrt(error);
@@ -71,6 +71,28 @@ QueryCode encode_query(std::span<const float> query) {
                         (length + error) * VectorRows::kLengthMax;
   made.slack = static_cast<float>((error * VectorRows::kLengthMax + rounding) * kUp);
   return made;
+}
+
+template <class Code>
+VectorRows::About about(const QueryCodes<Code>& query, float scale, float error, std::int32_t sum) {
+  return {.middle = query.scale * (scale * static_cast<float>(sum)),
+          .distance = query.length * error + query.slack};
+}
+
+template <class Code>
+float bound(const QueryCodes<Code>& query, float scale, float error, std::int32_t sum) {
+  const auto [middle, distance] = about(query, scale, error, sum);
+  return middle + distance;
+}
+
+}  // namespace
+
+QueryCode encode_query(std::span<const float> query) {
+  return encode_query<std::int16_t>(query, query_code_max(query.size()));
+}
+
+CoarseQueryCode encode_query_coarsely(std::span<const float> query) {
+  return encode_query<std::int8_t>(query, kCodeMax);
 }
 
 VectorRows::VectorRows(std::size_t dimension, const FloatPlace& floats)
@@ -215,19 +237,36 @@ void VectorRows::fetch(Place place) const {
   for (std::size_t i = 0; i < dimension_; i += kLine) __builtin_prefetch(row + i);
 }
 
-void VectorRows::bounds(const QueryCode& query, Place first, std::size_t count,
-                        float* bounds) const {
+VectorRows::About VectorRows::about(const QueryCode& query, Place place) const {
+  std::int32_t sum = 0;
+  code_kernels().dot_some(query.codes.data(), codes_.data(), &place, 1, dimension_, &sum);
+  return samtale::about(query, scales_[place], errors_[place], sum);
+}
+
+template <class Code, class Kernel>
+void VectorRows::bounds_by(Kernel kernel, const QueryCodes<Code>& query, Place first,
+                           std::size_t count, float* bounds) const {
   std::array<std::int32_t, kBlock> sums;
   for (std::size_t done = 0; done < count; done += kBlock) {
     const auto begin = first + done;
     const auto some = std::min(kBlock, count - done);
-    code_kernels().dot_rows(query.codes.data(), codes_.data() + begin * dimension_, some,
-                            dimension_, sums.data());
+    kernel(query.codes.data(), codes_.data() + begin * dimension_, some, dimension_, sums.data());
+    const auto* const scales = scales_.data() + begin;
+    const auto* const errors = errors_.data() + begin;
     for (std::size_t i = 0; i < some; ++i) {
-      const auto place = static_cast<Place>(begin + i);
-      bounds[done + i] = bound(query, place, sums[i]);
+      bounds[done + i] = bound(query, scales[i], errors[i], sums[i]);
     }
   }
+}
+
+void VectorRows::bounds(const QueryCode& query, Place first, std::size_t count,
+                        float* bounds) const {
+  bounds_by(code_kernels().dot_rows, query, first, count, bounds);
+}
+
+void VectorRows::bounds(const CoarseQueryCode& query, Place first, std::size_t count,
+                        float* bounds) const {
+  bounds_by(code_kernels().dot_rows_coarse, query, first, count, bounds);
 }
 
 void VectorRows::bounds(const QueryCode& query, std::span<const Place> places,
@@ -236,7 +275,9 @@ void VectorRows::bounds(const QueryCode& query, std::span<const Place> places,
   bounds.resize(places.size());
   code_kernels().dot_some(query.codes.data(), codes_.data(), places.data(), places.size(),
                           dimension_, sums.data());
-  for (std::size_t i = 0; i < places.size(); ++i) bounds[i] = bound(query, places[i], sums[i]);
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    bounds[i] = bound(query, scales_[places[i]], errors_[places[i]], sums[i]);
+  }
 }
 
 void VectorRows::shrink() {

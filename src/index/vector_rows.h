@@ -17,23 +17,30 @@
 namespace samtale {
 
 // A query as it is compared with codes (VectorRows::bounds).
-struct QueryCode {
-  std::vector<std::int16_t> codes;
+template <class Code>
+struct QueryCodes {
+  std::vector<Code> codes;
   float scale = 0;
   float length = 0;  // Of scale * codes, rounded up.
   float slack = 0;   // What a score can be above its bound's other terms, whatever the row.
 };
+// So finely that what it leaves out hardly counts: for that the kernels' sums have room.
+using QueryCode = QueryCodes<std::int16_t>;
 [[nodiscard]] QueryCode encode_query(std::span<const float> query);
+// As finely as the rows: bounds are a half to twice as far above their scores, and computed in half
+// the time.
+using CoarseQueryCode = QueryCodes<std::int8_t>;
+[[nodiscard]] CoarseQueryCode encode_query_coarsely(std::span<const float> query);
 
 // Beside each vector x lies a code c of one byte a dimension, with a scale s and the length of what
 // the code leaves out, e >= |x - s c|. For a query q with code d, scale t and q' = t d,
 //
 //   q.x = q'.(s c) + q'.(x - s c) + (q - q').x  <=  s t (d.c) + |q'| e + |q - q'| |x|
 //
-// (Cauchy and Schwarz, twice), and a score computed in floats is at most
-// n 2^-24 / (1 - n 2^-24) |q| |x| above q.x, in whatever order n products are added (Higham,
-// "Accuracy and Stability of Numerical Algorithms", 3.1). A vector whose bound is below the worst
-// hit so far needs no look: a quarter of the bytes tell.
+// (Cauchy and Schwarz, twice), and is not as far below s t (d.c) either; and a score computed in
+// floats is at most n 2^-24 / (1 - n 2^-24) |q| |x| above or below q.x, in whatever order n
+// products are added (Higham, "Accuracy and Stability of Numerical Algorithms", 3.1). A vector
+// whose bound is below the worst hit so far needs no look: a quarter of the bytes tell.
 //
 // Shapes:  a row-major matrix without gaps: the last vector takes the place of a removed one. A
 //          vector's place changes with that; its owner (a row of the index) does not.
@@ -76,8 +83,15 @@ class VectorRows {
   [[nodiscard]] float dot(std::span<const float> query, Place place) const;
   // Its floats are on their way to the caches.
   void fetch(Place place) const;
+  struct About {
+    float middle;
+    float distance;
+  };
+  // Its score is not farther from `middle` than `distance`.
+  [[nodiscard]] About about(const QueryCode& query, Place place) const;
   // For each of `count` vectors from `first` on, a number that its score is not above.
   void bounds(const QueryCode& query, Place first, std::size_t count, float* bounds) const;
+  void bounds(const CoarseQueryCode& query, Place first, std::size_t count, float* bounds) const;
   // The same for those at `places`; `sums` is for its own use.
   void bounds(const QueryCode& query, std::span<const Place> places,
               std::vector<std::int32_t>& sums, std::vector<float>& bounds) const;
@@ -127,10 +141,9 @@ class VectorRows {
   [[nodiscard]] std::unique_ptr<Scratch> filed(std::span<const std::int8_t> codes) const;
   // The code is there already.
   Place add(Owner owner, std::span<const float> vector, float scale, float error);
-  [[nodiscard]] float bound(const QueryCode& query, Place place, std::int32_t sum) const {
-    const auto product = scales_[place] * static_cast<float>(sum);
-    return query.scale * product + (query.length * errors_[place] + query.slack);
-  }
+  template <class Code, class Kernel>
+  void bounds_by(Kernel kernel, const QueryCodes<Code>& query, Place first, std::size_t count,
+                 float* bounds) const;
 
   std::size_t dimension_;
   FloatRows floats_;

@@ -1,4 +1,4 @@
-// Goal:   no score is above its bound, and few bounds are far above their score.
+// Goal:   no score is beyond its bounds, and few bounds are far above their score.
 // Method: seeded vectors of kinds that codes represent well and badly, any dimension, removals.
 #include "index/vector_rows.h"
 
@@ -35,7 +35,7 @@ Vector make(std::size_t dimension, int kind, std::mt19937_64& random) {
   return to_length(std::move(vector), 1 + (static_cast<double>(random() % 3) - 1) * 1e-3);
 }
 
-TEST(VectorRowsTest, no_score_is_above_its_bound) {
+TEST(VectorRowsTest, no_score_is_beyond_its_bounds) {
   std::mt19937_64 random(1);
   for (const std::size_t dimension : {1, 2, 7, 33, 64, 100, 384, 1536}) {
     VectorRows rows(dimension);
@@ -56,12 +56,19 @@ TEST(VectorRowsTest, no_score_is_above_its_bound) {
       query = to_length(std::move(query), 1);
       std::vector<float> scores(rows.size());
       std::vector<float> bounds(rows.size());
+      std::vector<float> coarse(rows.size());
 
       rows.dot(query, 0, rows.size(), scores.data());
       rows.bounds(encode_query(query), 0, rows.size(), bounds.data());
+      rows.bounds(encode_query_coarsely(query), 0, rows.size(), coarse.data());
 
       for (std::size_t i = 0; i < rows.size(); ++i) {
         ASSERT_LE(scores[i], bounds[i]) << dimension << " " << q << " " << i;
+        ASSERT_LE(scores[i], coarse[i]) << dimension << " " << q << " " << i;
+        const auto [middle, distance] =
+            rows.about(encode_query(query), static_cast<VectorRows::Place>(i));
+        ASSERT_EQ(middle + distance, bounds[i]);
+        ASSERT_LE(middle - distance, scores[i]) << dimension << " " << q << " " << i;
         ASSERT_EQ(scores[i], rows.dot(query, static_cast<VectorRows::Place>(i)));
       }
     }
@@ -76,13 +83,18 @@ TEST(VectorRowsTest, bounds_are_close_enough_to_be_of_use) {
   const auto query = to_length(make(kDimension, 0, random), 1);
   std::vector<float> scores(rows.size());
   std::vector<float> bounds(rows.size());
+  std::vector<float> coarse(rows.size());
 
   rows.dot(query, 0, rows.size(), scores.data());
   rows.bounds(encode_query(query), 0, rows.size(), bounds.data());
+  rows.bounds(encode_query_coarsely(query), 0, rows.size(), coarse.data());
 
   // A residual of about a 127th of three deviations, over the square root of 12: the query has next
   // to none.
-  for (std::size_t i = 0; i < rows.size(); ++i) EXPECT_LT(bounds[i] - scores[i], 0.015);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    EXPECT_LT(bounds[i] - scores[i], 0.015);
+    EXPECT_LT(coarse[i] - scores[i], 0.025);
+  }
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "index/vector_tiers.h"
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 #include <limits>
 #include <optional>
@@ -18,16 +19,31 @@ constexpr std::size_t kCodesFrom = 8;
 // Vectors so far ahead are on their way while one is scored.
 constexpr std::size_t kAhead = 2;
 
-// About the greatest so many and half as many again, by a look at every eighth: the least of them.
-float about_best(std::span<const float> values, std::size_t limit) {
-  constexpr std::size_t kStep = 8;
-  std::vector<float> some;
-  for (std::size_t i = 0; i < values.size(); i += kStep) some.push_back(values[i]);
-  const auto place = std::min((limit + limit / 2) / kStep + 2, some.size() - 1);
-  std::ranges::nth_element(some, some.begin() + static_cast<std::ptrdiff_t>(place),
-                           std::greater<>());
-  return some[place];
-}
+constexpr auto kNever = -std::numeric_limits<float>::infinity();
+
+// The least of the greatest `limit` of what it is shown.
+class Least {
+ public:
+  explicit Least(std::size_t limit) : limit_(limit) { greatest_.reserve(limit); }
+
+  void show(float value) {
+    if (greatest_.size() == limit_) {
+      if (value <= greatest_.front()) return;
+      std::ranges::pop_heap(greatest_, std::greater<>());
+      greatest_.pop_back();
+    }
+    greatest_.push_back(value);
+    std::ranges::push_heap(greatest_, std::greater<>());
+  }
+  // What all values may be below, while there are fewer.
+  [[nodiscard]] float value() const {
+    return greatest_.size() < limit_ ? kNever : greatest_.front();
+  }
+
+ private:
+  std::size_t limit_;
+  std::vector<float> greatest_;  // A heap with the least in front.
+};
 
 }  // namespace
 
@@ -149,47 +165,91 @@ void VectorTiers::offer_all(const Tier& tier, std::span<const float> unit, bool 
   });
 }
 
-// What is best by code is looked at first: most of that is wanted, and the worst of it then rules
-// out nearly all that need not be looked at.
+// All of the codes are read once, as fast as they can be; of what that leaves, while it is in the
+// caches, a finer bound leaves less. What is left is scored, best by code first: the worst of the
+// hits then rules out most of it.
+//
+// What a hit must have at least is guessed meanwhile, from what the codes say of as many as are
+// wanted. The guess is seldom too high, and then the hits that were found tell: the codes are read
+// once more for what was passed over.
 void VectorTiers::offer_by_code(const Tier& tier, std::span<const float> unit,
                                 const QueryCode& code, std::size_t limit, bool filters,
                                 Sink& sink) {
   const auto& rows = tier.rows;
-  constexpr auto kNever = -std::numeric_limits<float>::infinity();
-  std::vector<float> bounds(rows.size(), kNever);
-  for_wanted(tier, filters, sink, [&](VectorRows::Place first, std::size_t count) {
-    rows.bounds(code, first, count, bounds.data() + first);
-  });
-  const auto first = about_best(bounds, limit);
-  std::vector<VectorRows::Place> places;
-  std::vector<float> theirs;
-  const auto offer_where = [&](auto is_meant) {
-    places.clear();
-    theirs.clear();
-    for (std::size_t i = 0; i < bounds.size(); ++i) {
-      if (bounds[i] == kNever || !is_meant(bounds[i])) continue;
-      places.push_back(static_cast<VectorRows::Place>(i));
-      theirs.push_back(bounds[i]);
-    }
-    offer_some(rows, unit, places, theirs, sink);
+  std::vector<Candidate> candidates;
+  // An error is a sum of many small ones, so about so much of what it may be.
+  const auto share = std::min(1.0F, 4 / std::sqrt(static_cast<float>(unit.size())));
+  Least guess(limit);
+  auto score_min = sink.score_min();
+  const auto take = [&](VectorRows::Place place) {
+    const auto [middle, distance] = rows.about(code, place);
+    if (middle + distance < score_min) return;
+    candidates.push_back({.place = place, .bound = middle + distance});
+    guess.show(middle - distance * share);
+    score_min = std::max(score_min, guess.value());
   };
-  const auto begin = std::max(first, sink.score_min());
-  offer_where([&](float bound) { return bound >= begin; });
-  const auto score_min = sink.score_min();
-  offer_where([&](float bound) { return bound >= score_min && bound < begin; });
+  const auto coarse = encode_query_coarsely(unit);
+  for_possible(tier, coarse, filters, sink, score_min, take);
+  std::erase_if(candidates, [&](const Candidate& one) { return one.bound < score_min; });
+  offer_candidates(rows, unit, candidates, sink);
+  if (sink.score_min() >= score_min) return;
+
+  std::ranges::sort(candidates, {}, &Candidate::place);
+  std::vector<Candidate> passed_over;
+  score_min = sink.score_min();
+  const auto take_others = [&](VectorRows::Place place) {
+    if (std::ranges::binary_search(candidates, place, {}, &Candidate::place)) return;
+    const auto [middle, distance] = rows.about(code, place);
+    if (middle + distance >= score_min) {
+      passed_over.push_back({.place = place, .bound = middle + distance});
+    }
+  };
+  for_possible(tier, coarse, filters, sink, score_min, take_others);
+  offer_candidates(rows, unit, passed_over, sink);
 }
 
-// Those whose number in `bounds`, that a score is not above, is enough.
-void VectorTiers::offer_some(const VectorRows& rows, std::span<const float> unit,
-                             std::span<const VectorRows::Place> places,
-                             std::span<const float> bounds, Sink& sink) {
-  for (std::size_t i = 0; i < places.size(); ++i) {
-    if (i + kAhead < places.size() && bounds[i + kAhead] >= sink.score_min()) {
-      rows.fetch(places[i + kAhead]);
+// Those whose score may be `score_min`, which may grow meanwhile.
+template <class Take>
+void VectorTiers::for_possible(const Tier& tier, const CoarseQueryCode& coarse, bool filters,
+                               const Sink& sink, const float& score_min, const Take& take) {
+  constexpr std::size_t kGroup = 16;  // Most have none.
+  static_assert(kBlock % kGroup == 0);
+  std::array<float, kBlock> bounds;
+  for_wanted(tier, filters, sink, [&](VectorRows::Place first, std::size_t count) {
+    tier.rows.bounds(coarse, first, count, bounds.data());
+    const auto groups_end = (count + kGroup - 1) / kGroup * kGroup;
+    std::fill(bounds.begin() + count, bounds.begin() + groups_end, kNever);
+    for (std::size_t group = 0; group < count; group += kGroup) {
+      const auto least = score_min;
+      int some = 0;
+      for (std::size_t i = group; i < group + kGroup; ++i) {
+        some |= static_cast<int>(bounds[i] >= least);
+      }
+      if (some == 0) continue;
+      for (auto i = group; i < std::min(group + kGroup, count); ++i) {
+        if (bounds[i] >= score_min) take(first + static_cast<VectorRows::Place>(i));
+      }
     }
-    if (bounds[i] < sink.score_min()) continue;
-    const auto score = rows.dot(unit, places[i]);
-    if (score >= sink.score_min()) sink.offer(rows.owner(places[i]), score);
+  });
+}
+
+void VectorTiers::offer_candidates(const VectorRows& rows, std::span<const float> unit,
+                                   std::vector<Candidate>& candidates, Sink& sink) {
+  std::ranges::sort(candidates, std::greater<>(), &Candidate::bound);
+  offer_some(rows, unit, candidates, sink);
+}
+
+// Those whose bound, that a score is not above, is enough.
+void VectorTiers::offer_some(const VectorRows& rows, std::span<const float> unit,
+                             std::span<const Candidate> candidates, Sink& sink) {
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    if (i + kAhead < candidates.size() && candidates[i + kAhead].bound >= sink.score_min()) {
+      rows.fetch(candidates[i + kAhead].place);
+    }
+    const auto [place, bound] = candidates[i];
+    if (bound < sink.score_min()) continue;
+    const auto score = rows.dot(unit, place);
+    if (score >= sink.score_min()) sink.offer(rows.owner(place), score);
   }
 }
 
@@ -221,7 +281,9 @@ bool VectorTiers::offer_near(const Tier& tier, std::span<const float> unit, cons
       places.push_back(near.place);
     }
     rows.bounds(code, places, sums, scores);
-    offer_some(rows, unit, places, scores, sink);
+    std::vector<Candidate> candidates(places.size());
+    for (std::size_t i = 0; i < places.size(); ++i) candidates[i] = {places[i], scores[i]};
+    offer_some(rows, unit, candidates, sink);
   }
   const std::lock_guard lock(search_mutex_);
   scratches_.push_back(std::move(scratch));

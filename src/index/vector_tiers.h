@@ -138,9 +138,18 @@ class VectorTiers {
   static void offer_all(const Tier& tier, std::span<const float> unit, bool filters, Sink& sink);
   static void offer_by_code(const Tier& tier, std::span<const float> unit, const QueryCode& code,
                             std::size_t limit, bool filters, Sink& sink);
+  struct Candidate {
+    VectorRows::Place place;
+    float bound;  // Its score is not above it.
+  };
+  template <class Take>
+  static void for_possible(const Tier& tier, const CoarseQueryCode& coarse, bool filters,
+                           const Sink& sink, const float& score_min, const Take& take);
+  // Puts them in order.
+  static void offer_candidates(const VectorRows& rows, std::span<const float> unit,
+                               std::vector<Candidate>& candidates, Sink& sink);
   static void offer_some(const VectorRows& rows, std::span<const float> unit,
-                         std::span<const VectorRows::Place> places, std::span<const float> bounds,
-                         Sink& sink);
+                         std::span<const Candidate> candidates, Sink& sink);
   // False, and nothing is offered, if too few that are wanted are met: then what the filter leaves
   // lies elsewhere.
   bool offer_near(const Tier& tier, std::span<const float> unit, const QueryCode& code,

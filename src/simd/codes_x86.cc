@@ -13,7 +13,8 @@
 namespace samtale {
 namespace {
 
-inline std::int32_t add_tail(std::int32_t sum, const std::int16_t* query, const std::int8_t* row,
+template <class Code>
+inline std::int32_t add_tail(std::int32_t sum, const Code* query, const std::int8_t* row,
                              std::size_t from, std::size_t dimension) {
   for (std::size_t i = from; i < dimension; ++i) sum += std::int32_t{query[i]} * row[i];
   return sum;
@@ -85,6 +86,33 @@ SAMTALE_AVX2 void dot_some_avx2(const std::int16_t* query, const std::int8_t* ro
   for_some(rows, places, count, dimension, [&](std::size_t r, const std::int8_t* row) SAMTALE_AVX2 {
     out[r] = dot_avx2(query, row, dimension);
   });
+}
+
+// vpmaddubsw adds pairs of products, at most 2 * 127 * 127 each, into 16 bits. It takes the first
+// of each product without a sign; the query's goes to the row.
+SAMTALE_AVX2 inline __m256i coarse_step(__m256i sum, const std::int8_t* query,
+                                        const std::int8_t* row) {
+  const auto codes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(row));
+  const auto values = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(query));
+  const auto pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(values), _mm256_sign_epi8(codes, values));
+  return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+}
+
+SAMTALE_AVX2 void dot_rows_coarse_avx2(const std::int8_t* query, const std::int8_t* rows,
+                                       std::size_t count, std::size_t dimension,
+                                       std::int32_t* out) {
+  for (std::size_t r = 0; r < count; ++r) {
+    const auto* const row = rows + r * dimension;
+    fetch(row + kStreamAhead, dimension);
+    auto even = _mm256_setzero_si256();
+    auto odd = _mm256_setzero_si256();
+    std::size_t i = 0;
+    for (; i + 64 <= dimension; i += 64) {
+      even = coarse_step(even, query + i, row + i);
+      odd = coarse_step(odd, query + i + 32, row + i + 32);
+    }
+    out[r] = add_tail(total(_mm256_add_epi32(even, odd)), query, row, i, dimension);
+  }
 }
 
 // Of 32 bytes of codes and the 32 values of each half. vpmaddubsw adds pairs of products, at most
@@ -250,12 +278,14 @@ SAMTALE_AVX2 void turn_avx2(const float* values, const float* signs, std::size_t
 
 constexpr CodeKernels kAvx2{.name = "avx2",
                             .dot_rows = dot_rows_avx2,
+                            .dot_rows_coarse = dot_rows_coarse_avx2,
                             .dot_some = dot_some_avx2,
                             .dot_some_half = dot_some_half_avx2,
                             .quantise = quantise_avx2,
                             .turn = turn_avx2};
 constexpr CodeKernels kAvx512{.name = "avx512",
                               .dot_rows = dot_rows_avx512,
+                              .dot_rows_coarse = dot_rows_coarse_avx2,
                               .dot_some = dot_some_avx512,
                               .dot_some_half = dot_some_half_avx512,
                               .quantise = quantise_avx2,

@@ -59,6 +59,8 @@ void check_codes(std::size_t dimension, const std::uint8_t* data, std::size_t si
     std::vector<std::int32_t> sums(expected.size());
     kernels->dot_rows(query.data(), rows.data(), sums.size(), dimension, sums.data());
     SAMTALE_CHECK(sums == expected, "sums of codes are exact");
+    kernels->dot_rows_coarse(codes.data(), rows.data(), sums.size(), dimension, sums.data());
+    SAMTALE_CHECK(sums == expected, "sums by a coarse query are exact");
   }
 }
 
