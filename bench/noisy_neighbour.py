@@ -2,12 +2,13 @@
 """What companies notice of one that does a hundred times as much.
 
     bench/noisy_neighbour.py [--companies 20] [--rate .25] [--times 100] [--seconds 60] [--rounds 3]
-                             [--profile one|postgres|cluster] [--json]
+                             [--warm-up 15] [--profile one|postgres|cluster] [--json]
 
 Runs build/release/bin/samtale: one server on SQLite (one), the same on PostgreSQL (postgres), or gateway, indexer and
 searcher (cluster). Each of --companies sends a conversation and makes a search --rate times a second, at fixed times
-whatever the answers take (open loop). In every other phase of --seconds, another company does both --times as often. Medians
-over --rounds of both kinds of phases; the ratio is the noisy phases' to the quiet ones'.
+whatever the answers take (open loop). In every other phase of --seconds, another company does both --times as often. Of
+--rounds of both kinds of phases, after one of --warm-up seconds that does not count; percentiles are of all requests of a
+kind of phase, and the ratio is the noisy phases' to the quiet ones'.
 
 accept    one conversation of six turns, to its 202
 found     the same, to a search by a word of its own finding it; looked for every 50 ms
@@ -86,10 +87,11 @@ class Client(threading.Thread):
             self.took["found"].append(time.monotonic() - due)
 
 
-def phase(companies, noisy, options, seed):
-    clients = [Client(company, options.rate, options.seconds, seed + i, True) for i, company in enumerate(companies)]
+def phase(companies, noisy, seconds, options, seed):
+    """Of each kind of request, how many milliseconds each took."""
+    clients = [Client(company, options.rate, seconds, seed + i, True) for i, company in enumerate(companies)]
     # Of several connections, as a company with so much has.
-    loud = [Client(noisy, options.rate * options.times / 8, options.seconds, seed - 1 - i, False)
+    loud = [Client(noisy, options.rate * options.times / 8, seconds, seed - 1 - i, False)
             for i in range(8)] if noisy else []
     for client in clients + loud:
         client.start()
@@ -97,12 +99,12 @@ def phase(companies, noisy, options, seed):
         client.join()
         if client.error:
             raise client.error
-    percentiles = {}
-    for what in clients[0].took:
-        all_of_them = [one * 1e3 for client in clients for one in client.took[what]]
-        quantiles = statistics.quantiles(all_of_them, n=100)
-        percentiles[what] = {"p50_ms": quantiles[49], "p99_ms": quantiles[98]}
-    return percentiles
+    return {what: [one * 1e3 for client in clients for one in client.took[what]] for what in clients[0].took}
+
+
+def percentiles(times):
+    quantiles = statistics.quantiles(times, n=100)
+    return {"p50_ms": quantiles[49], "p99_ms": quantiles[98], "requests": len(times)}
 
 
 def main():
@@ -113,6 +115,7 @@ def main():
     options.add_argument("--times", type=float, default=100)
     options.add_argument("--seconds", type=float, default=60)
     options.add_argument("--rounds", type=int, default=3)
+    options.add_argument("--warm-up", type=float, default=15)
     options.add_argument("--profile", choices=ROLES, default="one")
     options.add_argument("--json", action="store_true")
     options = options.parse_args()
@@ -133,20 +136,20 @@ def main():
                 "GET", "/v1/status")[1].get("index", {}).get("vectors", 0) >= BEFORE)
             wait_for("its jobs to be done", lambda company=company: not sum(
                 kind["ready"] + kind["leased"] for kind in company.call("GET", "/v1/status")[1]["queue"]))
+        phase(companies, noisy, options.warm_up, options, -1000)
         rounds = {"quiet": [], "noisy": []}
         for number in range(options.rounds):
             for kind, other in (("quiet", None), ("noisy", noisy)):
                 print(f"round {number + 1} of {options.rounds}: {kind}", file=sys.stderr, flush=True)
-                rounds[kind].append(phase(companies, other, options, 1000 * number))
-    medians = {kind: {what: {at: statistics.median(one[what][at] for one in some)
-                             for at in ("p50_ms", "p99_ms")} for what in some[0]}
-               for kind, some in rounds.items()}
+                rounds[kind].append(phase(companies, other, options.seconds, options, 1000 * number))
+    found = {kind: {what: percentiles([one for some in phases for one in some[what]]) for what in phases[0]}
+             for kind, phases in rounds.items()}
     if options.json:
-        return print(json.dumps({**vars(options), "rounds": rounds, "medians": medians}))
+        return print(json.dumps({**vars(options), **found}))
     print(f"{'':8}{'':>8}{'quiet':>10}{'noisy':>10}{'ratio':>8}")
-    for what, quiet in medians["quiet"].items():
-        for at, one in quiet.items():
-            other = medians["noisy"][what][at]
+    for what, quiet in found["quiet"].items():
+        for at in ("p50_ms", "p99_ms"):
+            one, other = quiet[at], found["noisy"][what][at]
             print(f"{what:8}{at[:3]:>8}{one:10.1f}{other:10.1f}{other / one:8.2f}")
 
 

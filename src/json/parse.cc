@@ -1,6 +1,8 @@
 #include <simdjson.h>
 
 #include <algorithm>
+#include <optional>
+#include <vector>
 
 #include "json/json.h"
 
@@ -48,12 +50,10 @@ class Reader {
     Object object;
     object.reserve(members.size());
     for (const auto member : members) {
-      pointer_.push_back('/');
-      const auto length = pointer_.size();
-      pointer_.append(pointer_token(member.key));
+      steps_.push_back({.key = member.key, .index = {}});
       SAMTALE_TRY(auto value, read(member.value));
       object.emplace_back(member.key, std::move(value));
-      pointer_.resize(length - 1);
+      steps_.pop_back();
     }
     std::vector<std::string_view> keys;
     keys.reserve(object.size());
@@ -68,23 +68,33 @@ class Reader {
 
   Result<Value> read_array(const dom::array& items) {
     Array array;
-    std::size_t index = 0;
+    array.reserve(items.size());
     for (const auto item : items) {
-      const auto length = pointer_.size();
-      pointer_.append("/" + std::to_string(index++));
+      steps_.push_back({.key = {}, .index = array.size()});
       SAMTALE_TRY(auto value, read(item));
       array.push_back(std::move(value));
-      pointer_.resize(length);
+      steps_.pop_back();
     }
     return Value(std::move(array));
   }
 
+  // From the top level to what is being read: a pointer (RFC 6901) is made of it only to be told.
+  struct Step {
+    std::string_view key;
+    std::optional<std::size_t> index;
+  };
+
   [[nodiscard]] std::string where() const {
-    return pointer_.empty() ? std::string("the top level") : pointer_.substr(0, 200);
+    if (steps_.empty()) return "the top level";
+    std::string pointer;
+    for (const auto& [key, index] : steps_) {
+      pointer += "/" + (index ? std::to_string(*index) : pointer_token(key));
+    }
+    return pointer.substr(0, 200);
   }
 
   const std::size_t members_max_;
-  std::string pointer_;
+  std::vector<Step> steps_;
 };
 
 std::string explain(simdjson::error_code error, const ReadLimits& limits) {
