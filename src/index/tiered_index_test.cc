@@ -15,6 +15,7 @@
 
 #include "index/company_index_conformance.h"
 #include "index/segment_folder.h"
+#include "index/testing/vectors.h"
 #include "sim/memory_log.h"
 #include "sim/sim_clock.h"
 #include "sys/files.h"
@@ -384,6 +385,42 @@ TEST(TieredIndexTest, takes_about_a_kibibyte_when_it_has_nothing) {
   EXPECT_NEAR(static_cast<double>(indexes.front()->size().bytes), each, each / 5);
 }
 #endif
+
+TEST(TieredIndexTest, searches_that_read_together_find_what_each_finds_alone) {
+  constexpr std::size_t kDimension = 1'024;
+  constexpr int kConversations = 2'100;  // Enough bytes for that.
+  std::mt19937_64 random(3);
+  const auto index = make_company_index(kDimension, {.graph_from = 0});
+  for (int i = 0; i < kConversations; ++i) {
+    const auto vector = clustered(random, kDimension);
+    const IndexChunk chunks[] = {{0, "", vector}};
+    ASSERT_TRUE(index->put(conversation(i), {.channel = i % 2 == 1 ? "odd" : "even"}, chunks));
+  }
+  const auto find = [&](std::size_t number) {
+    std::mt19937_64 query_random(number % 10);
+    const ConversationFilter odd = [](const Attributes& of) { return of.channel == "odd"; };
+    const auto found = index->nearest(clustered(query_random, kDimension), 5,
+                                      number % 3 == 0 ? odd : ConversationFilter{});
+    std::vector<std::pair<ConversationId, float>> hits;
+    for (const auto& hit : found.value().hits) hits.emplace_back(hit.conversation, hit.score);
+    return hits;
+  };
+  std::vector<std::vector<std::pair<ConversationId, float>>> alone;
+  for (std::size_t number = 0; number < 30; ++number) alone.push_back(find(number));
+
+  std::atomic<int> wrong = 0;
+  {
+    std::vector<std::jthread> threads;
+    for (std::size_t t = 0; t < 4; ++t) {
+      threads.emplace_back([&, t] {
+        for (auto number = t; number < alone.size(); ++number) {
+          if (find(number) != alone[number]) ++wrong;
+        }
+      });
+    }
+  }
+  EXPECT_EQ(wrong, 0);
+}
 
 }  // namespace
 }  // namespace samtale

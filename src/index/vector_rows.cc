@@ -243,30 +243,20 @@ VectorRows::About VectorRows::about(const QueryCode& query, Place place) const {
   return samtale::about(query, scales_[place], errors_[place], sum);
 }
 
-template <class Code, class Kernel>
-void VectorRows::bounds_by(Kernel kernel, const QueryCodes<Code>& query, Place first,
-                           std::size_t count, float* bounds) const {
+void VectorRows::bounds(const CoarseQueryCode& query, Place first, std::size_t count,
+                        float* bounds) const {
   std::array<std::int32_t, kBlock> sums;
   for (std::size_t done = 0; done < count; done += kBlock) {
     const auto begin = first + done;
     const auto some = std::min(kBlock, count - done);
-    kernel(query.codes.data(), codes_.data() + begin * dimension_, some, dimension_, sums.data());
+    code_kernels().dot_rows(query.codes.data(), codes_.data() + begin * dimension_, some,
+                            dimension_, sums.data());
     const auto* const scales = scales_.data() + begin;
     const auto* const errors = errors_.data() + begin;
     for (std::size_t i = 0; i < some; ++i) {
       bounds[done + i] = bound(query, scales[i], errors[i], sums[i]);
     }
   }
-}
-
-void VectorRows::bounds(const QueryCode& query, Place first, std::size_t count,
-                        float* bounds) const {
-  bounds_by(code_kernels().dot_rows, query, first, count, bounds);
-}
-
-void VectorRows::bounds(const CoarseQueryCode& query, Place first, std::size_t count,
-                        float* bounds) const {
-  bounds_by(code_kernels().dot_rows_coarse, query, first, count, bounds);
 }
 
 void VectorRows::bounds(const QueryCode& query, std::span<const Place> places,

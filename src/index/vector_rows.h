@@ -90,7 +90,6 @@ class VectorRows {
   // Its score is not farther from `middle` than `distance`.
   [[nodiscard]] About about(const QueryCode& query, Place place) const;
   // For each of `count` vectors from `first` on, a number that its score is not above.
-  void bounds(const QueryCode& query, Place first, std::size_t count, float* bounds) const;
   void bounds(const CoarseQueryCode& query, Place first, std::size_t count, float* bounds) const;
   // The same for those at `places`; `sums` is for its own use.
   void bounds(const QueryCode& query, std::span<const Place> places,
@@ -141,10 +140,6 @@ class VectorRows {
   [[nodiscard]] std::unique_ptr<Scratch> filed(std::span<const std::int8_t> codes) const;
   // The code is there already.
   Place add(Owner owner, std::span<const float> vector, float scale, float error);
-  template <class Code, class Kernel>
-  void bounds_by(Kernel kernel, const QueryCodes<Code>& query, Place first, std::size_t count,
-                 float* bounds) const;
-
   std::size_t dimension_;
   FloatRows floats_;
   Codes codes_;

@@ -1,49 +1,18 @@
 #include "index/vector_tiers.h"
 
 #include <algorithm>
-#include <cmath>
-#include <functional>
-#include <limits>
+#include <array>
 #include <optional>
 #include <utility>
+
+#include "index/code_scan.h"
 
 namespace samtale {
 namespace {
 
-// Vectors scored at a time: their scores stay in the L1 cache.
-constexpr std::size_t kBlock = 256;
 // With fewer vectors for each hit wanted most are looked at anyway, and their codes are not worth
 // reading.
 constexpr std::size_t kCodesFrom = 8;
-
-// Vectors so far ahead are on their way while one is scored.
-constexpr std::size_t kAhead = 2;
-
-constexpr auto kNever = -std::numeric_limits<float>::infinity();
-
-// The least of the greatest `limit` of what it is shown.
-class Least {
- public:
-  explicit Least(std::size_t limit) : limit_(limit) { greatest_.reserve(limit); }
-
-  void show(float value) {
-    if (greatest_.size() == limit_) {
-      if (value <= greatest_.front()) return;
-      std::ranges::pop_heap(greatest_, std::greater<>());
-      greatest_.pop_back();
-    }
-    greatest_.push_back(value);
-    std::ranges::push_heap(greatest_, std::greater<>());
-  }
-  // What all values may be below, while there are fewer.
-  [[nodiscard]] float value() const {
-    return greatest_.size() < limit_ ? kNever : greatest_.front();
-  }
-
- private:
-  std::size_t limit_;
-  std::vector<float> greatest_;  // A heap with the least in front.
-};
 
 }  // namespace
 
@@ -100,6 +69,20 @@ void VectorTiers::renumber(std::span<const Owner> new_owners) {
 
 void VectorTiers::shrink() { tiers_[tail_]->rows.shrink(); }
 
+// What is offered of a tier's rows goes to the sink by its owner.
+class VectorTiers::OfTier final : public CodeHits {
+ public:
+  OfTier(const VectorRows& rows, Sink& sink) : rows_(rows), sink_(sink) {}
+  [[nodiscard]] float score_min() const override { return sink_.score_min(); }
+  void offer(VectorRows::Place place, float score) override {
+    sink_.offer(rows_.owner(place), score);
+  }
+
+ private:
+  const VectorRows& rows_;
+  Sink& sink_;
+};
+
 bool VectorTiers::nearest(std::span<const float> unit, std::size_t limit, double share,
                           bool must_be_exact, Sink& sink) const {
   const auto code = encode_query(unit);
@@ -117,18 +100,23 @@ bool VectorTiers::nearest(std::span<const float> unit, std::size_t limit, double
       is_exact = false;
     } else {
       if (tier->rows.size() / kCodesFrom >= limit) {
-        offer_by_code(*tier, unit, code, limit, filters, sink);
+        const auto for_runs = [&](const VisitRun& visit) {
+          for_wanted(*tier, filters, sink, visit);
+        };
+        OfTier hits(tier->rows, sink);
+        scan_by_code(tier->rows, unit, code, limit, for_runs, hits);
       } else {
         offer_all(*tier, unit, filters, sink);
       }
     }
   }
-  if (!is_exact) remember(unit);
+  const bool is_measured = graph_ != kNoTier && tiers_[graph_]->walk.prefers_scan && !must_be_exact;
+  if (!is_exact || is_measured) remember(unit);
   return is_exact;
 }
 
-template <class Visit>
-void VectorTiers::for_wanted(const Tier& tier, bool filters, const Sink& sink, const Visit& visit) {
+void VectorTiers::for_wanted(const Tier& tier, bool filters, const Sink& sink,
+                             const VisitRun& visit) {
   const auto& rows = tier.rows;
   const bool skips = filters || tier.removed > 0;
   const auto is_wanted = [&](std::size_t place) {
@@ -140,7 +128,7 @@ void VectorTiers::for_wanted(const Tier& tier, bool filters, const Sink& sink, c
       ++begin;
       continue;
     }
-    auto end = std::min(begin + kBlock, rows.size());
+    auto end = std::min(begin + kScanBlock, rows.size());
     if (skips) {
       for (auto i = begin + 1; i < end; ++i) {
         if (!is_wanted(i)) end = i;
@@ -153,7 +141,7 @@ void VectorTiers::for_wanted(const Tier& tier, bool filters, const Sink& sink, c
 
 void VectorTiers::offer_all(const Tier& tier, std::span<const float> unit, bool filters,
                             Sink& sink) {
-  std::array<float, kBlock> scores;
+  std::array<float, kScanBlock> scores;
   auto score_min = sink.score_min();
   for_wanted(tier, filters, sink, [&](VectorRows::Place first, std::size_t count) {
     tier.rows.dot(unit, first, count, scores.data());
@@ -163,94 +151,6 @@ void VectorTiers::offer_all(const Tier& tier, std::span<const float> unit, bool 
       score_min = sink.score_min();
     }
   });
-}
-
-// All of the codes are read once, as fast as they can be; of what that leaves, while it is in the
-// caches, a finer bound leaves less. What is left is scored, best by code first: the worst of the
-// hits then rules out most of it.
-//
-// What a hit must have at least is guessed meanwhile, from what the codes say of as many as are
-// wanted. The guess is seldom too high, and then the hits that were found tell: the codes are read
-// once more for what was passed over.
-void VectorTiers::offer_by_code(const Tier& tier, std::span<const float> unit,
-                                const QueryCode& code, std::size_t limit, bool filters,
-                                Sink& sink) {
-  const auto& rows = tier.rows;
-  std::vector<Candidate> candidates;
-  // An error is a sum of many small ones, so about so much of what it may be.
-  const auto share = std::min(1.0F, 4 / std::sqrt(static_cast<float>(unit.size())));
-  Least guess(limit);
-  auto score_min = sink.score_min();
-  const auto take = [&](VectorRows::Place place) {
-    const auto [middle, distance] = rows.about(code, place);
-    if (middle + distance < score_min) return;
-    candidates.push_back({.place = place, .bound = middle + distance});
-    guess.show(middle - distance * share);
-    score_min = std::max(score_min, guess.value());
-  };
-  const auto coarse = encode_query_coarsely(unit);
-  for_possible(tier, coarse, filters, sink, score_min, take);
-  std::erase_if(candidates, [&](const Candidate& one) { return one.bound < score_min; });
-  offer_candidates(rows, unit, candidates, sink);
-  if (sink.score_min() >= score_min) return;
-
-  std::ranges::sort(candidates, {}, &Candidate::place);
-  std::vector<Candidate> passed_over;
-  score_min = sink.score_min();
-  const auto take_others = [&](VectorRows::Place place) {
-    if (std::ranges::binary_search(candidates, place, {}, &Candidate::place)) return;
-    const auto [middle, distance] = rows.about(code, place);
-    if (middle + distance >= score_min) {
-      passed_over.push_back({.place = place, .bound = middle + distance});
-    }
-  };
-  for_possible(tier, coarse, filters, sink, score_min, take_others);
-  offer_candidates(rows, unit, passed_over, sink);
-}
-
-// Those whose score may be `score_min`, which may grow meanwhile.
-template <class Take>
-void VectorTiers::for_possible(const Tier& tier, const CoarseQueryCode& coarse, bool filters,
-                               const Sink& sink, const float& score_min, const Take& take) {
-  constexpr std::size_t kGroup = 16;  // Most have none.
-  static_assert(kBlock % kGroup == 0);
-  std::array<float, kBlock> bounds;
-  for_wanted(tier, filters, sink, [&](VectorRows::Place first, std::size_t count) {
-    tier.rows.bounds(coarse, first, count, bounds.data());
-    const auto groups_end = (count + kGroup - 1) / kGroup * kGroup;
-    std::fill(bounds.begin() + count, bounds.begin() + groups_end, kNever);
-    for (std::size_t group = 0; group < count; group += kGroup) {
-      const auto least = score_min;
-      int some = 0;
-      for (std::size_t i = group; i < group + kGroup; ++i) {
-        some |= static_cast<int>(bounds[i] >= least);
-      }
-      if (some == 0) continue;
-      for (auto i = group; i < std::min(group + kGroup, count); ++i) {
-        if (bounds[i] >= score_min) take(first + static_cast<VectorRows::Place>(i));
-      }
-    }
-  });
-}
-
-void VectorTiers::offer_candidates(const VectorRows& rows, std::span<const float> unit,
-                                   std::vector<Candidate>& candidates, Sink& sink) {
-  std::ranges::sort(candidates, std::greater<>(), &Candidate::bound);
-  offer_some(rows, unit, candidates, sink);
-}
-
-// Those whose bound, that a score is not above, is enough.
-void VectorTiers::offer_some(const VectorRows& rows, std::span<const float> unit,
-                             std::span<const Candidate> candidates, Sink& sink) {
-  for (std::size_t i = 0; i < candidates.size(); ++i) {
-    if (i + kAhead < candidates.size() && candidates[i + kAhead].bound >= sink.score_min()) {
-      rows.fetch(candidates[i + kAhead].place);
-    }
-    const auto [place, bound] = candidates[i];
-    if (bound < sink.score_min()) continue;
-    const auto score = rows.dot(unit, place);
-    if (score >= sink.score_min()) sink.offer(rows.owner(place), score);
-  }
 }
 
 bool VectorTiers::offer_near(const Tier& tier, std::span<const float> unit, const QueryCode& code,
@@ -283,7 +183,8 @@ bool VectorTiers::offer_near(const Tier& tier, std::span<const float> unit, cons
     rows.bounds(code, places, sums, scores);
     std::vector<Candidate> candidates(places.size());
     for (std::size_t i = 0; i < places.size(); ++i) candidates[i] = {places[i], scores[i]};
-    offer_some(rows, unit, candidates, sink);
+    OfTier hits(rows, sink);
+    offer_some(rows, unit, candidates, hits);
   }
   const std::lock_guard lock(search_mutex_);
   scratches_.push_back(std::move(scratch));
@@ -315,7 +216,10 @@ std::size_t VectorTiers::graph_size() const {
   return graph_ != kNoTier && tiers_[graph_]->graph ? tiers_[graph_]->live() : 0;
 }
 
-double VectorTiers::recall() const { return graph_ == kNoTier ? 1 : tiers_[graph_]->walk.recall; }
+double VectorTiers::recall() const {
+  if (graph_ == kNoTier || tiers_[graph_]->walk.prefers_scan) return 1;
+  return tiers_[graph_]->walk.recall;
+}
 
 std::size_t VectorTiers::bytes() const {
   std::size_t sum = 0;

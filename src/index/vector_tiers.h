@@ -14,6 +14,7 @@
 
 #include "base/result.h"
 #include "graph/graph.h"
+#include "index/code_scan.h"
 #include "index/company_index.h"
 #include "index/segment.h"
 #include "index/vector_rows.h"
@@ -76,7 +77,7 @@ class VectorTiers {
 
   [[nodiscard]] std::size_t size() const;  // Those removed left out.
   [[nodiscard]] std::size_t graph_size() const;
-  [[nodiscard]] double recall() const;      // As measured last; 1 without a graph.
+  [[nodiscard]] double recall() const;      // As measured last; 1 where all is scanned.
   [[nodiscard]] std::size_t bytes() const;  // In memory.
   [[nodiscard]] std::size_t mapped_bytes() const;
 
@@ -132,24 +133,9 @@ class VectorTiers {
   using TierNumber = std::uint8_t;
   static constexpr TierNumber kNoTier = 4;
 
-  // `visit` is called with runs of rows: where one begins, and how many there are.
-  template <class Visit>
-  static void for_wanted(const Tier& tier, bool filters, const Sink& sink, const Visit& visit);
+  class OfTier;
+  static void for_wanted(const Tier& tier, bool filters, const Sink& sink, const VisitRun& visit);
   static void offer_all(const Tier& tier, std::span<const float> unit, bool filters, Sink& sink);
-  static void offer_by_code(const Tier& tier, std::span<const float> unit, const QueryCode& code,
-                            std::size_t limit, bool filters, Sink& sink);
-  struct Candidate {
-    VectorRows::Place place;
-    float bound;  // Its score is not above it.
-  };
-  template <class Take>
-  static void for_possible(const Tier& tier, const CoarseQueryCode& coarse, bool filters,
-                           const Sink& sink, const float& score_min, const Take& take);
-  // Puts them in order.
-  static void offer_candidates(const VectorRows& rows, std::span<const float> unit,
-                               std::vector<Candidate>& candidates, Sink& sink);
-  static void offer_some(const VectorRows& rows, std::span<const float> unit,
-                         std::span<const Candidate> candidates, Sink& sink);
   // False, and nothing is offered, if too few that are wanted are met: then what the filter leaves
   // lies elsewhere.
   bool offer_near(const Tier& tier, std::span<const float> unit, const QueryCode& code,
@@ -190,7 +176,7 @@ class VectorTiers {
 
   mutable std::mutex search_mutex_;  // Guards the rest: searches share the index's lock.
   mutable std::vector<std::unique_ptr<Graph::Scratch>> scratches_;
-  // The last so many queries that a graph answered, to measure by.
+  // The last so many queries that a graph answered, or would have, to measure by.
   mutable std::vector<std::vector<float>> queries_;
   mutable std::uint64_t queries_seen_ = 0;
   std::uint64_t queries_seen_at_calibration_ = 0;

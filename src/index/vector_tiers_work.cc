@@ -21,8 +21,6 @@ constexpr std::size_t kGrowthShare = 128;
 constexpr std::size_t kTailShare = 2;
 constexpr std::size_t kRemovedShare = 4;
 
-// Rows scored at a time: their bounds stay in the L1 cache.
-constexpr std::size_t kBlock = 256;
 constexpr std::uint64_t kCalibrateAfter = 1024;
 constexpr std::array kEfforts{.02F, .03F, .05F, .075F, .1F, .125F, .15F, .2F,
                               .25F, .3F,  .4F,  .6F,   .8F, 1.2F,  2.4F};
@@ -32,39 +30,50 @@ constexpr std::array<std::size_t, 2> kCalibratedLimits{10, 200};
 constexpr float kCompactEffortMax = 3;
 constexpr double kConfidence = 1.645;  // One-sided, 95 %.
 
-struct Best {
-  float score;
-  VectorRows::Place place;
-};
-
 double thread_seconds() {
   timespec time{};
   ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
   return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
 }
 
-// The `limit` nearest rows but `self`, best first, by brute force over the codes.
-std::vector<Best> scan(const VectorRows& rows, std::span<const float> unit, std::size_t limit,
-                       std::optional<VectorRows::Place> self) {
-  const auto code = encode_query(unit);
-  const auto is_better = [](const Best& a, const Best& b) { return a.score > b.score; };
-  std::vector<Best> best;
-  std::array<float, kBlock> bounds;
-  for (std::size_t begin = 0; begin < rows.size(); begin += kBlock) {
-    const auto count = std::min(kBlock, rows.size() - begin);
-    rows.bounds(code, static_cast<VectorRows::Place>(begin), count, bounds.data());
-    for (std::size_t i = 0; i < count; ++i) {
-      const auto place = static_cast<VectorRows::Place>(begin + i);
-      if (place == self || (best.size() == limit && bounds[i] < best.front().score)) continue;
-      best.push_back({rows.dot(unit, place), place});
-      std::ranges::push_heap(best, is_better);
-      if (best.size() <= limit) continue;
-      std::ranges::pop_heap(best, is_better);
-      best.pop_back();
-    }
+// The best scores of all rows but `self`.
+class Best final : public CodeHits {
+ public:
+  Best(std::size_t limit, std::optional<VectorRows::Place> self) : limit_(limit), self_(self) {}
+  [[nodiscard]] float score_min() const override {
+    return scores_.size() < limit_ ? -std::numeric_limits<float>::infinity() : scores_.front();
   }
-  std::ranges::sort(best, is_better);
-  return best;
+  void offer(VectorRows::Place place, float score) override {
+    if (place == self_) return;
+    scores_.push_back(score);
+    std::ranges::push_heap(scores_, std::greater<>());
+    if (scores_.size() <= limit_) return;
+    std::ranges::pop_heap(scores_, std::greater<>());
+    scores_.pop_back();
+  }
+  // Best first.
+  [[nodiscard]] std::vector<float> take() && {
+    std::ranges::sort_heap(scores_, std::greater<>());
+    return std::move(scores_);
+  }
+
+ private:
+  std::size_t limit_;
+  std::optional<VectorRows::Place> self_;
+  std::vector<float> scores_;  // A heap with the worst in front.
+};
+
+// The `limit` best scores of all rows but `self`, best first.
+std::vector<float> scan(const VectorRows& rows, std::span<const float> unit, std::size_t limit,
+                        std::optional<VectorRows::Place> self) {
+  const auto for_runs = [&](const VisitRun& visit) {
+    for (std::size_t begin = 0; begin < rows.size(); begin += kScanBlock) {
+      visit(static_cast<VectorRows::Place>(begin), std::min(kScanBlock, rows.size() - begin));
+    }
+  };
+  Best best(limit, self);
+  scan_by_code(rows, unit, encode_query(unit), limit + (self ? 1 : 0), for_runs, best);
+  return std::move(best).take();
 }
 
 }  // namespace
@@ -219,7 +228,7 @@ Result<> VectorTiers::run_work(Work& work, const GoesOn& goes_on) {
   if (work.more) return grow(work, goes_on);
   if (work.graph) {
     SAMTALE_TRY_VOID(calibrate(*work.graph, work, goes_on));
-    work.codes = work.graph->rows.codes_for(!work.walk.is_compact);
+    work.codes = work.graph->rows.codes_for(work.walk.reads_rows());
     return {};
   }
   work.made = std::make_shared<Tier>(work.dimension, work.floats);
@@ -243,7 +252,7 @@ Result<> VectorTiers::run_work(Work& work, const GoesOn& goes_on) {
   if (work.walk.recall_target != work.options.recall_target) {
     SAMTALE_TRY_VOID(calibrate_made(work, goes_on));
   }
-  if (auto codes = made.rows.codes_for(!work.walk.is_compact)) made.rows.put(*std::move(codes));
+  if (auto codes = made.rows.codes_for(work.walk.reads_rows())) made.rows.put(*std::move(codes));
   return {};
 }
 
@@ -314,6 +323,7 @@ void VectorTiers::take_segment(Work& work) {
   work.from_segment = nodes;
   // What was measured is true of the whole of it.
   if (nodes == segment.digests.size()) work.walk = segment.settings;
+  if (work.options.scan_worth == 0) work.walk.prefers_scan = false;
 }
 
 Result<> VectorTiers::make_graph(Work& work, const GoesOn& goes_on) {
@@ -363,14 +373,17 @@ Result<> VectorTiers::catch_up(Work& work, const GoesOn& goes_on) {
 
 Result<> VectorTiers::calibrate(const Tier& tier, Work& work, const GoesOn& goes_on) {
   constexpr auto kLimitMax = kCalibratedLimits.back();
-  std::vector<std::vector<Best>> truths;
+  std::vector<std::vector<float>> truths;
   const auto stopped = [] {
     return fail(ErrorCode::unavailable, "the measuring of a graph was stopped");
   };
+  const auto begin = thread_seconds();
   for (const auto& query : work.queries) {
     if (!goes_on()) return stopped();
     truths.push_back(scan(tier.rows, query.unit, kLimitMax, query.self));
   }
+  // As often as each walk is tried.
+  const auto scan_seconds = (thread_seconds() - begin) * kCalibratedLimits.size();
   Graph::Scratch scratch;
   // What is found of the nearest `limit`, with 95 % confidence at least: all that a walk meets is
   // scored exactly afterwards, so a vector it met is not lost.
@@ -383,7 +396,7 @@ Result<> VectorTiers::calibrate(const Tier& tier, Work& work, const GoesOn& goes
              walk_reach(static_cast<double>(limit), walk.effort), scratch);
       const auto wanted = std::min(limit, truths[q].size());
       // Of vectors that are many times there any will do.
-      const auto score_min = truths[q][wanted - 1].score;
+      const auto score_min = truths[q][wanted - 1];
       const auto looked_at =
           std::span(scratch.pool).first(std::min(walk_candidates(limit), scratch.pool.size()));
       const auto met = std::ranges::count_if(looked_at, [&](const Graph::Near& near) {
@@ -405,11 +418,11 @@ Result<> VectorTiers::calibrate(const Tier& tier, Work& work, const GoesOn& goes
   };
   const auto attempt = [&](const WalkSettings& walk) {
     Tried tried;
-    const auto begin = thread_seconds();
+    const auto start = thread_seconds();
     for (const auto limit : kCalibratedLimits) {
       tried.recall = std::min(tried.recall, recall_at(limit, walk));
     }
-    tried.seconds = thread_seconds() - begin;
+    tried.seconds = thread_seconds() - start;
     return tried;
   };
   const auto target = work.recall_target;
@@ -434,6 +447,7 @@ Result<> VectorTiers::calibrate(const Tier& tier, Work& work, const GoesOn& goes
     }
     break;
   }
+  work.walk.prefers_scan = scan_seconds < work.options.scan_worth * best.seconds;
   work.walk.recall = best.recall;
   work.walk.recall_target = work.options.recall_target;
   return {};

@@ -16,8 +16,7 @@ std::int32_t dot_scalar(const Code* query, const std::int8_t* row, std::size_t d
   return sum;
 }
 
-template <class Code>
-void dot_rows_scalar(const Code* query, const std::int8_t* rows, std::size_t count,
+void dot_rows_scalar(const std::int8_t* query, const std::int8_t* rows, std::size_t count,
                      std::size_t dimension, std::int32_t* out) {
   for (std::size_t r = 0; r < count; ++r)
     out[r] = dot_scalar(query, rows + r * dimension, dimension);
@@ -76,8 +75,7 @@ void turn_scalar(const float* values, const float* signs, std::size_t rows, bool
 }
 
 constexpr CodeKernels kScalar{.name = "scalar",
-                              .dot_rows = dot_rows_scalar<std::int16_t>,
-                              .dot_rows_coarse = dot_rows_scalar<std::int8_t>,
+                              .dot_rows = dot_rows_scalar,
                               .dot_some = dot_some_scalar,
                               .dot_some_half = dot_some_half_scalar,
                               .quantise = quantise_scalar,

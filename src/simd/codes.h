@@ -12,16 +12,12 @@ namespace samtale {
 // One instruction set's kernel. Pointers need no alignment.
 struct CodeKernels {
   const char* name;
-  // out[r] = sum of query[i] * rows[r * dimension + i]: exact, so the same for every kernel. The
-  // rows' values within -127 and 127, the query's within query_code_max(dimension), or the sum
-  // would not fit; `dimension` at most 2^17.
-  void (*dot_rows)(const std::int16_t* query, const std::int8_t* rows, std::size_t count,
+  // out[r] = sum of query[i] * rows[r * dimension + i]: exact, so the same for every kernel. All
+  // values within -127 and 127; `dimension` at most 2^17.
+  void (*dot_rows)(const std::int8_t* query, const std::int8_t* rows, std::size_t count,
                    std::size_t dimension, std::int32_t* out);
-  // The same by a query within -127 and 127 too: less to compute, so that rows are read as fast as
-  // memory gives them.
-  void (*dot_rows_coarse)(const std::int8_t* query, const std::int8_t* rows, std::size_t count,
-                          std::size_t dimension, std::int32_t* out);
-  // As dot_rows for the rows at `places`, which may lie far apart: those to come are fetched ahead.
+  // The same for the rows at `places`, which may lie far apart: those to come are fetched ahead.
+  // The query's values within query_code_max(dimension), or the sum would not fit.
   void (*dot_some)(const std::int16_t* query, const std::int8_t* rows, const std::uint32_t* places,
                    std::size_t count, std::size_t dimension, std::int32_t* out);
   // The same for rows of 4 bits a dimension, 0 to 15, in blocks of 64 bytes: byte i of a block

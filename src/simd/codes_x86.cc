@@ -71,15 +71,6 @@ SAMTALE_AVX2 inline std::int32_t dot_avx2(const std::int16_t* query, const std::
   return add_tail(total(_mm256_add_epi32(even, odd)), query, row, i, dimension);
 }
 
-SAMTALE_AVX2 void dot_rows_avx2(const std::int16_t* query, const std::int8_t* rows,
-                                std::size_t count, std::size_t dimension, std::int32_t* out) {
-  for (std::size_t r = 0; r < count; ++r) {
-    const auto* const row = rows + r * dimension;
-    fetch(row + kStreamAhead, dimension);
-    out[r] = dot_avx2(query, row, dimension);
-  }
-}
-
 SAMTALE_AVX2 void dot_some_avx2(const std::int16_t* query, const std::int8_t* rows,
                                 const std::uint32_t* places, std::size_t count,
                                 std::size_t dimension, std::int32_t* out) {
@@ -90,17 +81,16 @@ SAMTALE_AVX2 void dot_some_avx2(const std::int16_t* query, const std::int8_t* ro
 
 // vpmaddubsw adds pairs of products, at most 2 * 127 * 127 each, into 16 bits. It takes the first
 // of each product without a sign; the query's goes to the row.
-SAMTALE_AVX2 inline __m256i coarse_step(__m256i sum, const std::int8_t* query,
-                                        const std::int8_t* row) {
+SAMTALE_AVX2 inline __m256i byte_step(__m256i sum, const std::int8_t* query,
+                                      const std::int8_t* row) {
   const auto codes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(row));
   const auto values = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(query));
   const auto pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(values), _mm256_sign_epi8(codes, values));
   return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
 }
 
-SAMTALE_AVX2 void dot_rows_coarse_avx2(const std::int8_t* query, const std::int8_t* rows,
-                                       std::size_t count, std::size_t dimension,
-                                       std::int32_t* out) {
+SAMTALE_AVX2 void dot_rows_avx2(const std::int8_t* query, const std::int8_t* rows,
+                                std::size_t count, std::size_t dimension, std::int32_t* out) {
   for (std::size_t r = 0; r < count; ++r) {
     const auto* const row = rows + r * dimension;
     fetch(row + kStreamAhead, dimension);
@@ -108,8 +98,8 @@ SAMTALE_AVX2 void dot_rows_coarse_avx2(const std::int8_t* query, const std::int8
     auto odd = _mm256_setzero_si256();
     std::size_t i = 0;
     for (; i + 64 <= dimension; i += 64) {
-      even = coarse_step(even, query + i, row + i);
-      odd = coarse_step(odd, query + i + 32, row + i + 32);
+      even = byte_step(even, query + i, row + i);
+      odd = byte_step(odd, query + i + 32, row + i + 32);
     }
     out[r] = add_tail(total(_mm256_add_epi32(even, odd)), query, row, i, dimension);
   }
@@ -171,15 +161,6 @@ SAMTALE_AVX512 inline std::int32_t dot_avx512(const std::int16_t* query, const s
     odd = step(odd, query + i + 32, row + i + 32);
   }
   return add_tail(total(_mm512_add_epi32(even, odd)), query, row, i, dimension);
-}
-
-SAMTALE_AVX512 void dot_rows_avx512(const std::int16_t* query, const std::int8_t* rows,
-                                    std::size_t count, std::size_t dimension, std::int32_t* out) {
-  for (std::size_t r = 0; r < count; ++r) {
-    const auto* const row = rows + r * dimension;
-    fetch(row + kStreamAhead, dimension);
-    out[r] = dot_avx512(query, row, dimension);
-  }
 }
 
 SAMTALE_AVX512 void dot_some_avx512(const std::int16_t* query, const std::int8_t* rows,
@@ -278,14 +259,12 @@ SAMTALE_AVX2 void turn_avx2(const float* values, const float* signs, std::size_t
 
 constexpr CodeKernels kAvx2{.name = "avx2",
                             .dot_rows = dot_rows_avx2,
-                            .dot_rows_coarse = dot_rows_coarse_avx2,
                             .dot_some = dot_some_avx2,
                             .dot_some_half = dot_some_half_avx2,
                             .quantise = quantise_avx2,
                             .turn = turn_avx2};
 constexpr CodeKernels kAvx512{.name = "avx512",
-                              .dot_rows = dot_rows_avx512,
-                              .dot_rows_coarse = dot_rows_coarse_avx2,
+                              .dot_rows = dot_rows_avx2,
                               .dot_some = dot_some_avx512,
                               .dot_some_half = dot_some_half_avx512,
                               .quantise = quantise_avx2,

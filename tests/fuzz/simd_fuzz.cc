@@ -49,18 +49,22 @@ void check_codes(std::size_t dimension, const std::uint8_t* data, std::size_t si
   std::vector<std::int8_t> codes(size);
   for (std::size_t i = 0; i < size; ++i) codes[i] = static_cast<std::int8_t>(data[i] % 255 - 127);
   const auto middle = codes.begin() + static_cast<std::ptrdiff_t>(dimension);
-  const std::vector<std::int16_t> query(codes.begin(), middle);
+  const std::vector<std::int8_t> query(codes.begin(), middle);
+  const std::vector<std::int16_t> wide_query(codes.begin(), middle);
   const std::vector<std::int8_t> rows(middle, codes.end());
-  std::vector<std::int32_t> expected(rows.size() / dimension);
-  scalar_code_kernels().dot_rows(query.data(), rows.data(), expected.size(), dimension,
+  std::vector<std::uint32_t> places(rows.size() / dimension);
+  std::iota(places.begin(), places.end(), 0U);
+  std::vector<std::int32_t> expected(places.size());
+  scalar_code_kernels().dot_rows(query.data(), rows.data(), places.size(), dimension,
                                  expected.data());
   for (const auto* kernels : {avx2_code_kernels(), avx512_code_kernels()}) {
     if (kernels == nullptr) continue;
-    std::vector<std::int32_t> sums(expected.size());
-    kernels->dot_rows(query.data(), rows.data(), sums.size(), dimension, sums.data());
+    std::vector<std::int32_t> sums(places.size());
+    kernels->dot_rows(query.data(), rows.data(), places.size(), dimension, sums.data());
     SAMTALE_CHECK(sums == expected, "sums of codes are exact");
-    kernels->dot_rows_coarse(codes.data(), rows.data(), sums.size(), dimension, sums.data());
-    SAMTALE_CHECK(sums == expected, "sums by a coarse query are exact");
+    kernels->dot_some(wide_query.data(), rows.data(), places.data(), places.size(), dimension,
+                      sums.data());
+    SAMTALE_CHECK(sums == expected, "sums of rows apart are exact");
   }
 }
 
