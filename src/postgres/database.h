@@ -138,7 +138,8 @@ struct DatabaseOptions {
       std::chrono::hours(1);  // Of one migration, or to wait for another's.
   // Who waits for a table's lock to change it makes all who come after wait as well: see
   // Database::patiently().
-  Duration lock_timeout = std::chrono::seconds(2);
+  Duration lock_timeout =
+      std::chrono::milliseconds(1500);  // With its work, no more than two seconds.
   bool migrate = true;  // False: open() only looks whether the schema is up to date.
   // open() takes a user who passes over row-level security: for what changes tables, not for a
   // server.

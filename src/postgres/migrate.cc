@@ -249,7 +249,7 @@ Result<std::string> migration_sql(const std::string& schema, std::span<const Mig
   for (auto number = from; number < migrations.size(); ++number) {
     const auto version = std::to_string(number);
     sql += "\nBEGIN;\nSELECT pg_advisory_xact_lock(hashtextextended('samtale migrations " + schema +
-           "', 0));\nSET LOCAL lock_timeout = '2s';\n";
+           "', 0));\nSET LOCAL lock_timeout = '1500ms';\n";
     if (number == 0) sql += "CREATE SCHEMA IF NOT EXISTS " + schema + ";\n";
     sql += "SET LOCAL search_path = " + schema + ";\n";
     if (number == 0) sql += std::string("CREATE TABLE IF NOT EXISTS ") + kVersionsTable + ";\n";
