@@ -93,9 +93,6 @@ struct IndexOptions {
   // The share of the nearest that a search by the graph finds. How wide it looks for that is
   // measured on the queries of the company, with 95 % confidence.
   double recall_target = 0.95;
-  // Where a scan of all takes less than so many times a walk through the graph, as measured on this
-  // machine, the company is scanned, exactly. 0: walked through whatever it takes.
-  double scan_worth = 0;
   // With so many bytes of floats these lie in mapped files of about that size in the place's
   // folder, if there is one: whatever system it is, a few thousand vectors stay in memory.
   std::size_t float_file_bytes = std::size_t{16} << 20;

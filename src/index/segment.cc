@@ -17,7 +17,6 @@ constexpr std::string_view kMagic = "SAMTASEG";
 constexpr std::uint32_t kVersion = 1;
 constexpr std::uint32_t kCosine = 1;
 constexpr std::uint32_t kCompactFlag = 1;
-constexpr std::uint32_t kScanFlag = 2;
 constexpr std::uint32_t kDigests = 1;
 constexpr std::uint32_t kNeighbours = 2;
 constexpr std::size_t kModelOffset = 140;
@@ -92,9 +91,7 @@ std::string encode(const SegmentHeader& header) {
   put(header.made_of, out);
   put(header.degree, out);
   put(header.entries, out);
-  put((header.settings.is_compact ? kCompactFlag : 0) |
-          (header.settings.prefers_scan ? kScanFlag : 0),
-      out);
+  put(header.settings.is_compact ? kCompactFlag : 0, out);
   put(header.settings.effort, out);
   put(header.settings.recall, out);
   put(header.settings.recall_target, out);
@@ -215,7 +212,6 @@ Result<SegmentHeader> read_segment_header(const File& file) {
   cursor.get(header.entries);
   const auto flags = cursor.get<std::uint32_t>();
   header.settings.is_compact = (flags & kCompactFlag) != 0;
-  header.settings.prefers_scan = (flags & kScanFlag) != 0;
   cursor.get(header.settings.effort);
   cursor.get(header.settings.recall);
   cursor.get(header.settings.recall_target);
@@ -232,7 +228,7 @@ Result<SegmentHeader> read_segment_header(const File& file) {
   get_section(first_kind, header.digests_crc, digests);
   get_section(second_kind, header.neighbours_crc, neighbours);
   const auto model_bytes = cursor.get<std::uint32_t>();
-  if (metric != kCosine || flags > (kCompactFlag | kScanFlag) || first_kind != kDigests ||
+  if (metric != kCosine || flags > kCompactFlag || first_kind != kDigests ||
       second_kind != kNeighbours || !is_sound(header) ||
       header_bytes != kModelOffset + std::uint64_t{model_bytes} + kCrcBytes) {
     return bad("says of itself what cannot be");

@@ -27,13 +27,10 @@ namespace samtale {
 struct WalkSettings {
   static constexpr float kEffortMax = 64;
 
-  float effort = 0.1F;        // How much farther than the last of those wanted a walk looks.
-  bool is_compact = false;    // Over codes of 4 bits.
-  bool prefers_scan = false;  // Not at all: a scan was measured to be worth more.
+  float effort = 0.1F;      // How much farther than the last of those wanted a walk looks.
+  bool is_compact = false;  // Over codes of 4 bits.
   double recall = 1;
   double recall_target = 0;  // By which it was measured; 0: it was not, for this graph.
-
-  [[nodiscard]] bool reads_rows() const { return prefers_scan || !is_compact; }
 };
 
 struct SegmentOwner {

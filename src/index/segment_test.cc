@@ -67,7 +67,6 @@ TEST_F(SegmentTest, is_read_as_it_was_written) {
   EXPECT_EQ(back->made_of, 305U);
   EXPECT_EQ(back->settings.effort, 1.5F);
   EXPECT_TRUE(back->settings.is_compact);
-  EXPECT_TRUE(back->settings.prefers_scan);
   EXPECT_EQ(back->settings.recall, 0.97);
   EXPECT_EQ(back->settings.recall_target, 0.95);
   EXPECT_EQ(header.owner.company, CompanyId{7});
@@ -125,7 +124,7 @@ TEST_F(SegmentTest, a_header_that_lies_is_refused_before_anything_is_made_for_it
       {"degree 2^31", with(bytes, 56, std::uint32_t{1} << 31)},
       {"no entries", with(bytes, 60, std::uint32_t{0})},
       {"too many entries", with(bytes, 60, std::uint32_t{31})},
-      {"flags", with(bytes, 64, std::uint32_t{4})},
+      {"flags", with(bytes, 64, std::uint32_t{2})},
       {"effort 0", with(bytes, 68, 0.0F)},
       {"effort infinite", with(bytes, 68, std::numeric_limits<float>::infinity())},
       {"effort no number", with(bytes, 68, static_cast<float>(kNan))},

@@ -27,8 +27,8 @@ struct QueryCodes {
 // So finely that what it leaves out hardly counts: for that the kernels' sums have room.
 using QueryCode = QueryCodes<std::int16_t>;
 [[nodiscard]] QueryCode encode_query(std::span<const float> query);
-// As finely as the rows: bounds are a half to twice as far above their scores, and computed in half
-// the time.
+// As finely as the rows: bounds are about twice as far above their scores, and take less to
+// compute.
 using CoarseQueryCode = QueryCodes<std::int8_t>;
 [[nodiscard]] CoarseQueryCode encode_query_coarsely(std::span<const float> query);
 

@@ -110,8 +110,7 @@ bool VectorTiers::nearest(std::span<const float> unit, std::size_t limit, double
       }
     }
   }
-  const bool is_measured = graph_ != kNoTier && tiers_[graph_]->walk.prefers_scan && !must_be_exact;
-  if (!is_exact || is_measured) remember(unit);
+  if (!is_exact) remember(unit);
   return is_exact;
 }
 
@@ -216,10 +215,7 @@ std::size_t VectorTiers::graph_size() const {
   return graph_ != kNoTier && tiers_[graph_]->graph ? tiers_[graph_]->live() : 0;
 }
 
-double VectorTiers::recall() const {
-  if (graph_ == kNoTier || tiers_[graph_]->walk.prefers_scan) return 1;
-  return tiers_[graph_]->walk.recall;
-}
+double VectorTiers::recall() const { return graph_ == kNoTier ? 1 : tiers_[graph_]->walk.recall; }
 
 std::size_t VectorTiers::bytes() const {
   std::size_t sum = 0;

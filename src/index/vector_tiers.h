@@ -77,7 +77,7 @@ class VectorTiers {
 
   [[nodiscard]] std::size_t size() const;  // Those removed left out.
   [[nodiscard]] std::size_t graph_size() const;
-  [[nodiscard]] double recall() const;      // As measured last; 1 where all is scanned.
+  [[nodiscard]] double recall() const;      // As measured last; 1 without a graph.
   [[nodiscard]] std::size_t bytes() const;  // In memory.
   [[nodiscard]] std::size_t mapped_bytes() const;
 
@@ -176,7 +176,7 @@ class VectorTiers {
 
   mutable std::mutex search_mutex_;  // Guards the rest: searches share the index's lock.
   mutable std::vector<std::unique_ptr<Graph::Scratch>> scratches_;
-  // The last so many queries that a graph answered, or would have, to measure by.
+  // The last so many queries that a graph answered, to measure by.
   mutable std::vector<std::vector<float>> queries_;
   mutable std::uint64_t queries_seen_ = 0;
   std::uint64_t queries_seen_at_calibration_ = 0;

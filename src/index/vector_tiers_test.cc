@@ -151,35 +151,6 @@ TEST(VectorTiersScanTest, finds_what_a_guess_from_the_codes_passed_over) {
   EXPECT_EQ(best.take(), scores);
 }
 
-// By so much faster no walk is.
-TEST(VectorTiersScanTest, a_graph_that_is_not_worth_its_walks_is_not_asked) {
-  for (const double scan_worth : {0.0, 1e-6, 1e6}) {
-    std::mt19937_64 random(7);
-    constexpr std::size_t kDimension = 24;
-    VectorTiers tiers(kDimension, {.graph_from = 400, .scan_worth = scan_worth}, nullptr);
-    for (VectorTiers::Owner owner = 0; owner < 2'000; ++owner) {
-      tiers.add(owner, clustered(random, kDimension));
-    }
-    const auto work = tiers.begin_work();
-    ASSERT_TRUE(work && VectorTiers::run_work(*work, [] { return true; }));
-    ASSERT_TRUE(tiers.end_work(*work));
-    const auto is_exact = [&] {
-      Best best(5);
-      return tiers.nearest(clustered(random, kDimension), 5, 1, false, best);
-    };
-
-    EXPECT_EQ(tiers.graph_size(), 2'000U);
-    EXPECT_EQ(is_exact(), scan_worth > 1) << scan_worth;
-    if (scan_worth > 1) {
-      EXPECT_EQ(tiers.recall(), 1);
-    }
-    // Measured again by what is asked, whoever answers.
-    EXPECT_FALSE(tiers.begin_work());
-    for (int i = 0; i < 1'024; ++i) is_exact();
-    EXPECT_TRUE(tiers.begin_work());
-  }
-}
-
 TEST_F(VectorTiersTest, its_graph_grows_by_a_few) {
   add(kFew - 1);
   EXPECT_FALSE(does_what_is_due());

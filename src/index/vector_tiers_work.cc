@@ -228,7 +228,7 @@ Result<> VectorTiers::run_work(Work& work, const GoesOn& goes_on) {
   if (work.more) return grow(work, goes_on);
   if (work.graph) {
     SAMTALE_TRY_VOID(calibrate(*work.graph, work, goes_on));
-    work.codes = work.graph->rows.codes_for(work.walk.reads_rows());
+    work.codes = work.graph->rows.codes_for(!work.walk.is_compact);
     return {};
   }
   work.made = std::make_shared<Tier>(work.dimension, work.floats);
@@ -252,7 +252,7 @@ Result<> VectorTiers::run_work(Work& work, const GoesOn& goes_on) {
   if (work.walk.recall_target != work.options.recall_target) {
     SAMTALE_TRY_VOID(calibrate_made(work, goes_on));
   }
-  if (auto codes = made.rows.codes_for(work.walk.reads_rows())) made.rows.put(*std::move(codes));
+  if (auto codes = made.rows.codes_for(!work.walk.is_compact)) made.rows.put(*std::move(codes));
   return {};
 }
 
@@ -323,7 +323,6 @@ void VectorTiers::take_segment(Work& work) {
   work.from_segment = nodes;
   // What was measured is true of the whole of it.
   if (nodes == segment.digests.size()) work.walk = segment.settings;
-  if (work.options.scan_worth == 0) work.walk.prefers_scan = false;
 }
 
 Result<> VectorTiers::make_graph(Work& work, const GoesOn& goes_on) {
@@ -377,13 +376,10 @@ Result<> VectorTiers::calibrate(const Tier& tier, Work& work, const GoesOn& goes
   const auto stopped = [] {
     return fail(ErrorCode::unavailable, "the measuring of a graph was stopped");
   };
-  const auto begin = thread_seconds();
   for (const auto& query : work.queries) {
     if (!goes_on()) return stopped();
     truths.push_back(scan(tier.rows, query.unit, kLimitMax, query.self));
   }
-  // As often as each walk is tried.
-  const auto scan_seconds = (thread_seconds() - begin) * kCalibratedLimits.size();
   Graph::Scratch scratch;
   // What is found of the nearest `limit`, with 95 % confidence at least: all that a walk meets is
   // scored exactly afterwards, so a vector it met is not lost.
@@ -418,11 +414,11 @@ Result<> VectorTiers::calibrate(const Tier& tier, Work& work, const GoesOn& goes
   };
   const auto attempt = [&](const WalkSettings& walk) {
     Tried tried;
-    const auto start = thread_seconds();
+    const auto begin = thread_seconds();
     for (const auto limit : kCalibratedLimits) {
       tried.recall = std::min(tried.recall, recall_at(limit, walk));
     }
-    tried.seconds = thread_seconds() - start;
+    tried.seconds = thread_seconds() - begin;
     return tried;
   };
   const auto target = work.recall_target;
@@ -447,7 +443,6 @@ Result<> VectorTiers::calibrate(const Tier& tier, Work& work, const GoesOn& goes
     }
     break;
   }
-  work.walk.prefers_scan = scan_seconds < work.options.scan_worth * best.seconds;
   work.walk.recall = best.recall;
   work.walk.recall_target = work.options.recall_target;
   return {};

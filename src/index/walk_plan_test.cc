@@ -57,13 +57,5 @@ TEST(WalkPlanTest, walks_farther_over_codes_that_are_read_in_half_the_time) {
   EXPECT_TRUE(plan_walk(100, 1, 2'000, 0, compact));
 }
 
-TEST(WalkPlanTest, what_was_measured_to_be_faster_is_scanned) {
-  auto slow = kSettings;
-  slow.prefers_scan = true;
-
-  EXPECT_TRUE(plan_walk(10, 1, 1'000'000, 0, kSettings));
-  EXPECT_FALSE(plan_walk(10, 1, 1'000'000, 0, slow));
-}
-
 }  // namespace
 }  // namespace samtale

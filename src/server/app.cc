@@ -131,12 +131,11 @@ std::unique_ptr<IndexSet> App::make_indexes(SegmentFolder* segments) {
   const auto forget = [this](CompanyId company) { near_cache_->forget(company); };
   if (vectors_) {
     return std::make_unique<IndexSet>(embedder.model_id(), embedder.dimension(),
-                                      index_options(config_, embedder.dimension()), *vectors_,
-                                      forget, index_budget_.get());
+                                      index_options(config_), *vectors_, forget,
+                                      index_budget_.get());
   }
   return std::make_unique<IndexSet>(embedder.model_id(), embedder.dimension(),
-                                    index_options(config_, embedder.dimension()), segments, forget,
-                                    index_budget_.get());
+                                    index_options(config_), segments, forget, index_budget_.get());
 }
 
 // Of the companies that are whole, and of each slice of those that are not; and what follows the

@@ -209,15 +209,9 @@ SearchOptions search_options(const Config& config) {
   return options;
 }
 
-IndexOptions index_options(const Config& config, std::size_t dimension) {
-  // A byte a dimension: what a core scans in about a millisecond (docs/adr/0020).
-  constexpr std::size_t kScanned = std::size_t{50'000} * 384;
+IndexOptions index_options(const Config& config) {
   IndexOptions options;
   options.graph_from = config.search.graph_from;
-  if (options.graph_from == 0) {
-    options.graph_from = std::max<std::size_t>(kScanned / dimension, 1);
-    options.scan_worth = 2;
-  }
   options.recall_target = config.search.recall_target;
   return options;
 }

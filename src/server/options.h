@@ -59,7 +59,7 @@ struct BrokerOptions {
 [[nodiscard]] WorkerOptions worker_options(const Config& config);
 // Without the key of the cursors.
 [[nodiscard]] SearchOptions search_options(const Config& config);
-[[nodiscard]] IndexOptions index_options(const Config& config, std::size_t dimension);
+[[nodiscard]] IndexOptions index_options(const Config& config);
 // What indexes may hold in memory; 0: no limit.
 [[nodiscard]] std::size_t index_bytes(const Config& config, std::size_t memory);
 // What NearCache may hold: nothing where searches cannot be brought up to date.

@@ -107,9 +107,8 @@ void add_search(const Config& config, Texts& all) {
   const auto search = search_options(config);
   all["search.vector_share"] = text(search.vector_share);
   all["search.candidates"] = text(search.candidates);
-  const auto index = index_options(config, 1024);
+  const auto index = index_options(config);
   all["index.graph_from"] = text(index.graph_from);
-  all["index.scan_worth"] = text(index.scan_worth);
   all["index.recall_target"] = text(index.recall_target);
   all["index.bytes"] = text(index_bytes(config, 1000));
   all["near_cache.bytes"] = text(searches_bytes(config));
@@ -339,7 +338,7 @@ std::vector<Row> rows(const std::string& key_file) {
        R"("pgvector")",
        {"postgres.has_pgvector", "near_cache.bytes", "postgres.names_statements"},
        {{"store.kind", R"("postgres")"}, {"store.url", R"("postgresql://db.test/x")"}}},
-      {"search.graph_from", "7", {"index.graph_from", "index.scan_worth"}},
+      {"search.graph_from", "7", {"index.graph_from"}},
       {"search.recall_target", "0.9", {"index.recall_target"}},
       {"search.memory_share", "0.25", {"index.bytes"}},
       {"cache.searches_bytes", "7", {"near_cache.bytes"}},

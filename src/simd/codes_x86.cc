@@ -101,6 +101,10 @@ SAMTALE_AVX2 void dot_rows_avx2(const std::int8_t* query, const std::int8_t* row
       even = byte_step(even, query + i, row + i);
       odd = byte_step(odd, query + i + 32, row + i + 32);
     }
+    if (i + 32 <= dimension) {
+      even = byte_step(even, query + i, row + i);
+      i += 32;
+    }
     out[r] = add_tail(total(_mm256_add_epi32(even, odd)), query, row, i, dimension);
   }
 }

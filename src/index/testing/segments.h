@@ -23,11 +23,7 @@ inline Segment make_segment(std::uint64_t seed, std::size_t count, std::size_t d
   }
   segment.graph = std::move(built.graph);
   segment.made_of = count + 5;
-  segment.settings = {.effort = 1.5,
-                      .is_compact = true,
-                      .prefers_scan = true,
-                      .recall = 0.97,
-                      .recall_target = 0.95};
+  segment.settings = {.effort = 1.5, .is_compact = true, .recall = 0.97, .recall_target = 0.95};
   return segment;
 }
 
