@@ -15,24 +15,6 @@ constexpr float kMiddle = 7.5F;  // Level u stands for u - 7.5 steps.
 constexpr std::array<float, 6> kSteps{0.5F, 0.6F, 0.7F, 0.8F, 0.9F, 1.0F};
 constexpr float kStepLeast = 1e-30F;
 
-// SplitMix64 (Steele, Lea and Flood, 2014): the same signs in every process.
-std::uint64_t mix(std::uint64_t value) {
-  value += 0x9E3779B97F4A7C15U;
-  value = (value ^ (value >> 30U)) * 0xBF58476D1CE4E5B9U;
-  value = (value ^ (value >> 27U)) * 0x94D049BB133111EBU;
-  return value ^ (value >> 31U);
-}
-
-// 1 and -1 at random, for each dimension of each round: as many rounds as give each dimension
-// something of all.
-std::vector<float> make_signs(std::size_t size) {
-  std::size_t rounds = 0;
-  for (std::size_t mixed = 1; mixed < size; mixed *= kTurned) ++rounds;
-  std::vector<float> signs(rounds * size);
-  for (std::size_t i = 0; i < signs.size(); ++i) signs[i] = (mix(i) & 1U) != 0 ? 1.0F : -1.0F;
-  return signs;
-}
-
 float greatest(std::span<const float> values) {
   float most = 0;
   for (const float value : values) most = std::max(most, std::abs(value));
@@ -68,7 +50,7 @@ float best_step(std::span<const float> vector) {
 }  // namespace
 
 CompactRows::CompactRows(std::size_t dimension)
-    : blocks_((dimension + kBlock - 1) / kBlock), signs_(make_signs(blocks_ * kBlock)) {}
+    : rotation_(dimension), blocks_(rotation_.size() / kBlock) {}
 
 void CompactRows::reserve(std::size_t rows) {
   codes_.reserve(rows * blocks_ * kHalfBlockBytes);
@@ -76,15 +58,8 @@ void CompactRows::reserve(std::size_t rows) {
 }
 
 std::vector<float> CompactRows::rotated(std::span<const float> vector) const {
-  const auto size = blocks_ * kBlock;
-  std::vector<float> turned(size);
-  std::ranges::copy(vector, turned.begin());
-  std::vector<float> next(size);
-  for (std::size_t done = 0; done < signs_.size(); done += size) {
-    const bool is_last = done + size == signs_.size();
-    code_kernels().turn(turned.data(), signs_.data() + done, size / kTurned, !is_last, next.data());
-    turned.swap(next);
-  }
+  std::vector<float> turned(rotation_.size());
+  rotation_.turn(vector, turned);
   return turned;
 }
 

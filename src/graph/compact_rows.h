@@ -1,10 +1,9 @@
 // CompactRows: vectors in 4 bits a dimension, for comparing where a small error only costs a
 // detour.
 //
-// Each vector is turned by the same random rotation (signs and Hadamard transforms, as in Ailon and
-// Chazelle, "The Fast Johnson-Lindenstrauss Transform", 2009), after which no dimension is larger
-// than others by nature, and rounded to 16 levels. A scale makes the score of a vector with itself
-// right (as in Gao and Long, "RaBitQ", SIGMOD 2024), so that scores err to both sides alike.
+// Each vector is turned by the same random rotation (simd/rotation.h) and rounded to 16 levels. A
+// scale makes the score of a vector with itself right (as in Gao and Long, "RaBitQ", SIGMOD 2024),
+// so that scores err to both sides alike.
 #pragma once
 
 #include <cstddef>
@@ -13,6 +12,7 @@
 #include <vector>
 
 #include "base/huge_pages.h"
+#include "simd/rotation.h"
 
 namespace samtale {
 
@@ -40,14 +40,14 @@ class CompactRows {
              std::vector<std::int32_t>& sums, std::vector<float>& scores) const;
 
   [[nodiscard]] std::size_t bytes() const {
-    return codes_.capacity() + (scales_.capacity() + signs_.capacity()) * sizeof(float);
+    return codes_.capacity() + scales_.capacity() * sizeof(float) + rotation_.bytes();
   }
 
  private:
   [[nodiscard]] std::vector<float> rotated(std::span<const float> vector) const;
 
+  Rotation rotation_;
   std::size_t blocks_;
-  std::vector<float> signs_;  // A round after the other.
   HugeVector<std::uint8_t> codes_;
   std::vector<float> scales_;
 };

@@ -199,7 +199,9 @@ TEST_F(MappedIndexTest, codes_go_to_a_file_and_come_back_the_same) {
   for (std::size_t i = 0; i < kRows; ++i) rows.add(0, vector(static_cast<int>(i)));
   const auto bounds = [&] {
     std::vector<float> all(kRows);
-    rows.bounds(encode_query_coarsely(vector(-1)), 0, kRows, all.data());
+    std::vector<float> likely(kRows);
+    auto query = rows.encode_for_scan(vector(-1));
+    rows.bounds(query, false, 0, kRows, all.data(), likely.data());
     return all;
   };
   const auto in_memory = bounds();

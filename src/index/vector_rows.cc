@@ -79,12 +79,6 @@ VectorRows::About about(const QueryCodes<Code>& query, float scale, float error,
           .distance = query.length * error + query.slack};
 }
 
-template <class Code>
-float bound(const QueryCodes<Code>& query, float scale, float error, std::int32_t sum) {
-  const auto [middle, distance] = about(query, scale, error, sum);
-  return middle + distance;
-}
-
 }  // namespace
 
 QueryCode encode_query(std::span<const float> query) {
@@ -126,7 +120,20 @@ VectorRows::Place VectorRows::add(Owner owner, std::span<const float> vector, fl
   errors_.push_back(error);
   grow(owners_, place + 1);
   owners_.push_back(owner);
+  if (blocks_ && place < blocks_->room()) {
+    blocks_->add(vector);
+  } else if (size() * dimension_ >= blocks_from_) {
+    add_block();
+  }
   return static_cast<Place>(place);
+}
+
+// One at a time, so that nobody waits long for many.
+void VectorRows::add_block() {
+  const auto blocks_end = blocks_ ? blocks_->size() : 0;
+  if (size() < blocks_end + BlockCodes::kBlock) return;
+  if (!blocks_) blocks_ = std::make_unique<BlockCodes>(dimension_);
+  blocks_->add_block([this](std::size_t place) { return floats_[place]; });
 }
 
 Result<> VectorRows::reserve(std::size_t vectors) {
@@ -208,7 +215,9 @@ void VectorRows::remove(Place place) {
     owners_[place] = owners_[last];
     scales_[place] = scales_[last];
     errors_[place] = errors_[last];
+    if (blocks_ && place < blocks_->size()) blocks_->set(place, floats_[last]);
   }
+  if (blocks_ && last + 1 == blocks_->size()) blocks_->remove_last();
   floats_.remove_last();
   codes_.memory.resize(last * dimension_);
   scales_.pop_back();
@@ -237,36 +246,48 @@ void VectorRows::fetch(Place place) const {
   for (std::size_t i = 0; i < dimension_; i += kLine) __builtin_prefetch(row + i);
 }
 
-VectorRows::About VectorRows::about(const QueryCode& query, Place place) const {
-  std::int32_t sum = 0;
-  code_kernels().dot_some(query.codes.data(), codes_.data(), &place, 1, dimension_, &sum);
-  return samtale::about(query, scales_[place], errors_[place], sum);
+void VectorRows::about(const QueryCode& query, std::span<const Place> places,
+                       std::vector<std::int32_t>& sums, std::vector<About>& about) const {
+  sums.resize(places.size());
+  about.resize(places.size());
+  code_kernels().dot_some(query.codes.data(), codes_.data(), places.data(), places.size(),
+                          dimension_, sums.data());
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    about[i] = samtale::about(query, scales_[places[i]], errors_[places[i]], sums[i]);
+  }
 }
 
-void VectorRows::bounds(const CoarseQueryCode& query, Place first, std::size_t count,
-                        float* bounds) const {
+ScanQuery VectorRows::encode_for_scan(std::span<const float> unit) const {
+  ScanQuery query{.likely_share = std::min(1.0F, 4 / std::sqrt(static_cast<float>(dimension_))),
+                  .code = encode_query_coarsely(unit),
+                  .by_blocks = {}};
+  if (blocks_ && blocks_->size() > 0) query.by_blocks = blocks_->encode(unit);
+  return query;
+}
+
+void VectorRows::bounds(ScanQuery& query, bool by_blocks, Place first, std::size_t count,
+                        float* bounds, float* likely) const {
+  if (by_blocks && query.by_blocks && first < blocks_->size()) {
+    const auto some = std::min(count, blocks_->size() - first);
+    blocks_->bounds(*query.by_blocks, query.likely_share, first, some, bounds, likely);
+    first += static_cast<Place>(some);
+    count -= some;
+    bounds += some;
+    likely += some;
+  }
   std::array<std::int32_t, kBlock> sums;
   for (std::size_t done = 0; done < count; done += kBlock) {
     const auto begin = first + done;
     const auto some = std::min(kBlock, count - done);
-    code_kernels().dot_rows(query.codes.data(), codes_.data() + begin * dimension_, some,
+    code_kernels().dot_rows(query.code.codes.data(), codes_.data() + begin * dimension_, some,
                             dimension_, sums.data());
     const auto* const scales = scales_.data() + begin;
     const auto* const errors = errors_.data() + begin;
     for (std::size_t i = 0; i < some; ++i) {
-      bounds[done + i] = bound(query, scales[i], errors[i], sums[i]);
+      const auto [middle, distance] = samtale::about(query.code, scales[i], errors[i], sums[i]);
+      bounds[done + i] = middle + distance;
+      likely[done + i] = middle - query.likely_share * distance;
     }
-  }
-}
-
-void VectorRows::bounds(const QueryCode& query, std::span<const Place> places,
-                        std::vector<std::int32_t>& sums, std::vector<float>& bounds) const {
-  sums.resize(places.size());
-  bounds.resize(places.size());
-  code_kernels().dot_some(query.codes.data(), codes_.data(), places.data(), places.size(),
-                          dimension_, sums.data());
-  for (std::size_t i = 0; i < places.size(); ++i) {
-    bounds[i] = bound(query, scales_[places[i]], errors_[places[i]], sums[i]);
   }
 }
 
@@ -277,12 +298,13 @@ void VectorRows::shrink() {
   if (errors_.capacity() > errors_.size() * 2) errors_.shrink_to_fit();
   floats_.shrink();
   if (owners_.capacity() > owners_.size() * 2) owners_.shrink_to_fit();
+  if (blocks_) blocks_->shrink();
 }
 
 std::size_t VectorRows::bytes() const {
   return floats_.bytes() + codes_.memory.capacity() +
          (scales_.capacity() + errors_.capacity()) * sizeof(float) +
-         owners_.capacity() * sizeof(Owner);
+         owners_.capacity() * sizeof(Owner) + (blocks_ ? blocks_->bytes() : 0);
 }
 
 Result<double> checked_length(std::span<const float> vector, std::size_t dimension) {

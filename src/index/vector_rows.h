@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
@@ -12,6 +13,7 @@
 #include "base/huge_pages.h"
 #include "base/result.h"
 #include "graph/graph.h"
+#include "index/block_codes.h"
 #include "index/float_rows.h"
 
 namespace samtale {
@@ -31,6 +33,13 @@ using QueryCode = QueryCodes<std::int16_t>;
 // compute.
 using CoarseQueryCode = QueryCodes<std::int8_t>;
 [[nodiscard]] CoarseQueryCode encode_query_coarsely(std::span<const float> query);
+// As a scan of many rows compares it, one a thread.
+struct ScanQuery {
+  // An error is a sum of many small ones, so about so much of what it may be.
+  float likely_share = 1;
+  CoarseQueryCode code;
+  std::optional<BlockCodes::Query> by_blocks;
+};
 
 // Beside each vector x lies a code c of one byte a dimension, with a scale s and the length of what
 // the code leaves out, e >= |x - s c|. For a query q with code d, scale t and q' = t d,
@@ -42,6 +51,9 @@ using CoarseQueryCode = QueryCodes<std::int8_t>;
 // products are added (Higham, "Accuracy and Stability of Numerical Algorithms", 3.1). A vector
 // whose bound is below the worst hit so far needs no look: a quarter of the bytes tell.
 //
+// Of many rows that are scanned the first, all but a few, have half as large a code besides, around
+// the mean of their block (BlockCodes): most need no look at the larger one.
+//
 // Shapes:  a row-major matrix without gaps: the last vector takes the place of a removed one. A
 //          vector's place changes with that; its owner (a row of the index) does not.
 // Threads: none of its own; the index locks.
@@ -51,6 +63,12 @@ class VectorRows {
 
   // dimension: at most 2^17.
   explicit VectorRows(std::size_t dimension, const FloatPlace& floats = {});
+
+  // With so many bytes of codes they no longer lie in the caches, and half of them are worth
+  // having.
+  static constexpr std::size_t kBlocksFrom = std::size_t{1} << 20;
+  // They get codes by blocks, from so many bytes of the others on.
+  void will_be_scanned(std::size_t blocks_from = kBlocksFrom) { blocks_from_ = blocks_from; }
 
   // Where a vector lies, and whose it is.
   using Place = std::uint32_t;
@@ -86,14 +104,17 @@ class VectorRows {
   struct About {
     float middle;
     float distance;
+    [[nodiscard]] float bound() const { return middle + distance; }
   };
-  // Its score is not farther from `middle` than `distance`.
-  [[nodiscard]] About about(const QueryCode& query, Place place) const;
-  // For each of `count` vectors from `first` on, a number that its score is not above.
-  void bounds(const CoarseQueryCode& query, Place first, std::size_t count, float* bounds) const;
-  // The same for those at `places`; `sums` is for its own use.
-  void bounds(const QueryCode& query, std::span<const Place> places,
-              std::vector<std::int32_t>& sums, std::vector<float>& bounds) const;
+  // For each of those at `places`: its score is not farther from `middle` than `distance`. `sums`
+  // is for its own use.
+  void about(const QueryCode& query, std::span<const Place> places, std::vector<std::int32_t>& sums,
+             std::vector<About>& about) const;
+  [[nodiscard]] ScanQuery encode_for_scan(std::span<const float> unit) const;
+  // For each of `count` vectors from `first` on, a number that its score is not above, and one that
+  // it is likely not below: by half as large codes where there are such, if `by_blocks`.
+  void bounds(ScanQuery& query, bool by_blocks, Place first, std::size_t count, float* bounds,
+              float* likely) const;
 
   [[nodiscard]] CodeRows codes() const {
     return {
@@ -140,12 +161,16 @@ class VectorRows {
   [[nodiscard]] std::unique_ptr<Scratch> filed(std::span<const std::int8_t> codes) const;
   // The code is there already.
   Place add(Owner owner, std::span<const float> vector, float scale, float error);
+  void add_block();
+
   std::size_t dimension_;
   FloatRows floats_;
   Codes codes_;
   std::vector<float> scales_;
   std::vector<float> errors_;  // Rounded up.
   std::vector<Owner> owners_;
+  std::size_t blocks_from_ = std::numeric_limits<std::size_t>::max();
+  std::unique_ptr<BlockCodes> blocks_;  // Of the first; null while it has none.
 };
 
 }  // namespace samtale

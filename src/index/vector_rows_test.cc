@@ -4,8 +4,13 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <random>
+#include <span>
+#include <utility>
+#include <vector>
 
 namespace samtale {
 namespace {
@@ -35,40 +40,93 @@ Vector make(std::size_t dimension, int kind, std::mt19937_64& random) {
   return to_length(std::move(vector), 1 + (static_cast<double>(random() % 3) - 1) * 1e-3);
 }
 
+// Of all rows.
+std::vector<VectorRows::About> about_all(const VectorRows& rows, const Vector& query) {
+  std::vector<VectorRows::Place> places(rows.size());
+  std::iota(places.begin(), places.end(), 0);
+  std::vector<std::int32_t> sums;
+  std::vector<VectorRows::About> about;
+  rows.about(encode_query(query), places, sums, about);
+  return about;
+}
+
+std::vector<float> bounds_of_all(const VectorRows& rows, const Vector& query, bool by_blocks) {
+  std::vector<float> bounds(rows.size());
+  std::vector<float> likely(rows.size());
+  auto scan = rows.encode_for_scan(query);
+  rows.bounds(scan, by_blocks, 0, rows.size(), bounds.data(), likely.data());
+  for (std::size_t i = 0; i < rows.size(); ++i) EXPECT_LE(likely[i], bounds[i]);
+  return bounds;
+}
+
 TEST(VectorRowsTest, no_score_is_beyond_its_bounds) {
   std::mt19937_64 random(1);
   for (const std::size_t dimension : {1, 2, 7, 33, 64, 100, 384, 1536}) {
     VectorRows rows(dimension);
+    rows.will_be_scanned(0);
     std::vector<Vector> vectors;
-    for (int i = 0; i < 300; ++i) {
-      vectors.push_back(make(dimension, i % 5, random));
-      rows.add(0, vectors.back());
+    const auto common = make(dimension, 0, random);
+    const auto add = [&](std::size_t count) {
+      for (std::size_t i = 0; i < count; ++i) {
+        auto vector = make(dimension, static_cast<int>(i % 5), random);
+        for (std::size_t d = 0; i % 2 == 0 && d < dimension; ++d) {  // Near each other.
+          vector[d] = common[d] + 0.1F * vector[d];
+        }
+        vectors.push_back(to_length(std::move(vector), 1.001));
+        rows.add(0, vectors.back());
+      }
+    };
+    // From one block into others and back, several times.
+    add(600);
+    for (const int place : {0, 17, 250, 255, 256, 511, 593}) {
+      rows.remove(static_cast<VectorRows::Place>(place));
     }
-    for (int place : {0, 17, 250}) rows.remove(static_cast<VectorRows::Place>(place));
+    while (rows.size() > 500) rows.remove(3);
+    add(50);
 
-    for (int q = 0; q < 40; ++q) {
+    for (std::size_t q = 0; q < 40; ++q) {
       // Also a query that is one of them, or its opposite: the greatest and the smallest scores.
-      auto query =
-          q % 4 == 0 ? vectors[static_cast<std::size_t>(q)] : make(dimension, q % 5, random);
+      auto query = q % 4 == 0 ? vectors[q] : make(dimension, static_cast<int>(q % 5), random);
       if (q % 8 == 0) {
         for (auto& value : query) value = -value;
       }
       query = to_length(std::move(query), 1);
       std::vector<float> scores(rows.size());
-      std::vector<float> bounds(rows.size());
-      const auto fine = encode_query(query);
-
       rows.dot(query, 0, rows.size(), scores.data());
-      rows.bounds(encode_query_coarsely(query), 0, rows.size(), bounds.data());
+
+      const auto about = about_all(rows, query);
+      const auto bounds = bounds_of_all(rows, query, false);
+      const auto by_blocks = bounds_of_all(rows, query, true);
 
       for (std::size_t i = 0; i < rows.size(); ++i) {
-        const auto [middle, distance] = rows.about(fine, static_cast<VectorRows::Place>(i));
-        ASSERT_LE(scores[i], middle + distance) << dimension << " " << q << " " << i;
-        ASSERT_GE(scores[i], middle - distance) << dimension << " " << q << " " << i;
+        ASSERT_LE(scores[i], about[i].bound()) << dimension << " " << q << " " << i;
+        ASSERT_GE(scores[i], about[i].middle - about[i].distance)
+            << dimension << " " << q << " " << i;
         ASSERT_LE(scores[i], bounds[i]) << dimension << " " << q << " " << i;
+        ASSERT_LE(scores[i], by_blocks[i]) << dimension << " " << q << " " << i;
         ASSERT_EQ(scores[i], rows.dot(query, static_cast<VectorRows::Place>(i)));
       }
     }
+  }
+}
+
+TEST(VectorRowsTest, a_bound_of_a_run_is_that_of_all) {
+  constexpr std::size_t kDimension = 100;
+  std::mt19937_64 random(3);
+  VectorRows rows(kDimension);
+  rows.will_be_scanned(0);
+  for (int i = 0; i < 700; ++i) rows.add(0, make(kDimension, 0, random));
+  const auto query = to_length(make(kDimension, 0, random), 1);
+  const auto all = bounds_of_all(rows, query, true);
+
+  auto scan = rows.encode_for_scan(query);
+  for (const auto& [first, count] :
+       {std::pair{600U, 100U}, {0U, 256U}, {200U, 256U}, {400U, 256U}, {511U, 2U}, {100U, 1U}}) {
+    std::vector<float> bounds(count);
+    std::vector<float> likely(count);
+    rows.bounds(scan, true, first, count, bounds.data(), likely.data());
+
+    EXPECT_TRUE(std::ranges::equal(bounds, std::span(all).subspan(first, count))) << first;
   }
 }
 
@@ -79,18 +137,44 @@ TEST(VectorRowsTest, bounds_are_close_enough_to_be_of_use) {
   for (int i = 0; i < 200; ++i) rows.add(0, make(kDimension, 0, random));
   const auto query = to_length(make(kDimension, 0, random), 1);
   std::vector<float> scores(rows.size());
-  std::vector<float> bounds(rows.size());
-
   rows.dot(query, 0, rows.size(), scores.data());
-  rows.bounds(encode_query_coarsely(query), 0, rows.size(), bounds.data());
+
+  const auto about = about_all(rows, query);
+  const auto bounds = bounds_of_all(rows, query, true);
 
   // A residual of about a 127th of three deviations, over the square root of 12: the query has next
   // to none, or as much where it is coarse.
-  const auto fine = encode_query(query);
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    EXPECT_LT(rows.about(fine, static_cast<VectorRows::Place>(i)).distance, 0.0125);
+    EXPECT_LT(about[i].distance, 0.0125);
     EXPECT_LT(bounds[i] - scores[i], 0.025);
   }
+}
+
+TEST(VectorRowsTest, bounds_by_blocks_are_the_closer_the_more_vectors_have_in_common) {
+  constexpr std::size_t kDimension = 384;
+  const auto farthest = [&](float own) {
+    std::mt19937_64 random(4);
+    const auto common = make(kDimension, 0, random);
+    const auto near_it = [&] {
+      auto vector = make(kDimension, 0, random);
+      for (std::size_t d = 0; d < kDimension; ++d) vector[d] = common[d] + own * vector[d];
+      return to_length(std::move(vector), 1);
+    };
+    VectorRows rows(kDimension);
+    rows.will_be_scanned(0);
+    for (std::size_t i = 0; i < BlockCodes::kBlock; ++i) rows.add(0, near_it());
+    const auto query = near_it();
+    std::vector<float> scores(rows.size());
+    rows.dot(query, 0, rows.size(), scores.data());
+    const auto bounds = bounds_of_all(rows, query, true);
+    float most = 0;
+    for (std::size_t i = 0; i < rows.size(); ++i) most = std::max(most, bounds[i] - scores[i]);
+    return most;
+  };
+
+  // A step is a tenth of three deviations, and what it leaves out is over the square root of 12.
+  EXPECT_LT(farthest(100), 0.25F);
+  EXPECT_LT(farthest(0.3F), 0.02F);
 }
 
 }  // namespace

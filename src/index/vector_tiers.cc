@@ -20,7 +20,13 @@ VectorTiers::VectorTiers(std::size_t dimension, const IndexOptions& options, Seg
     : dimension_(dimension),
       options_(options),
       floats_{.folder = folder, .file_bytes = options.float_file_bytes} {
-  tiers_[tail_] = std::make_shared<Tier>(dimension, floats_);
+  tiers_[tail_] = fresh_tail();
+}
+
+std::shared_ptr<VectorTiers::Tier> VectorTiers::fresh_tail() const {
+  auto tail = std::make_shared<Tier>(dimension_, floats_);
+  tail->rows.will_be_scanned();
+  return tail;
 }
 
 Result<> VectorTiers::make_room(std::size_t more) {
@@ -179,9 +185,10 @@ bool VectorTiers::offer_near(const Tier& tier, std::span<const float> unit, cons
          std::span(pool).first(std::min(walk_candidates(plan.limit), pool.size()))) {
       places.push_back(near.place);
     }
-    rows.bounds(code, places, sums, scores);
+    std::vector<VectorRows::About> about;
+    rows.about(code, places, sums, about);
     std::vector<Candidate> candidates(places.size());
-    for (std::size_t i = 0; i < places.size(); ++i) candidates[i] = {places[i], scores[i]};
+    for (std::size_t i = 0; i < places.size(); ++i) candidates[i] = {places[i], about[i].bound()};
     OfTier hits(rows, sink);
     offer_some(rows, unit, candidates, hits);
   }

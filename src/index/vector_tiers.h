@@ -147,6 +147,7 @@ class VectorTiers {
   static Result<> catch_up(Work& work, const GoesOn& goes_on);
   static Result<> grow(Work& work, const GoesOn& goes_on);
   [[nodiscard]] Result<Ended> end_growth(Work& work);
+  [[nodiscard]] std::shared_ptr<Tier> fresh_tail() const;
   void freeze_tail();
   void drop_frozen();
   void forget_dropped();

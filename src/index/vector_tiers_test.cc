@@ -100,57 +100,6 @@ class VectorTiersTest : public testing::Test {
   std::map<Owner, VectorTiers::Place> places;
 };
 
-class Best final : public VectorTiers::Sink {
- public:
-  explicit Best(std::ptrdiff_t limit) : limit_(limit) {}
-  bool allows(VectorTiers::Owner /*owner*/) const override { return true; }
-  float score_min() const override {
-    return std::ssize(scores_) < limit_ ? -2.0F : *std::next(scores_.rbegin(), limit_ - 1);
-  }
-  void offer(VectorTiers::Owner /*owner*/, float score) override { scores_.insert(score); }
-  std::vector<float> take() const {
-    return {scores_.rbegin(), std::next(scores_.rbegin(), limit_)};
-  }
-
- private:
-  std::ptrdiff_t limit_;
-  std::multiset<float> scores_;
-};
-
-// Numbers in steps of a 127th of the greatest, and nearly half a step more, or less: by their codes
-// all score lower than they do, or higher, and by as much as can be.
-std::vector<float> between_codes(std::mt19937_64& random, std::size_t dimension, bool is_more) {
-  std::vector<float> vector(dimension);
-  for (auto& value : vector) {
-    value = static_cast<float>(57 + random() % 7) + (is_more ? 0.45F : -0.45F);
-  }
-  vector[0] = 127;
-  double sum = 0;
-  for (const float value : vector) sum += double{value} * value;
-  for (auto& value : vector) value /= static_cast<float>(std::sqrt(sum));
-  return vector;
-}
-
-TEST(VectorTiersScanTest, finds_what_a_guess_from_the_codes_passed_over) {
-  constexpr std::size_t kDimension = 64;
-  constexpr std::size_t kLimit = 10;
-  std::mt19937_64 random(5);
-  VectorTiers tiers(kDimension, {.graph_from = 0}, nullptr);
-  const std::vector<float> query(kDimension, 1 / std::sqrt(static_cast<float>(kDimension)));
-  std::vector<float> scores;
-  for (VectorTiers::Owner owner = 0; owner < 400; ++owner) {
-    const auto place = tiers.add(owner, between_codes(random, kDimension, owner % 2 == 0));
-    scores.push_back(tiers.dot(query, place));
-  }
-  std::ranges::sort(scores, std::greater<>());
-  scores.resize(kLimit);
-
-  Best best(kLimit);
-  EXPECT_TRUE(tiers.nearest(query, kLimit, 1, false, best));
-
-  EXPECT_EQ(best.take(), scores);
-}
-
 TEST_F(VectorTiersTest, its_graph_grows_by_a_few) {
   add(kFew - 1);
   EXPECT_FALSE(does_what_is_due());

@@ -154,7 +154,7 @@ bool VectorTiers::renew_graph() {
 
 void VectorTiers::freeze_tail() {
   const auto fresh = free_tier();
-  tiers_[fresh] = std::make_shared<Tier>(dimension_, floats_);
+  tiers_[fresh] = fresh_tail();
   frozen_ = std::exchange(tail_, fresh);
 }
 
@@ -241,6 +241,7 @@ Result<> VectorTiers::run_work(Work& work, const GoesOn& goes_on) {
     SAMTALE_TRY_VOID(catch_up(work, goes_on));
     SAMTALE_TRY_VOID(made.rows.reserve(work.origins.size()));
   }
+  if (!made.graph) made.rows.will_be_scanned();
   for (const auto origin : work.origins) {
     made.rows.add(kNobody, work.sources[origin >> kTierShift]->rows, origin & kPlaceMask);
   }

@@ -30,20 +30,31 @@ void dot_some_scalar(const std::int16_t* query, const std::int8_t* rows,
   }
 }
 
+std::int32_t dot_half_scalar(const std::int8_t* query, const std::uint8_t* row,
+                             std::size_t blocks) {
+  std::int32_t sum = 0;
+  for (std::size_t b = 0; b < blocks; ++b) {
+    const auto* const low = query + b * kHalfBlockDimensions;
+    for (std::size_t i = 0; i < kHalfBlockBytes; ++i) {
+      const auto both = row[b * kHalfBlockBytes + i];
+      sum += low[i] * (both & 0x0F) + low[kHalfBlockBytes + i] * (both >> 4);
+    }
+  }
+  return sum;
+}
+
+void dot_rows_half_scalar(const std::int8_t* query, const std::uint8_t* rows, std::size_t count,
+                          std::size_t blocks, std::int32_t* out) {
+  for (std::size_t r = 0; r < count; ++r) {
+    out[r] = dot_half_scalar(query, rows + r * blocks * kHalfBlockBytes, blocks);
+  }
+}
+
 void dot_some_half_scalar(const std::int8_t* query, const std::uint8_t* rows,
                           const std::uint32_t* places, std::size_t count, std::size_t blocks,
                           std::int32_t* out) {
   for (std::size_t r = 0; r < count; ++r) {
-    const auto* row = rows + places[r] * blocks * kHalfBlockBytes;
-    std::int32_t sum = 0;
-    for (std::size_t b = 0; b < blocks; ++b) {
-      const auto* const low = query + b * kHalfBlockDimensions;
-      for (std::size_t i = 0; i < kHalfBlockBytes; ++i) {
-        const auto both = row[b * kHalfBlockBytes + i];
-        sum += low[i] * (both & 0x0F) + low[kHalfBlockBytes + i] * (both >> 4);
-      }
-    }
-    out[r] = sum;
+    out[r] = dot_half_scalar(query, rows + places[r] * blocks * kHalfBlockBytes, blocks);
   }
 }
 
@@ -77,6 +88,7 @@ void turn_scalar(const float* values, const float* signs, std::size_t rows, bool
 constexpr CodeKernels kScalar{.name = "scalar",
                               .dot_rows = dot_rows_scalar,
                               .dot_some = dot_some_scalar,
+                              .dot_rows_half = dot_rows_half_scalar,
                               .dot_some_half = dot_some_half_scalar,
                               .quantise = quantise_scalar,
                               .turn = turn_scalar};

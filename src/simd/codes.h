@@ -23,6 +23,8 @@ struct CodeKernels {
   // The same for rows of 4 bits a dimension, 0 to 15, in blocks of 64 bytes: byte i of a block
   // holds dimension i of its 128 in the low half and dimension 64 + i in the high half. The query
   // has 128 values a block, in order, within -127 and 127; at most 2^10 blocks a row.
+  void (*dot_rows_half)(const std::int8_t* query, const std::uint8_t* rows, std::size_t count,
+                        std::size_t blocks, std::int32_t* out);
   void (*dot_some_half)(const std::int8_t* query, const std::uint8_t* rows,
                         const std::uint32_t* places, std::size_t count, std::size_t blocks,
                         std::int32_t* out);

@@ -83,6 +83,16 @@ std::vector<std::int32_t> half_sums(const CodeKernels& kernels,
   return out;
 }
 
+// One after the other.
+std::vector<std::int32_t> half_sums_in_order(const CodeKernels& kernels,
+                                             const std::vector<std::int8_t>& query,
+                                             const std::vector<std::uint8_t>& rows) {
+  std::vector<std::int32_t> out(kRows);
+  kernels.dot_rows_half(query.data(), rows.data(), kRows, query.size() / kHalfBlockDimensions,
+                        out.data());
+  return out;
+}
+
 TEST(CodesTest, sum_of_4_bits_by_hand) {
   std::vector<std::int8_t> query(kHalfBlockDimensions);
   query[0] = 2;
@@ -96,6 +106,8 @@ TEST(CodesTest, sum_of_4_bits_by_hand) {
 
   EXPECT_EQ(half_sums(scalar_code_kernels(), query, rows),
             (std::vector<std::int32_t>{0, 0, 0, 0, 2 - 6 + 20 - 127 * 15, 0}));
+  EXPECT_EQ(half_sums_in_order(scalar_code_kernels(), query, rows),
+            (std::vector<std::int32_t>{2 - 6 + 20 - 127 * 15, 0, 0, 0, 0}));
 }
 
 TEST(CodesTest, every_kernel_gives_the_same_sums_of_4_bits) {
@@ -112,6 +124,9 @@ TEST(CodesTest, every_kernel_gives_the_same_sums_of_4_bits) {
         for (auto& value : rows) value = static_cast<std::uint8_t>(is_greatest ? 255 : random());
 
         ASSERT_EQ(half_sums(*kernels, query, rows), half_sums(scalar_code_kernels(), query, rows))
+            << kernels->name << " " << blocks;
+        ASSERT_EQ(half_sums_in_order(*kernels, query, rows),
+                  half_sums_in_order(scalar_code_kernels(), query, rows))
             << kernels->name << " " << blocks;
       }
     }

@@ -109,10 +109,9 @@ SAMTALE_AVX2 void dot_rows_avx2(const std::int8_t* query, const std::int8_t* row
   }
 }
 
-// Of 32 bytes of codes and the 32 values of each half. vpmaddubsw adds pairs of products, at most
-// 2 * 15 * 127 each, into 16 bits, which hold the two halves' together.
-SAMTALE_AVX2 inline __m256i half_step(__m256i sum, const std::int8_t* query,
-                                      const std::uint8_t* codes) {
+// Of 32 bytes of codes and the 32 values of each half: vpmaddubsw adds pairs of products, at most
+// 2 * 15 * 127 each, into 16 bits, which hold the two halves' together, and those of four steps.
+SAMTALE_AVX2 inline __m256i half_pairs(const std::int8_t* query, const std::uint8_t* codes) {
   const auto mask = _mm256_set1_epi8(0x0F);
   const auto both = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(codes));
   const auto low = _mm256_maddubs_epi16(
@@ -120,25 +119,50 @@ SAMTALE_AVX2 inline __m256i half_step(__m256i sum, const std::int8_t* query,
   const auto high = _mm256_maddubs_epi16(
       _mm256_and_si256(_mm256_srli_epi16(both, 4), mask),
       _mm256_loadu_si256(reinterpret_cast<const __m256i*>(query + kHalfBlockBytes)));
-  return _mm256_add_epi32(sum,
-                          _mm256_madd_epi16(_mm256_add_epi16(low, high), _mm256_set1_epi16(1)));
+  return _mm256_add_epi16(low, high);
+}
+
+SAMTALE_AVX2 inline __m256i half_block_pairs(const std::int8_t* query, const std::uint8_t* codes) {
+  return _mm256_add_epi16(half_pairs(query, codes), half_pairs(query + 32, codes + 32));
+}
+
+SAMTALE_AVX2 inline std::int32_t dot_half_avx2(const std::int8_t* query, const std::uint8_t* row,
+                                               std::size_t blocks) {
+  const auto ones = _mm256_set1_epi16(1);
+  auto sum = _mm256_setzero_si256();
+  std::size_t b = 0;
+  for (; b + 2 <= blocks; b += 2) {
+    const auto* const values = query + b * kHalfBlockDimensions;
+    const auto* const codes = row + b * kHalfBlockBytes;
+    const auto pairs =
+        _mm256_add_epi16(half_block_pairs(values, codes),
+                         half_block_pairs(values + kHalfBlockDimensions, codes + kHalfBlockBytes));
+    sum = _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, ones));
+  }
+  if (b < blocks) {
+    const auto pairs =
+        half_block_pairs(query + b * kHalfBlockDimensions, row + b * kHalfBlockBytes);
+    sum = _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, ones));
+  }
+  return total(sum);
+}
+
+SAMTALE_AVX2 void dot_rows_half_avx2(const std::int8_t* query, const std::uint8_t* rows,
+                                     std::size_t count, std::size_t blocks, std::int32_t* out) {
+  const auto bytes = blocks * kHalfBlockBytes;
+  for (std::size_t r = 0; r < count; ++r) {
+    const auto* const row = rows + r * bytes;
+    fetch(row + kStreamAhead, bytes);
+    out[r] = dot_half_avx2(query, row, blocks);
+  }
 }
 
 SAMTALE_AVX2 void dot_some_half_avx2(const std::int8_t* query, const std::uint8_t* rows,
                                      const std::uint32_t* places, std::size_t count,
                                      std::size_t blocks, std::int32_t* out) {
   for_some(rows, places, count, blocks * kHalfBlockBytes,
-           [&](std::size_t r, const std::uint8_t* row) SAMTALE_AVX2 {
-             auto even = _mm256_setzero_si256();
-             auto odd = _mm256_setzero_si256();
-             for (std::size_t b = 0; b < blocks; ++b) {
-               const auto* const values = query + b * kHalfBlockDimensions;
-               const auto* const codes = row + b * kHalfBlockBytes;
-               even = half_step(even, values, codes);
-               odd = half_step(odd, values + 32, codes + 32);
-             }
-             out[r] = total(_mm256_add_epi32(even, odd));
-           });
+           [&](std::size_t r, const std::uint8_t* row)
+               SAMTALE_AVX2 { out[r] = dot_half_avx2(query, row, blocks); });
 }
 
 // Through memory: g++ 12 warns of the undefined halves in its own _mm512_reduce_add_epi32.
@@ -175,26 +199,38 @@ SAMTALE_AVX512 void dot_some_avx512(const std::int16_t* query, const std::int8_t
                SAMTALE_AVX512 { out[r] = dot_avx512(query, row, dimension); });
 }
 
+SAMTALE_AVX512 inline std::int32_t dot_half_avx512(const std::int8_t* query,
+                                                   const std::uint8_t* row, std::size_t blocks) {
+  const auto mask = _mm512_set1_epi8(0x0F);
+  const auto ones = _mm512_set1_epi16(1);
+  auto sum = _mm512_setzero_si512();
+  for (std::size_t b = 0; b < blocks; ++b) {
+    const auto* const values = query + b * kHalfBlockDimensions;
+    const auto both = _mm512_loadu_si512(row + b * kHalfBlockBytes);
+    const auto low = _mm512_maddubs_epi16(_mm512_and_si512(both, mask), _mm512_loadu_si512(values));
+    const auto high = _mm512_maddubs_epi16(_mm512_and_si512(_mm512_srli_epi16(both, 4), mask),
+                                           _mm512_loadu_si512(values + kHalfBlockBytes));
+    sum = _mm512_add_epi32(sum, _mm512_madd_epi16(_mm512_add_epi16(low, high), ones));
+  }
+  return total(sum);
+}
+
+SAMTALE_AVX512 void dot_rows_half_avx512(const std::int8_t* query, const std::uint8_t* rows,
+                                         std::size_t count, std::size_t blocks, std::int32_t* out) {
+  const auto bytes = blocks * kHalfBlockBytes;
+  for (std::size_t r = 0; r < count; ++r) {
+    const auto* const row = rows + r * bytes;
+    fetch(row + kStreamAhead, bytes);
+    out[r] = dot_half_avx512(query, row, blocks);
+  }
+}
+
 SAMTALE_AVX512 void dot_some_half_avx512(const std::int8_t* query, const std::uint8_t* rows,
                                          const std::uint32_t* places, std::size_t count,
                                          std::size_t blocks, std::int32_t* out) {
-  const auto mask = _mm512_set1_epi8(0x0F);
-  const auto ones = _mm512_set1_epi16(1);
   for_some(rows, places, count, blocks * kHalfBlockBytes,
-           [&](std::size_t r, const std::uint8_t* row) SAMTALE_AVX512 {
-             auto sum = _mm512_setzero_si512();
-             for (std::size_t b = 0; b < blocks; ++b) {
-               const auto* const values = query + b * kHalfBlockDimensions;
-               const auto both = _mm512_loadu_si512(row + b * kHalfBlockBytes);
-               const auto low =
-                   _mm512_maddubs_epi16(_mm512_and_si512(both, mask), _mm512_loadu_si512(values));
-               const auto high =
-                   _mm512_maddubs_epi16(_mm512_and_si512(_mm512_srli_epi16(both, 4), mask),
-                                        _mm512_loadu_si512(values + kHalfBlockBytes));
-               sum = _mm512_add_epi32(sum, _mm512_madd_epi16(_mm512_add_epi16(low, high), ones));
-             }
-             out[r] = total(sum);
-           });
+           [&](std::size_t r, const std::uint8_t* row)
+               SAMTALE_AVX512 { out[r] = dot_half_avx512(query, row, blocks); });
 }
 
 SAMTALE_AVX2 inline __m256i rounded(const float* values, __m256 per_step) {
@@ -264,12 +300,14 @@ SAMTALE_AVX2 void turn_avx2(const float* values, const float* signs, std::size_t
 constexpr CodeKernels kAvx2{.name = "avx2",
                             .dot_rows = dot_rows_avx2,
                             .dot_some = dot_some_avx2,
+                            .dot_rows_half = dot_rows_half_avx2,
                             .dot_some_half = dot_some_half_avx2,
                             .quantise = quantise_avx2,
                             .turn = turn_avx2};
 constexpr CodeKernels kAvx512{.name = "avx512",
                               .dot_rows = dot_rows_avx2,
                               .dot_some = dot_some_avx512,
+                              .dot_rows_half = dot_rows_half_avx512,
                               .dot_some_half = dot_some_half_avx512,
                               .quantise = quantise_avx2,
                               .turn = turn_avx2};

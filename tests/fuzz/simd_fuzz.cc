@@ -68,25 +68,28 @@ void check_codes(std::size_t dimension, const std::uint8_t* data, std::size_t si
   }
 }
 
-// And as codes of 4 bits, behind a query of one block.
-void check_half_codes(const std::uint8_t* data, std::size_t size) {
-  constexpr std::size_t kOneRow = kHalfBlockBytes;
-  if (size < kHalfBlockDimensions + kOneRow) return;
-  std::vector<std::int8_t> query(kHalfBlockDimensions);
+// And as codes of 4 bits, behind a query of so many blocks.
+void check_half_codes(std::size_t blocks, const std::uint8_t* data, std::size_t size) {
+  const auto row_bytes = blocks * kHalfBlockBytes;
+  if (size < blocks * kHalfBlockDimensions + row_bytes) return;
+  std::vector<std::int8_t> query(blocks * kHalfBlockDimensions);
   for (std::size_t i = 0; i < query.size(); ++i) {
     query[i] = static_cast<std::int8_t>(data[i] % 255 - 127);
   }
   const std::vector<std::uint8_t> rows(data + query.size(), data + size);
-  std::vector<std::uint32_t> places(rows.size() / kOneRow);
-  std::iota(places.rbegin(), places.rend(), 0U);
+  std::vector<std::uint32_t> places(rows.size() / row_bytes);
+  std::iota(places.begin(), places.end(), 0U);
   std::vector<std::int32_t> expected(places.size());
-  scalar_code_kernels().dot_some_half(query.data(), rows.data(), places.data(), places.size(), 1,
+  scalar_code_kernels().dot_rows_half(query.data(), rows.data(), places.size(), blocks,
                                       expected.data());
   for (const auto* kernels : {avx2_code_kernels(), avx512_code_kernels()}) {
     if (kernels == nullptr) continue;
     std::vector<std::int32_t> sums(expected.size());
-    kernels->dot_some_half(query.data(), rows.data(), places.data(), places.size(), 1, sums.data());
+    kernels->dot_rows_half(query.data(), rows.data(), places.size(), blocks, sums.data());
     SAMTALE_CHECK(sums == expected, "sums of half codes are exact");
+    kernels->dot_some_half(query.data(), rows.data(), places.data(), places.size(), blocks,
+                           sums.data());
+    SAMTALE_CHECK(sums == expected, "sums of half codes apart are exact");
   }
 }
 
@@ -114,7 +117,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (size == 0 || data[0] == 0 || avx2 == nullptr) return 0;
   const std::size_t dimension = data[0];
   if (size > dimension) samtale::check_codes(dimension, data + 1, size - 1);
-  samtale::check_half_codes(data + 1, size - 1);
+  for (const std::size_t blocks : {1, 2, 3}) samtale::check_half_codes(blocks, data + 1, size - 1);
   std::vector<float> floats((size - 1) / sizeof(float));
   std::memcpy(floats.data(), data + 1, floats.size() * sizeof(float));
   samtale::check_quantise(floats);

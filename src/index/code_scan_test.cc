@@ -1,0 +1,132 @@
+// Goal:   a scan of codes finds the nearest, all of them, whatever the codes say.
+// Method: against the scores of all vectors, of kinds that codes represent well and badly.
+#include "index/code_scan.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <iterator>
+#include <limits>
+#include <random>
+#include <set>
+#include <vector>
+
+#include "index/testing/vectors.h"
+
+namespace samtale {
+namespace {
+
+using Vector = std::vector<float>;
+using Place = VectorRows::Place;
+
+constexpr auto kNoBlocks = std::numeric_limits<std::size_t>::max();
+
+class Best final : public CodeHits {
+ public:
+  explicit Best(std::size_t limit) : limit_(static_cast<std::ptrdiff_t>(limit)) {}
+  float score_min() const override {
+    return std::ssize(scores_) < limit_ ? -2.0F : *std::next(scores_.rbegin(), limit_ - 1);
+  }
+  void offer(Place /*place*/, float score) override { scores_.insert(score); }
+  std::vector<float> take() const {
+    const auto count = std::min(limit_, std::ssize(scores_));
+    return {scores_.rbegin(), std::next(scores_.rbegin(), count)};
+  }
+
+ private:
+  std::ptrdiff_t limit_;
+  std::multiset<float> scores_;
+};
+
+// The best scores of every `each`th row: by all of them, and by their codes.
+std::vector<float> truth(const VectorRows& rows, const Vector& query, std::size_t limit,
+                         std::size_t each) {
+  Best best(limit);
+  for (std::size_t i = 0; i < rows.size(); i += each) {
+    const auto place = static_cast<Place>(i);
+    best.offer(place, rows.dot(query, place));
+  }
+  return best.take();
+}
+
+std::vector<float> found(const VectorRows& rows, const Vector& query, std::size_t limit,
+                         std::size_t each) {
+  const auto for_runs = [&](const VisitRun& visit) {
+    const auto run = each == 1 ? kScanBlock : 1;
+    for (std::size_t i = 0; i < rows.size(); i += each == 1 ? run : each) {
+      visit(static_cast<Place>(i), std::min(run, rows.size() - i));
+    }
+  };
+  Best best(limit);
+  scan_by_code(rows, query, encode_query(query), limit, for_runs, best);
+  return best.take();
+}
+
+TEST(CodeScanTest, finds_the_nearest_of_vectors_of_any_kind) {
+  std::mt19937_64 random(1);
+  for (const std::size_t dimension : {3, 24, 100, 384}) {
+    const auto common = unit_vector(random, dimension);
+    const auto near_all = [&] {
+      auto vector = unit_vector(random, dimension);
+      double sum = 0;
+      for (std::size_t i = 0; i < dimension; ++i) {
+        vector[i] = common[i] + vector[i] / 3;
+        sum += double{vector[i]} * vector[i];
+      }
+      for (auto& value : vector) value /= static_cast<float>(std::sqrt(sum));
+      return vector;
+    };
+    const std::vector<std::function<Vector()>> kinds{[&] { return unit_vector(random, dimension); },
+                                                     [&] { return clustered(random, dimension); },
+                                                     near_all};
+    for (const auto& make : kinds) {
+      for (const auto blocks_from : {std::size_t{0}, std::size_t{900} * dimension, kNoBlocks}) {
+        VectorRows rows(dimension);
+        rows.will_be_scanned(blocks_from);
+        for (int i = 0; i < 1'300; ++i) rows.add(0, make());
+        for (int i = 0; i < 100; ++i) rows.remove(static_cast<Place>(random() % rows.size()));
+        for (int i = 0; i < 50; ++i) rows.add(0, make());
+        for (const std::size_t limit : {1, 10, 60}) {
+          for (const std::size_t each : {1, 3}) {
+            const auto query = make();
+            ASSERT_EQ(found(rows, query, limit, each), truth(rows, query, limit, each))
+                << dimension << " " << blocks_from << " " << limit << " " << each;
+          }
+        }
+      }
+    }
+  }
+}
+
+// Numbers in steps of a 127th of the greatest, and nearly half a step more, or less: by their codes
+// all score lower than they do, or higher, and by as much as can be.
+Vector between_codes(std::mt19937_64& random, std::size_t dimension, bool is_more) {
+  Vector vector(dimension);
+  for (auto& value : vector) {
+    value = static_cast<float>(57 + random() % 7) + (is_more ? 0.45F : -0.45F);
+  }
+  vector[0] = 127;
+  double sum = 0;
+  for (const float value : vector) sum += double{value} * value;
+  for (auto& value : vector) value /= static_cast<float>(std::sqrt(sum));
+  return vector;
+}
+
+TEST(CodeScanTest, finds_what_a_guess_from_the_codes_passed_over) {
+  constexpr std::size_t kDimension = 64;
+  constexpr std::size_t kLimit = 10;
+  for (const auto blocks_from : {std::size_t{0}, kNoBlocks}) {
+    std::mt19937_64 random(5);
+    VectorRows rows(kDimension);
+    rows.will_be_scanned(blocks_from);
+    const Vector query(kDimension, 1 / std::sqrt(static_cast<float>(kDimension)));
+    for (int i = 0; i < 400; ++i) rows.add(0, between_codes(random, kDimension, i % 2 == 0));
+
+    EXPECT_EQ(found(rows, query, kLimit, 1), truth(rows, query, kLimit, 1));
+  }
+}
+
+}  // namespace
+}  // namespace samtale
