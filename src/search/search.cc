@@ -469,18 +469,20 @@ Result<SearchAnswer> Searcher::search(CompanyId company, const SearchRequest& re
 Result<Searcher::Grouped> Searcher::find_grouped(const SearchRequest& request, std::size_t wanted,
                                                  const Find& find_candidates,
                                                  SearchAnswer& answer) const {
-  constexpr std::size_t kForEach = 4;  // That is to be shown.
+  constexpr std::size_t kForBest = 2;
+  constexpr std::size_t kForOthers = 4;  // Each that is to be shown besides.
+  constexpr std::size_t kMore = 4;
   const auto most = candidates_for(wanted);
   auto limit = most;
   if (request.mode == SearchMode::vector) {
-    limit = std::min(most, wanted * request.chunks * kForEach);
+    limit = std::min(most, wanted * (kForBest + (request.chunks - 1) * kForOthers));
   }
   while (true) {
     SAMTALE_TRY(const auto candidates, find_candidates(limit, answer));
     auto grouped = group(fuse(candidates, answer.mode), request.chunks);
     const bool are_all = limit == most || candidates.near.size() < limit;
     if (are_all || grouped.size() >= wanted) return grouped;
-    limit = most;
+    limit = std::min(most, limit * kMore);
   }
 }
 
