@@ -58,6 +58,7 @@ void BlockCodes::add_block(const VectorAt& vector_at) {
   }
   grow(means_, means_.size() + width);
   for (const auto sum : sums) means_.push_back(static_cast<float>(sum / kBlock));
+  if (first_.empty()) first_ = means_;
   grow(squares_, squares_.size() + 1);
   squares_.push_back(squared(mean(lengths_.size())));
   grow(lengths_, lengths_.size() + 1);
@@ -115,7 +116,7 @@ void BlockCodes::encode(std::size_t place, std::span<const float> turned) {
     const auto left = double{rest[i]} - part;
     length += double{part} * part;
     error += left * left;
-    shift += left * around[i];
+    shift += double{part} * first_[i] + left * around[i];
     return static_cast<unsigned>(code);
   };
   for (std::size_t begin = 0; begin < width; begin += kHalfBlockDimensions) {
@@ -135,15 +136,16 @@ BlockCodes::Query BlockCodes::encode(std::span<const float> unit) const {
   Query made;
   made.turned.resize(rotation_.size());
   rotation_.turn(unit, made.turned);
-  made.codes.resize(made.turned.size());
-  made.scale = std::max(greatest(made.turned) / kQueryMax, kStepLeast);
-  code_kernels().quantise(made.turned.data(), made.turned.size(), 1 / made.scale,
-                          made.codes.data());
+  auto rest = made.turned;
+  for (std::size_t i = 0; i < rest.size(); ++i) rest[i] -= first_[i];
+  made.codes.resize(rest.size());
+  made.scale = std::max(greatest(rest) / kQueryMax, kStepLeast);
+  code_kernels().quantise(rest.data(), rest.size(), 1 / made.scale, made.codes.data());
   std::int32_t sum = 0;
   double error = 0;
-  for (std::size_t i = 0; i < made.turned.size(); ++i) {
+  for (std::size_t i = 0; i < rest.size(); ++i) {
     sum += made.codes[i];
-    const auto left = double{made.turned[i]} - double{made.scale} * made.codes[i];
+    const auto left = double{rest[i]} - double{made.scale} * made.codes[i];
     error += left * left;
   }
   made.offset = kMiddle * static_cast<float>(sum);
@@ -196,7 +198,7 @@ void BlockCodes::shrink() {
 
 std::size_t BlockCodes::bytes() const {
   auto floats = std::size_t{0};
-  for (const auto* const column : {&scales_, &errors_, &shifts_, &means_, &lengths_}) {
+  for (const auto* const column : {&scales_, &errors_, &shifts_, &first_, &means_, &lengths_}) {
     floats += column->capacity();
   }
   return codes_.capacity() + floats * sizeof(float) + squares_.capacity() * sizeof(double) +

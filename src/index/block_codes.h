@@ -3,12 +3,14 @@
 // Vectors of texts lie close together: most of each is what they have in common, which needs to be
 // kept and compared only once for a block of them. A vector x, turned by a random rotation (as a
 // query q is), is m + r for the mean m of its block, and r has a code c of 4 bits a dimension with
-// a scale s, which leaves out l: r = s c + l. For a query with code d, scale t and q' = t d,
+// a scale s, which leaves out l: r = s c + l. What is left of a query when the mean f of the first
+// block is taken away, p = q - f, has a code d with a scale t, p' = t d. Then
 //
-//   q.x = q.m + q'.(s c) + m.l + (q - q').(s c) + (q - m).l
-//      <= q.m + s t (d.c) + m.l + |q - q'| |s c| + |q - m| |l|
+//   q.x = q.m + p'.(s c) + f.(s c) + m.l + (p - p').(s c) + (q - m).l
+//      <= q.m + s t (d.c) + (f.(s c) + m.l) + |p - p'| |s c| + |q - m| |l|
 //
-// (Cauchy and Schwarz, twice). A row keeps s, |l| and m.l, a block m and the greatest |s c|.
+// (Cauchy and Schwarz, twice). A row keeps s, |l| and what is in brackets, a block m and the
+// greatest |s c|.
 #pragma once
 
 #include <cstddef>
@@ -35,9 +37,9 @@ class BlockCodes {
     std::vector<float> turned;
     std::vector<std::int8_t> codes;
     float scale = 0;
-    float offset = 0;  // What the sums of products are too large by.
-    float error = 0;   // Length of what the scaled code leaves out.
-    double square = 0;
+    float offset = 0;   // What the sums of products are too large by.
+    float error = 0;    // |p - p'|
+    double square = 0;  // |q|^2
     std::size_t block = std::numeric_limits<std::size_t>::max();
     float middle = 0;       // q.m
     float distance = 0;     // |q - m|
@@ -79,7 +81,8 @@ class BlockCodes {
   HugeVector<std::uint8_t> codes_;
   std::vector<float> scales_;
   std::vector<float> errors_;  // |l|, rounded up.
-  std::vector<float> shifts_;  // m.l
+  std::vector<float> shifts_;  // f.(s c) + m.l
+  std::vector<float> first_;   // f: that of the first block that there was.
   // A block's.
   std::vector<float> means_;
   std::vector<double> squares_;  // |m|^2

@@ -17,6 +17,8 @@ constexpr std::size_t kAhead = 2;
 // Where bounds by half as large codes leave more than a fourth, the whole ones rule out more for
 // less.
 constexpr std::size_t kManyPossible = 4;
+// Room for those that may be hits, so that there is seldom too little of it.
+constexpr std::size_t kRoom = 4096;
 
 constexpr auto kNever = -std::numeric_limits<float>::infinity();
 
@@ -133,6 +135,7 @@ void scan_by_code(const VectorRows& rows, std::span<const float> unit, const Que
   const auto find = [&](Guess& guess) {
     const auto before = guess;
     std::vector<Candidate> found;
+    found.reserve(kRoom);
     const auto all = find_possible(rows, query, true, for_runs, guess, found);
     if (!query.by_blocks || found.size() <= all / kManyPossible) return found;
     found.clear();
