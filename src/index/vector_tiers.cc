@@ -19,23 +19,25 @@ constexpr std::size_t kCodesFrom = 8;
 VectorTiers::VectorTiers(std::size_t dimension, const IndexOptions& options, SegmentFolder* folder)
     : dimension_(dimension),
       options_(options),
-      floats_{.folder = folder, .file_bytes = options.float_file_bytes} {
-  tiers_[tail_] = fresh_tail();
-}
+      floats_{.folder = folder, .file_bytes = options.float_file_bytes} {}
 
-std::shared_ptr<VectorTiers::Tier> VectorTiers::fresh_tail() const {
-  auto tail = std::make_shared<Tier>(dimension_, floats_);
-  tail->rows.will_be_scanned();
-  return tail;
+VectorTiers::Tier& VectorTiers::tail() {
+  auto& tail = tiers_[tail_];
+  if (!tail) {
+    tail = std::make_shared<Tier>(dimension_, floats_);
+    tail->rows.will_be_scanned();
+  }
+  return *tail;
 }
 
 Result<> VectorTiers::make_room(std::size_t more) {
-  auto& rows = tiers_[tail_]->rows;
+  if (more == 0) return {};
+  auto& rows = tail().rows;
   return rows.make_room(rows.size() + more);
 }
 
 VectorTiers::Place VectorTiers::add(Owner owner, std::span<const float> vector) {
-  const auto place = tiers_[tail_]->rows.add(owner, vector);
+  const auto place = tail().rows.add(owner, vector);
   return static_cast<Place>(tail_) << kTierShift | place;
 }
 
@@ -73,7 +75,9 @@ void VectorTiers::renumber(std::span<const Owner> new_owners) {
   }
 }
 
-void VectorTiers::shrink() { tiers_[tail_]->rows.shrink(); }
+void VectorTiers::shrink() {
+  if (tiers_[tail_]) tiers_[tail_]->rows.shrink();
+}
 
 // What is offered of a tier's rows goes to the sink by its owner.
 class VectorTiers::OfTier final : public CodeHits {
@@ -96,7 +100,7 @@ bool VectorTiers::nearest(std::span<const float> unit, std::size_t limit, double
   bool is_exact = true;
   // What the graph has found tells which of the others need a look.
   for (const auto number : {graph_, frozen_, tail_}) {
-    if (number == kNoTier || tiers_[number]->live() == 0) continue;
+    if (live(number) == 0) continue;
     const auto& tier = tiers_[number];
     std::optional<WalkPlan> plan;
     if (tier->graph && !must_be_exact) {

@@ -133,6 +133,11 @@ class VectorTiers {
   using TierNumber = std::uint8_t;
   static constexpr TierNumber kNoTier = 4;
 
+  [[nodiscard]] std::size_t live(TierNumber number) const {
+    return number != kNoTier && tiers_[number] ? tiers_[number]->live() : 0;
+  }
+  [[nodiscard]] Tier& tail();
+
   class OfTier;
   static void for_wanted(const Tier& tier, bool filters, const Sink& sink, const VisitRun& visit);
   static void offer_all(const Tier& tier, std::span<const float> unit, bool filters, Sink& sink);
@@ -147,7 +152,6 @@ class VectorTiers {
   static Result<> catch_up(Work& work, const GoesOn& goes_on);
   static Result<> grow(Work& work, const GoesOn& goes_on);
   [[nodiscard]] Result<Ended> end_growth(Work& work);
-  [[nodiscard]] std::shared_ptr<Tier> fresh_tail() const;
   void freeze_tail();
   void drop_frozen();
   void forget_dropped();
@@ -163,7 +167,8 @@ class VectorTiers {
   const std::size_t dimension_;
   const IndexOptions options_;
   const FloatPlace floats_;
-  // By number; their roles change without their vectors' places.
+  // By number; their roles change without their vectors' places. No tail is there until something
+  // is added to it: of most companies nothing is.
   std::array<std::shared_ptr<Tier>, kNoTier> tiers_;
   TierNumber tail_ = 0;
   TierNumber frozen_ = kNoTier;

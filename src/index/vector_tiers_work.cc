@@ -123,7 +123,7 @@ struct VectorTiers::Snapshot {
 
 VectorTiers::TierNumber VectorTiers::free_tier() const {
   for (TierNumber n = 0; n < kNoTier; ++n) {
-    if (!tiers_[n]) return n;
+    if (!tiers_[n] && n != tail_) return n;
   }
   SAMTALE_CHECK(false, "a tail, a frozen one and a graph leave one free");
   return kNoTier;
@@ -131,9 +131,8 @@ VectorTiers::TierNumber VectorTiers::free_tier() const {
 
 // Those that are to go into a graph next are too many for the one that there is.
 bool VectorTiers::many_are_new() const {
-  const auto in_graph = graph_ == kNoTier ? 0 : tiers_[graph_]->live();
-  const auto are_new = tiers_[frozen_ == kNoTier ? tail_ : frozen_]->live();
-  return are_new >= std::max(options_.graph_from, in_graph / kTailShare);
+  const auto are_new = live(frozen_ == kNoTier ? tail_ : frozen_);
+  return are_new >= std::max(options_.graph_from, live(graph_) / kTailShare);
 }
 
 bool VectorTiers::graph_is_due() const {
@@ -152,11 +151,7 @@ bool VectorTiers::renew_graph() {
   return true;
 }
 
-void VectorTiers::freeze_tail() {
-  const auto fresh = free_tier();
-  tiers_[fresh] = fresh_tail();
-  frozen_ = std::exchange(tail_, fresh);
-}
+void VectorTiers::freeze_tail() { frozen_ = std::exchange(tail_, free_tier()); }
 
 // What was in it lies elsewhere.
 void VectorTiers::drop_frozen() {
@@ -168,7 +163,7 @@ std::shared_ptr<VectorTiers::Work> VectorTiers::begin_growth() {
   if (graph_ == kNoTier || !tiers_[graph_]->graph || frozen_is_taken_) return nullptr;
   if (frozen_ == kNoTier) {
     const auto all = std::max(options_.graph_from, tiers_[graph_]->live());
-    if (tiers_[tail_]->live() * kGrowthShare < all) return nullptr;
+    if (live(tail_) * kGrowthShare < all) return nullptr;
     freeze_tail();
   }
   frozen_is_taken_ = true;
@@ -208,7 +203,7 @@ std::shared_ptr<VectorTiers::Work> VectorTiers::begin_work(std::optional<Segment
   // Few new ones go on into the graph that there is.
   if (frozen_ == kNoTier && many_are_new()) freeze_tail();
   frozen_is_taken_ = frozen_ != kNoTier;
-  work->origins.reserve(size() - tiers_[tail_]->live());
+  work->origins.reserve(size() - live(tail_));
   for (const auto number : {graph_, frozen_}) {
     if (number == kNoTier) continue;
     const auto& tier = tiers_[number];
@@ -503,12 +498,11 @@ Result<VectorTiers::Ended> VectorTiers::end_work(Work& work) {
       ended.moved.push_back({owner, static_cast<Place>(number) << kTierShift | p});
     }
   }
-  auto& tail = tiers_[tail_]->rows;
   for (const auto origin : work.rest) {
     const auto& rows = tiers_[origin >> kTierShift]->rows;
     const auto owner = rows.owner(origin & kPlaceMask);
     if (owner == kNobody) continue;
-    const auto place = tail.add(owner, rows, origin & kPlaceMask);
+    const auto place = tail().rows.add(owner, rows, origin & kPlaceMask);
     ended.moved.push_back({owner, static_cast<Place>(tail_) << kTierShift | place});
   }
   made.walk = work.walk;
