@@ -34,7 +34,7 @@ namespace {
 constexpr auto kUsage =
     R"(vector_bench [--base X.fbin --queries Q.fbin [--truth T.ibin]] [--metric cosine]
              [--vectors 100000] [--dimension 384] [--latent 96]
-             [--runs recall,exact,filter,mixed,companies] [--peers hnswlib,faiss] [--rounds 3] [--json]
+             [--runs recall,exact,filter,cores,mixed,companies] [--peers hnswlib,faiss] [--rounds 3] [--json]
              [--searches 200] [--puts 1000] [--removes 200] [--window 10] [--windows 8]
              [--companies 100000] [--chunks 500000]
 
@@ -47,6 +47,7 @@ Searches by meaning, beside hnswlib and FAISS on the same vectors in the same ru
 --runs recall       queries a second at a recall, time and memory of the making
        exact        searches that miss nothing, against reading their codes once
        filter       a part of the vectors allowed: 50, 10, 1 and .1 percent of them
+       cores        one core and two, which search together, by the clock
        mixed        searches of two thirds of the vectors while the others come, some change, some
                     go, and the graph grows and is made anew; without peers
        companies    --companies of Zipf sizes, with --chunks in all: their memory, first searches,
@@ -242,6 +243,7 @@ class Bench {
   json::Array recall();
   json::Array exact() const;
   json::Array filter();
+  json::Array cores();
   // Before the others, which then see them.
   void add_filters();
 
@@ -370,7 +372,10 @@ json::Array Bench::exact() const {
     truths.queries.push_back(all_queries(part));
     const Contender ours("samtale, exact", part, truths,
                          [](const VectorData& data) { return std::make_unique<Ours>(data, 0); });
-    const HugeVector<std::uint64_t> codes(size * data_.dimension / sizeof(std::uint64_t), 1);
+    // A byte a dimension, and half of one where these are more than the caches hold.
+    const auto bytes = size * data_.dimension;
+    const HugeVector<std::uint64_t> codes(
+        bytes / (bytes < (1 << 20) ? 1 : 2) / sizeof(std::uint64_t), 1);
     std::vector<Measured> rounds;
     std::vector<double> reads;
     for (int i = 0; i < rounds_; ++i) {
@@ -466,6 +471,33 @@ json::Array Bench::filter() {
   return lines;
 }
 
+json::Array Bench::cores() {
+  make_contenders();
+  const Contender exact("samtale, exact", data_, truths_,
+                        [](const VectorData& data) { return std::make_unique<Ours>(data, 0); });
+  std::vector<const Contender*> all{&exact};
+  for (const auto& ours : ours_) {
+    for (int i = 0; i < 2; ++i) static_cast<void>(ours->run({.prepare = 1}));
+    all.push_back(ours.get());
+  }
+  json::Array lines;
+  for (const auto* contender : all) {
+    std::vector<double> of_one;
+    std::vector<double> of_two;
+    std::vector<double> ratios;
+    for (int i = 0; i < rounds_; ++i) {
+      of_one.push_back(contender->run({.cores = 1}).per_second);
+      of_two.push_back(contender->run({.cores = 2}).per_second);
+      ratios.push_back(of_two.back() / of_one.back());
+    }
+    lines.emplace_back(json::Object{{"library", contender->name()},
+                                    {"one_core_queries_per_s", std::round(median(of_one))},
+                                    {"two_cores_queries_per_s", std::round(median(of_two))},
+                                    {"times", rounded(median(ratios), 100)}});
+  }
+  return lines;
+}
+
 void print_table(const json::Value& result) {
   for (const auto& [name, value] : *result.as_object()) {
     const auto* lines = value.as_array();
@@ -552,6 +584,7 @@ void compare(const Settings& settings, const VectorData& data, json::Object& res
     result.emplace_back("recall", std::move(recall));
   }
   if (settings.runs("filter")) result.emplace_back("filter", bench.filter());
+  if (settings.runs("cores")) result.emplace_back("cores", bench.cores());
 }
 
 json::Value measure(const Settings& settings) {
@@ -564,7 +597,8 @@ json::Value measure(const Settings& settings) {
                          {"dimension", data.dimension},
                          {"queries", data.query_count()},
                          {"instructions", distance_kernels().name}};
-  if (settings.runs("recall") || settings.runs("exact") || settings.runs("filter")) {
+  if (settings.runs("recall") || settings.runs("exact") || settings.runs("filter") ||
+      settings.runs("cores")) {
     compare(settings, data, result);
   }
   if (settings.runs("mixed")) {

@@ -10,11 +10,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <barrier>
 #include <cstddef>
 #include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -46,11 +48,12 @@ struct Round {
   int tenths = 0;    // Which of the truths.
   int allowed = -1;  // Which of the filters; -1: none.
   int prepare = 0;   // Ask all the queries before, untimed, and let the library prepare.
+  int cores = 0;     // With a thread on each of so many; by the clock, and nothing else is told.
 };
 
 struct Measured {
   double recall = 0;
-  double per_second = 0;  // By the searching thread's CPU time.
+  double per_second = 0;  // By the searching thread's CPU time, or by the clock for some cores.
   double p50_us = 0;      // By the clock.
   double p99_us = 0;
 };
@@ -160,7 +163,8 @@ class Contender {
                       .bytes = library->bytes()};
     if (::write(answers, &built, sizeof built) != sizeof built) return;
     for (Round round; ::read(asks, &round, sizeof round) == sizeof round;) {
-      const auto measured = measure(*library, truths, round);
+      const auto measured = round.cores > 0 ? measure_together(*library, truths, round)
+                                            : measure(*library, truths, round);
       if (::write(answers, &measured, sizeof measured) != sizeof measured) return;
     }
   }
@@ -193,6 +197,29 @@ class Contender {
             .per_second = count / took,
             .p50_us = took_us[took_us.size() / 2],
             .p99_us = took_us[took_us.size() * 99 / 100]};
+  }
+
+  // Each thread asks all the queries, without the filters.
+  static Measured measure_together(Library& library, const Truths& truths, const Round& round) {
+    constexpr int kTimes = 3;
+    const auto& queries = truths.queries.front();
+    std::barrier start(round.cores + 1);
+    std::vector<std::jthread> threads;
+    for (int core = 0; core < round.cores; ++core) {
+      threads.emplace_back([&, core] {
+        pin_to_core(core);
+        std::vector<float> scores;
+        start.arrive_and_wait();
+        for (int i = 0; i < kTimes; ++i) {
+          for (const auto q : queries) library.search(q, round.effort, {}, scores);
+        }
+      });
+    }
+    start.arrive_and_wait();
+    const auto begin = wall_us();
+    threads.clear();
+    const auto searches = static_cast<double>(queries.size()) * kTimes * round.cores;
+    return {.per_second = searches / (wall_us() - begin) * 1e6};
   }
 
   static constexpr int kAsks = 3;
