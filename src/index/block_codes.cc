@@ -132,6 +132,23 @@ void BlockCodes::encode(std::size_t place, std::span<const float> turned) {
   lengths_[block] = std::max(lengths_[block], static_cast<float>(std::sqrt(length) * kUp));
 }
 
+bool BlockCodes::are_to_be_read() const {
+  auto left = pause_.load();
+  while (left > 0 && !pause_.compare_exchange_weak(left, left - 1)) {
+  }
+  return left == 0;
+}
+
+void BlockCodes::were_of_use(bool are_of_use) const {
+  const auto next = next_pause_.load();
+  if (!are_of_use) {
+    pause_ = next;
+    next_pause_ = std::min(4 * next, kPauseMost);
+  } else if (next != kPauseLeast) {
+    next_pause_ = kPauseLeast;
+  }
+}
+
 BlockCodes::Query BlockCodes::encode(std::span<const float> unit) const {
   Query made;
   made.turned.resize(rotation_.size());

@@ -13,6 +13,7 @@
 // greatest |s c|.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -31,6 +32,10 @@ namespace samtale {
 class BlockCodes {
  public:
   static constexpr std::size_t kBlock = 256;
+  // Scans that do without these codes after one to which they were of no use: so many, four times
+  // as many after another, and the most at the most.
+  static constexpr int kPauseLeast = 4;
+  static constexpr int kPauseMost = 64;
 
   // A query, and what is known of the block that it was compared with last. One a thread.
   struct Query {
@@ -60,6 +65,11 @@ class BlockCodes {
   void set(std::size_t place, std::span<const float> vector);
   void remove_last();
 
+  // Whether a scan is to read these.
+  [[nodiscard]] bool are_to_be_read() const;
+  // Said after one that has.
+  void were_of_use(bool are_of_use) const;
+
   [[nodiscard]] Query encode(std::span<const float> unit) const;
   // For each of `count` vectors from `first` on, a number that its score is not above, and one that
   // it is likely not below: the share `likely_share` of how far it may be.
@@ -85,8 +95,10 @@ class BlockCodes {
   std::vector<float> first_;   // f: that of the first block that there was.
   // A block's.
   std::vector<float> means_;
-  std::vector<double> squares_;  // |m|^2
-  std::vector<float> lengths_;   // The greatest |s c|, rounded up.
+  std::vector<double> squares_;         // |m|^2
+  std::vector<float> lengths_;          // The greatest |s c|, rounded up.
+  mutable std::atomic<int> pause_ = 0;  // Scans without them that are still to come.
+  mutable std::atomic<int> next_pause_ = kPauseLeast;
 };
 
 }  // namespace samtale

@@ -54,9 +54,8 @@ void leave_possible(const Guess& guess, std::vector<Candidate>& candidates) {
 }
 
 // Those that may be hits by coarse bounds, and how many rows there are.
-std::size_t find_possible(const VectorRows& rows, ScanQuery& query, bool by_blocks,
-                          const ForRuns& for_runs, Guess& guess,
-                          std::vector<Candidate>& candidates) {
+std::size_t find_possible(const VectorRows& rows, ScanQuery& query, const ForRuns& for_runs,
+                          Guess& guess, std::vector<Candidate>& candidates) {
   constexpr std::size_t kGroup = 16;  // Most have none.
   static_assert(kScanBlock % kGroup == 0);
   std::array<float, kScanBlock> bounds;
@@ -64,7 +63,7 @@ std::size_t find_possible(const VectorRows& rows, ScanQuery& query, bool by_bloc
   std::size_t all = 0;
   for_runs([&](Place first, std::size_t count) {
     all += count;
-    rows.bounds(query, by_blocks, first, count, bounds.data(), likely.data());
+    rows.bounds(query, first, count, bounds.data(), likely.data());
     const auto groups_end = (count + kGroup - 1) / kGroup * kGroup;
     std::fill(bounds.begin() + count, bounds.begin() + groups_end, kNever);
     for (std::size_t group = 0; group < count; group += kGroup) {
@@ -136,11 +135,13 @@ void scan_by_code(const VectorRows& rows, std::span<const float> unit, const Que
     const auto before = guess;
     std::vector<Candidate> found;
     found.reserve(kRoom);
-    const auto all = find_possible(rows, query, true, for_runs, guess, found);
-    if (!query.by_blocks || found.size() <= all / kManyPossible) return found;
+    const auto all = find_possible(rows, query, for_runs, guess, found);
+    if (!query.by_blocks) return found;
+    rows.half_codes_were_of_use(query, found.size() <= all / kManyPossible);
+    if (query.by_blocks) return found;
     found.clear();
     guess = before;
-    find_possible(rows, query, false, for_runs, guess, found);
+    find_possible(rows, query, for_runs, guess, found);
     return found;
   };
   Guess guess(limit, hits.score_min());

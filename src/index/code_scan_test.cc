@@ -100,6 +100,25 @@ TEST(CodeScanTest, finds_the_nearest_of_vectors_of_any_kind) {
   }
 }
 
+TEST(CodeScanTest, reads_whole_codes_for_a_while_after_half_ones_that_were_of_no_use) {
+  constexpr std::size_t kDimension = 384;
+  std::mt19937_64 random(2);
+  VectorRows rows(kDimension);
+  rows.will_be_scanned(0);
+  for (int i = 0; i < 2'000; ++i) rows.add(0, unit_vector(random, kDimension));
+  const auto reads_half = [&] {
+    return rows.encode_for_scan(unit_vector(random, kDimension)).by_blocks.has_value();
+  };
+  ASSERT_TRUE(reads_half());
+
+  // In all directions there are too many that are nearly as near.
+  for (const int pause : {4, 16, 64, 64}) {
+    static_cast<void>(found(rows, unit_vector(random, kDimension), 10, 1));
+    for (int i = 0; i < pause; ++i) EXPECT_FALSE(reads_half());
+    EXPECT_TRUE(reads_half());
+  }
+}
+
 // Numbers in steps of a 127th of the greatest, and nearly half a step more, or less: by their codes
 // all score lower than they do, or higher, and by as much as can be.
 Vector between_codes(std::mt19937_64& random, std::size_t dimension, bool is_more) {

@@ -201,7 +201,7 @@ TEST_F(MappedIndexTest, codes_go_to_a_file_and_come_back_the_same) {
     std::vector<float> all(kRows);
     std::vector<float> likely(kRows);
     auto query = rows.encode_for_scan(vector(-1));
-    rows.bounds(query, false, 0, kRows, all.data(), likely.data());
+    rows.bounds(query, 0, kRows, all.data(), likely.data());
     return all;
   };
   const auto in_memory = bounds();

@@ -261,13 +261,20 @@ ScanQuery VectorRows::encode_for_scan(std::span<const float> unit) const {
   ScanQuery query{.likely_share = std::min(1.0F, 4 / std::sqrt(static_cast<float>(dimension_))),
                   .code = encode_query_coarsely(unit),
                   .by_blocks = {}};
-  if (blocks_ && blocks_->size() > 0) query.by_blocks = blocks_->encode(unit);
+  if (blocks_ && blocks_->size() > 0 && blocks_->are_to_be_read()) {
+    query.by_blocks = blocks_->encode(unit);
+  }
   return query;
 }
 
-void VectorRows::bounds(ScanQuery& query, bool by_blocks, Place first, std::size_t count,
-                        float* bounds, float* likely) const {
-  if (by_blocks && query.by_blocks && first < blocks_->size()) {
+void VectorRows::half_codes_were_of_use(ScanQuery& query, bool are_of_use) const {
+  blocks_->were_of_use(are_of_use);
+  if (!are_of_use) query.by_blocks.reset();
+}
+
+void VectorRows::bounds(ScanQuery& query, Place first, std::size_t count, float* bounds,
+                        float* likely) const {
+  if (query.by_blocks && first < blocks_->size()) {
     const auto some = std::min(count, blocks_->size() - first);
     blocks_->bounds(*query.by_blocks, query.likely_share, first, some, bounds, likely);
     first += static_cast<Place>(some);

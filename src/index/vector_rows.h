@@ -112,9 +112,10 @@ class VectorRows {
              std::vector<About>& about) const;
   [[nodiscard]] ScanQuery encode_for_scan(std::span<const float> unit) const;
   // For each of `count` vectors from `first` on, a number that its score is not above, and one that
-  // it is likely not below: by half as large codes where there are such, if `by_blocks`.
-  void bounds(ScanQuery& query, bool by_blocks, Place first, std::size_t count, float* bounds,
-              float* likely) const;
+  // it is likely not below: by half as large codes where there are such, if the query has one.
+  void bounds(ScanQuery& query, Place first, std::size_t count, float* bounds, float* likely) const;
+  // Said after a scan by half codes, if the query has one; without use the query has none any more.
+  void half_codes_were_of_use(ScanQuery& query, bool are_of_use) const;
 
   [[nodiscard]] CodeRows codes() const {
     return {
