@@ -17,6 +17,8 @@ constexpr std::size_t kAhead = 2;
 // Where bounds by half as large codes leave more than a fourth, the whole ones rule out more for
 // less.
 constexpr std::size_t kManyPossible = 4;
+// But not of a few, of which the wanted are many.
+constexpr std::size_t kForEach = 4;
 // Room for those that may be hits, so that there is seldom too little of it.
 constexpr std::size_t kRoom = 4096;
 
@@ -137,7 +139,8 @@ void scan_by_code(const VectorRows& rows, std::span<const float> unit, const Que
     found.reserve(kRoom);
     const auto all = find_possible(rows, query, for_runs, guess, found);
     if (!query.by_blocks) return found;
-    rows.half_codes_were_of_use(query, found.size() <= all / kManyPossible);
+    rows.half_codes_were_of_use(query,
+                                found.size() <= std::max(all / kManyPossible, limit * kForEach));
     if (query.by_blocks) return found;
     found.clear();
     guess = before;

@@ -22,6 +22,8 @@ constexpr float kScaleLeast = 1e-30F;  // Its reciprocal is a float.
 constexpr double kUp = 1 + 1e-6;
 // Rows whose sums stay in the L1 cache.
 constexpr std::size_t kBlock = 256;
+// The mean of a block is worth reading for more.
+constexpr std::size_t kFew = 16;
 
 struct Fitted {
   float scale = 0;
@@ -274,7 +276,7 @@ void VectorRows::half_codes_were_of_use(ScanQuery& query, bool are_of_use) const
 
 void VectorRows::bounds(ScanQuery& query, Place first, std::size_t count, float* bounds,
                         float* likely) const {
-  if (query.by_blocks && first < blocks_->size()) {
+  if (query.by_blocks && count > kFew && first < blocks_->size()) {
     const auto some = std::min(count, blocks_->size() - first);
     blocks_->bounds(*query.by_blocks, query.likely_share, first, some, bounds, likely);
     first += static_cast<Place>(some);

@@ -119,16 +119,24 @@ TEST(VectorRowsTest, a_bound_of_a_run_is_that_of_all) {
   for (int i = 0; i < 700; ++i) rows.add(0, make(kDimension, 0, random));
   const auto query = to_length(make(kDimension, 0, random), 1);
   const auto all = bounds_of_all(rows, query, true);
-
+  const auto by_whole_codes = bounds_of_all(rows, query, false);
   auto scan = rows.encode_for_scan(query);
-  for (const auto& [first, count] :
-       {std::pair{600U, 100U}, {0U, 256U}, {200U, 256U}, {400U, 256U}, {511U, 2U}, {100U, 1U}}) {
+  const auto expect_as = [&](const std::vector<float>& expected, VectorRows::Place first,
+                             std::size_t count) {
     std::vector<float> bounds(count);
     std::vector<float> likely(count);
     rows.bounds(scan, first, count, bounds.data(), likely.data());
 
-    EXPECT_TRUE(std::ranges::equal(bounds, std::span(all).subspan(first, count))) << first;
+    EXPECT_TRUE(std::ranges::equal(bounds, std::span(expected).subspan(first, count))) << first;
+  };
+
+  for (const auto& [first, count] :
+       {std::pair{600U, 100U}, {0U, 256U}, {200U, 256U}, {400U, 256U}, {500U, 24U}, {100U, 17U}}) {
+    expect_as(all, first, count);
   }
+  // Of a few.
+  expect_as(by_whole_codes, 511, 2);
+  expect_as(by_whole_codes, 100, 16);
 }
 
 TEST(VectorRowsTest, bounds_are_close_enough_to_be_of_use) {

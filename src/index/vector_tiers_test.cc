@@ -6,12 +6,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cmath>
 #include <functional>
 #include <iterator>
 #include <map>
 #include <random>
-#include <set>
 #include <utility>
 
 #include "index/testing/vectors.h"
