@@ -23,6 +23,7 @@ class FailoverTest(unittest.TestCase):
         servers = [self.enterContext(Server(*flags)) for _ in range(2)]
         acme = servers[0].company("acme")
         endpoint = acme.endpoint()
+        wait_for("both to know it", lambda: all(acme.at(one).is_known(endpoint) for one in servers))
         answered, stop = set(), threading.Event()
 
         def send(first):

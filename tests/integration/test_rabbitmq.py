@@ -72,6 +72,7 @@ class KilledBrokerTest(unittest.TestCase):
         with Server(*flags("killed")) as one, Server(*flags("killed")) as two:
             acme = one.company("acme")
             endpoint = acme.endpoint()
+            wait_for("the other to know it", lambda: acme.at(two).is_known(endpoint))
 
             def send(first, server):
                 company, i = copy.copy(acme), first

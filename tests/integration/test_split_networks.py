@@ -39,10 +39,11 @@ class Ledger:
         self.company, self.endpoint, self.servers = company, company.endpoint(), servers
         self.answered, self.acks = [], {}
         self.lock = threading.Lock()
+        for server in servers:
+            wait_for("a server that knows it", lambda: company.at(server).is_known(self.endpoint))
 
     def send(self, server, name):
-        company = copy.copy(self.company)
-        company.server = server
+        company = self.company.at(server)
         body = json.dumps(conversation(name, f"ledger{name} words", "ok") | {"status": "ended"}).encode()
         status, answer, _ = company.call("POST", "/v1/webhooks/" + self.endpoint["id"], body,
                                          sign(self.endpoint["secret"], "msg_" + name, body))
