@@ -15,19 +15,13 @@ constexpr float kMiddle = 7.5F;  // Level u stands for u - 7.5 steps.
 constexpr std::array<float, 6> kSteps{0.5F, 0.6F, 0.7F, 0.8F, 0.9F, 1.0F};
 constexpr float kStepLeast = 1e-30F;
 
-float greatest(std::span<const float> values) {
-  float most = 0;
-  for (const float value : values) most = std::max(most, std::abs(value));
-  return most;
-}
-
 int level(float value, float per_step) {
   return static_cast<int>(std::clamp(value * per_step + kMiddle + 0.5F, 0.0F, 15.0F));
 }
 
 // The step whose levels point most nearly to where the vector does.
 float best_step(std::span<const float> vector) {
-  const auto whole = std::max(greatest(vector) / kMiddle, kStepLeast);
+  const auto whole = std::max(greatest_size(vector) / kMiddle, kStepLeast);
   float best = whole;
   float best_cosine = 0;
   for (const float share : kSteps) {
@@ -84,7 +78,7 @@ CompactRows::Query CompactRows::encode(std::span<const float> query) const {
   const auto turned = rotated(query);
   Query made;
   made.codes.resize(turned.size());
-  const auto step = std::max(greatest(turned) / 127, kStepLeast);
+  const auto step = std::max(greatest_size(turned) / 127, kStepLeast);
   code_kernels().quantise(turned.data(), turned.size(), 1 / step, made.codes.data());
   std::int32_t sum = 0;
   for (const auto code : made.codes) sum += code;

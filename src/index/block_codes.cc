@@ -19,12 +19,6 @@ constexpr std::int32_t kQueryMax = 127;
 // More than what rounding a double to a float can take away.
 constexpr double kUp = 1 + 1e-6;
 
-float greatest(std::span<const float> values) {
-  float most = 0;
-  for (const float value : values) most = std::max(most, std::abs(value));
-  return most;
-}
-
 double squared(std::span<const float> values) {
   double sum = 0;
   for (const float value : values) sum += double{value} * value;
@@ -103,7 +97,7 @@ void BlockCodes::encode(std::size_t place, std::span<const float> turned) {
   const auto width = turned.size();
   std::vector<float> rest(width);
   for (std::size_t i = 0; i < width; ++i) rest[i] = turned[i] - around[i];
-  const auto step = std::max(greatest(rest) / kMiddle * kStep, kStepLeast);
+  const auto step = std::max(greatest_size(rest) / kMiddle * kStep, kStepLeast);
   const auto per_step = 1 / step;
   auto* const codes = codes_.data() + place * row_bytes_;
   double length = 0;
@@ -156,7 +150,7 @@ BlockCodes::Query BlockCodes::encode(std::span<const float> unit) const {
   auto rest = made.turned;
   for (std::size_t i = 0; i < rest.size(); ++i) rest[i] -= first_[i];
   made.codes.resize(rest.size());
-  made.scale = std::max(greatest(rest) / kQueryMax, kStepLeast);
+  made.scale = std::max(greatest_size(rest) / kQueryMax, kStepLeast);
   code_kernels().quantise(rest.data(), rest.size(), 1 / made.scale, made.codes.data());
   std::int32_t sum = 0;
   double error = 0;

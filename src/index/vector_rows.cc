@@ -32,9 +32,7 @@ struct Fitted {
 
 // Writes the code of `vector`: each number in steps of 1/127 of the greatest.
 Fitted encode(std::span<const float> vector, std::int8_t* codes) {
-  float greatest = 0;
-  for (const float value : vector) greatest = std::max(greatest, std::abs(value));
-  auto scale = static_cast<float>(greatest / kCodeMax);
+  auto scale = greatest_size(vector) / kCodeMax;
   if (scale < kScaleLeast) scale = 0;  // All of it is left out then.
   code_kernels().quantise(vector.data(), vector.size(), scale > 0 ? 1 / scale : 0, codes);
   double error = 0;
@@ -50,9 +48,7 @@ template <class Code>
 QueryCodes<Code> encode_query(std::span<const float> query, std::int32_t code_max) {
   QueryCodes<Code> made;
   const auto most = static_cast<float>(code_max);
-  float greatest = 0;
-  for (const float value : query) greatest = std::max(greatest, std::abs(value));
-  made.scale = greatest / most;
+  made.scale = greatest_size(query) / most;
   if (made.scale < kScaleLeast) made.scale = 0;  // All of it is left out then.
   const auto per_step = made.scale > 0 ? 1 / made.scale : 0.0F;
   made.codes.resize(query.size());

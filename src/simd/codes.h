@@ -3,9 +3,11 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <span>
 
 namespace samtale {
 
@@ -46,6 +48,13 @@ struct CodeKernels {
   constexpr std::size_t kRowMax = 127;
   return static_cast<std::int32_t>(
       std::min(kMost, kSumMax / (kRowMax * std::max<std::size_t>(dimension, 1))));
+}
+
+// The greatest size of a value, by which a step is chosen; 0 of none.
+[[nodiscard]] inline float greatest_size(std::span<const float> values) {
+  float most = 0;
+  for (const float value : values) most = std::max(most, std::abs(value));
+  return most;
 }
 
 inline constexpr std::size_t kTurned = 8;               // Values that are turned together.

@@ -46,6 +46,16 @@ template <class Byte, class Visit>
   }
 }
 
+// The same where they lie one after the other.
+template <class Byte, class Visit>
+[[gnu::always_inline]] inline void for_all(const Byte* rows, std::size_t count, std::size_t bytes,
+                                           const Visit& visit) {
+  for (std::size_t r = 0; r < count; ++r) {
+    fetch(rows + r * bytes + kStreamAhead, bytes);
+    visit(r, rows + r * bytes);
+  }
+}
+
 SAMTALE_AVX2 inline std::int32_t total(__m256i eight) {
   auto four = _mm_add_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
   four = _mm_add_epi32(four, _mm_unpackhi_epi64(four, four));
@@ -89,24 +99,27 @@ SAMTALE_AVX2 inline __m256i byte_step(__m256i sum, const std::int8_t* query,
   return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
 }
 
+SAMTALE_AVX2 inline std::int32_t dot_avx2(const std::int8_t* query, const std::int8_t* row,
+                                          std::size_t dimension) {
+  auto even = _mm256_setzero_si256();
+  auto odd = _mm256_setzero_si256();
+  std::size_t i = 0;
+  for (; i + 64 <= dimension; i += 64) {
+    even = byte_step(even, query + i, row + i);
+    odd = byte_step(odd, query + i + 32, row + i + 32);
+  }
+  if (i + 32 <= dimension) {
+    even = byte_step(even, query + i, row + i);
+    i += 32;
+  }
+  return add_tail(total(_mm256_add_epi32(even, odd)), query, row, i, dimension);
+}
+
 SAMTALE_AVX2 void dot_rows_avx2(const std::int8_t* query, const std::int8_t* rows,
                                 std::size_t count, std::size_t dimension, std::int32_t* out) {
-  for (std::size_t r = 0; r < count; ++r) {
-    const auto* const row = rows + r * dimension;
-    fetch(row + kStreamAhead, dimension);
-    auto even = _mm256_setzero_si256();
-    auto odd = _mm256_setzero_si256();
-    std::size_t i = 0;
-    for (; i + 64 <= dimension; i += 64) {
-      even = byte_step(even, query + i, row + i);
-      odd = byte_step(odd, query + i + 32, row + i + 32);
-    }
-    if (i + 32 <= dimension) {
-      even = byte_step(even, query + i, row + i);
-      i += 32;
-    }
-    out[r] = add_tail(total(_mm256_add_epi32(even, odd)), query, row, i, dimension);
-  }
+  for_all(rows, count, dimension, [&](std::size_t r, const std::int8_t* row) SAMTALE_AVX2 {
+    out[r] = dot_avx2(query, row, dimension);
+  });
 }
 
 // Of 32 bytes of codes and the 32 values of each half: vpmaddubsw adds pairs of products, at most
@@ -149,12 +162,9 @@ SAMTALE_AVX2 inline std::int32_t dot_half_avx2(const std::int8_t* query, const s
 
 SAMTALE_AVX2 void dot_rows_half_avx2(const std::int8_t* query, const std::uint8_t* rows,
                                      std::size_t count, std::size_t blocks, std::int32_t* out) {
-  const auto bytes = blocks * kHalfBlockBytes;
-  for (std::size_t r = 0; r < count; ++r) {
-    const auto* const row = rows + r * bytes;
-    fetch(row + kStreamAhead, bytes);
-    out[r] = dot_half_avx2(query, row, blocks);
-  }
+  for_all(rows, count, blocks * kHalfBlockBytes,
+          [&](std::size_t r, const std::uint8_t* row)
+              SAMTALE_AVX2 { out[r] = dot_half_avx2(query, row, blocks); });
 }
 
 SAMTALE_AVX2 void dot_some_half_avx2(const std::int8_t* query, const std::uint8_t* rows,
@@ -217,12 +227,9 @@ SAMTALE_AVX512 inline std::int32_t dot_half_avx512(const std::int8_t* query,
 
 SAMTALE_AVX512 void dot_rows_half_avx512(const std::int8_t* query, const std::uint8_t* rows,
                                          std::size_t count, std::size_t blocks, std::int32_t* out) {
-  const auto bytes = blocks * kHalfBlockBytes;
-  for (std::size_t r = 0; r < count; ++r) {
-    const auto* const row = rows + r * bytes;
-    fetch(row + kStreamAhead, bytes);
-    out[r] = dot_half_avx512(query, row, blocks);
-  }
+  for_all(rows, count, blocks * kHalfBlockBytes,
+          [&](std::size_t r, const std::uint8_t* row)
+              SAMTALE_AVX512 { out[r] = dot_half_avx512(query, row, blocks); });
 }
 
 SAMTALE_AVX512 void dot_some_half_avx512(const std::int8_t* query, const std::uint8_t* rows,
