@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "simd/codes.h"
+#include "simd/distance.h"
 
 namespace samtale {
 namespace {
@@ -14,6 +15,7 @@ constexpr float kMiddle = 7.5F;  // Level u stands for u - 7.5 steps.
 // Of the step at which nothing is cut off. The rare large values may be, for the others' sake.
 constexpr std::array<float, 6> kSteps{0.5F, 0.6F, 0.7F, 0.8F, 0.9F, 1.0F};
 constexpr float kStepLeast = 1e-30F;
+constexpr float kDeviations = 4;
 
 int level(float value, float per_step) {
   return static_cast<int>(std::clamp(value * per_step + kMiddle + 0.5F, 0.0F, 15.0F));
@@ -43,12 +45,12 @@ float best_step(std::span<const float> vector) {
 
 }  // namespace
 
-CompactRows::CompactRows(std::size_t dimension)
-    : rotation_(dimension), blocks_(rotation_.size() / kBlock) {}
+CompactRows::CompactRows(std::span<const float> mean)
+    : rotation_(mean.size()), mean_(rotated(mean)), blocks_(rotation_.size() / kBlock) {}
 
 void CompactRows::reserve(std::size_t rows) {
   codes_.reserve(rows * blocks_ * kHalfBlockBytes);
-  scales_.reserve(rows);
+  factors_.reserve(rows);
 }
 
 std::vector<float> CompactRows::rotated(std::span<const float> vector) const {
@@ -58,44 +60,61 @@ std::vector<float> CompactRows::rotated(std::span<const float> vector) const {
 }
 
 void CompactRows::add(std::span<const float> vector) {
-  const auto turned = rotated(vector);
-  const auto per_step = 1 / best_step(turned);
+  auto rest = rotated(vector);
+  for (std::size_t i = 0; i < rest.size(); ++i) rest[i] -= mean_[i];
+  const auto per_step = 1 / best_step(rest);
   const auto begin = codes_.size();
   codes_.resize(begin + blocks_ * kHalfBlockBytes);
   float product = 0;
   float square = 0;
-  for (std::size_t i = 0; i < turned.size(); ++i) {
-    const auto code = level(turned[i], per_step);
+  float code_square = 0;
+  for (std::size_t i = 0; i < rest.size(); ++i) {
+    const auto code = level(rest[i], per_step);
     auto& both = codes_[begin + i / kBlock * kHalfBlockBytes + i % kHalfBlockBytes];
     both |= static_cast<std::uint8_t>(i % kBlock < kHalfBlockBytes ? code : code << 4);
-    product += turned[i] * (static_cast<float>(code) - kMiddle);
-    square += turned[i] * turned[i];
+    const auto step = static_cast<float>(code) - kMiddle;
+    product += rest[i] * step;
+    square += rest[i] * rest[i];
+    code_square += step * step;
   }
-  scales_.push_back(product > 0 ? square / product : 0);
+  const auto scale = product > 0 ? square / product : 0;
+  factors_.push_back({.scale = scale, .shift = dot(mean_, rest)});
+  squared_errors_ += std::max(0.0F, scale * (scale * code_square - 2 * product) + square);
 }
 
 CompactRows::Query CompactRows::encode(std::span<const float> query) const {
-  const auto turned = rotated(query);
+  auto rest = rotated(query);
   Query made;
-  made.codes.resize(turned.size());
-  const auto step = std::max(greatest_size(turned) / 127, kStepLeast);
-  code_kernels().quantise(turned.data(), turned.size(), 1 / step, made.codes.data());
+  made.common = dot(rest, mean_);
+  for (std::size_t i = 0; i < rest.size(); ++i) rest[i] -= mean_[i];
+  // Turned at random, errors point anywhere.
+  const auto numbers = static_cast<double>(std::max<std::size_t>(factors_.size(), 1) * rest.size());
+  made.likely_error = kDeviations * std::sqrt(dot(rest, rest)) *
+                      static_cast<float>(std::sqrt(squared_errors_ / numbers));
+  made.codes.resize(rest.size());
+  made.scale = std::max(greatest_size(rest) / 127, kStepLeast);
+  code_kernels().quantise(rest.data(), rest.size(), 1 / made.scale, made.codes.data());
   std::int32_t sum = 0;
   for (const auto code : made.codes) sum += code;
   made.offset = kMiddle * static_cast<float>(sum);
-  made.scale = step;
   return made;
 }
 
 void CompactRows::score(const Query& query, std::span<const std::uint32_t> places,
                         std::vector<std::int32_t>& sums, std::vector<float>& scores) const {
-  for (const auto place : places) __builtin_prefetch(scales_.data() + place);
+  for (const auto place : places) __builtin_prefetch(factors_.data() + place);
   sums.resize(places.size());
   scores.resize(places.size());
   code_kernels().dot_some_half(query.codes.data(), codes_.data(), places.data(), places.size(),
                                blocks_, sums.data());
+  const auto per_step = 1 / query.scale;
+  const auto* const factors = factors_.data();
+  const auto* const sum = sums.data();
+  auto* const score = scores.data();
   for (std::size_t i = 0; i < places.size(); ++i) {
-    scores[i] = (static_cast<float>(sums[i]) - query.offset) * scales_[places[i]];
+    const auto [scale, shift] = factors[places[i]];
+    score[i] =
+        (query.common + shift) * per_step + (static_cast<float>(sum[i]) - query.offset) * scale;
   }
 }
 

@@ -1,9 +1,14 @@
 // CompactRows: vectors in 4 bits a dimension, for comparing where a small error only costs a
 // detour.
 //
-// Each vector is turned by the same random rotation (simd/rotation.h) and rounded to 16 levels. A
-// scale makes the score of a vector with itself right (as in Gao and Long, "RaBitQ", SIGMOD 2024),
-// so that scores err to both sides alike.
+// For a query q and vectors x around their mean m, with r = x - m,
+//
+//   q.x = q.m + m.r + (q - m).r
+//
+// so only r and q - m are rounded, which are short where vectors have much in common. r is turned
+// by a random rotation, the same for each (simd/rotation.h), and rounded to 16 levels. A scale
+// makes its score with itself right (as in Gao and Long, "RaBitQ", SIGMOD 2024), so that scores err
+// to both sides alike.
 #pragma once
 
 #include <cstddef>
@@ -24,10 +29,13 @@ class CompactRows {
     std::vector<std::int8_t> codes;
     float offset = 0;  // What the sums of products are too large by.
     float scale = 0;   // A score times this is about the dot product.
+    float common = 0;  // The dot product with the mean.
+    // Scores, times scale, are hardly ever farther off: four standard deviations.
+    float likely_error = 0;
   };
 
-  // dimension: at most 2^17.
-  explicit CompactRows(std::size_t dimension);
+  // mean: about that of the vectors to come; at most 2^17 numbers.
+  explicit CompactRows(std::span<const float> mean);
 
   void reserve(std::size_t rows);
   // Of about unit length.
@@ -40,16 +48,23 @@ class CompactRows {
              std::vector<std::int32_t>& sums, std::vector<float>& scores) const;
 
   [[nodiscard]] std::size_t bytes() const {
-    return codes_.capacity() + scales_.capacity() * sizeof(float) + rotation_.bytes();
+    return codes_.capacity() + mean_.capacity() * sizeof(float) +
+           factors_.capacity() * sizeof(Factors) + rotation_.bytes();
   }
 
  private:
   [[nodiscard]] std::vector<float> rotated(std::span<const float> vector) const;
 
   Rotation rotation_;
+  std::vector<float> mean_;  // Rotated.
   std::size_t blocks_;
   HugeVector<std::uint8_t> codes_;
-  std::vector<float> scales_;
+  struct Factors {
+    float scale;
+    float shift;  // m.r
+  };
+  std::vector<Factors> factors_;
+  double squared_errors_ = 0;  // Lengths of what the scaled codes leave out, of all rows.
 };
 
 }  // namespace samtale

@@ -17,7 +17,8 @@ namespace {
 
 // What CodeRows lends, and what a search reads.
 struct Rows {
-  explicit Rows(std::size_t the_dimension) : dimension(the_dimension), compact(the_dimension) {}
+  explicit Rows(std::size_t the_dimension)
+      : dimension(the_dimension), compact(std::vector<float>(the_dimension)) {}
 
   std::size_t dimension;
   std::vector<std::vector<float>> vectors;

@@ -36,6 +36,19 @@ double thread_seconds() {
   return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
 }
 
+std::vector<float> mean_of(const VectorRows& rows, std::size_t dimension) {
+  std::vector<double> sums(dimension);
+  for (VectorRows::Place p = 0; p < rows.size(); ++p) {
+    const auto vector = rows.vector(p);
+    for (std::size_t i = 0; i < dimension; ++i) sums[i] += vector[i];
+  }
+  const auto count = static_cast<double>(rows.size());
+  std::vector<float> mean(dimension);
+  std::ranges::transform(sums, mean.begin(),
+                         [&](double sum) { return static_cast<float>(sum / count); });
+  return mean;
+}
+
 // The best scores of all rows but `self`.
 class Best final : public CodeHits {
  public:
@@ -241,7 +254,7 @@ Result<> VectorTiers::run_work(Work& work, const GoesOn& goes_on) {
     made.rows.add(kNobody, work.sources[origin >> kTierShift]->rows, origin & kPlaceMask);
   }
   if (!made.graph) return {};
-  made.compact = std::make_unique<CompactRows>(work.dimension);
+  made.compact = std::make_unique<CompactRows>(mean_of(made.rows, work.dimension));
   made.compact->reserve(work.origins.size());
   for (VectorRows::Place p = 0; p < work.origins.size(); ++p)
     made.compact->add(made.rows.vector(p));
