@@ -53,6 +53,8 @@ class Graph {
     std::size_t width = 0;   // So many of the nearest it meets are kept; they are the answer.
     std::size_t wanted = 0;  // The walk ends at a node whose squared distance is more than …
     float slack = std::numeric_limits<float>::infinity();  // … 1 + slack of the last wanted's.
+    // Of those farther only so many are kept, with the nearer ones.
+    std::size_t least = 0;
   };
   // A query as a code, widened: query = scale * code.
   struct CodeQuery {

@@ -17,9 +17,6 @@ inline constexpr std::uint32_t kNoNode = Graph::kNoNode;
 
 // Half of a squared distance: less may be the codes' error.
 inline constexpr float kDistanceLeast = 0.0025F;
-// What is so much farther than the last wanted is met and forgotten. Scores are of codes: those
-// that are kept are candidates for being among the wanted after all.
-inline constexpr float kSlackLeast = 0.1F;
 // Entries that a walk begins at; one that keeps a lot begins at an eighth as many.
 inline constexpr std::size_t kStarts = 16;
 
@@ -45,8 +42,8 @@ class Pool {
     const auto at = std::ranges::upper_bound(entries_, score, std::greater(), &Graph::Near::score);
     const auto index = static_cast<std::size_t>(at - entries_.begin());
     entries_.insert(at, {score, place});
-    if (entries_.size() == reach_.width) score_min_ = std::max(score_min_, entries_.back().score);
     if (index < reach_.wanted && entries_.size() >= reach_.wanted) bound();
+    forget_those_too_far();
     if (index > next_) return false;
     next_ = index;
     return true;
@@ -55,7 +52,7 @@ class Pool {
   // The best not walked from yet, marked; kNoNode if there is none near enough.
   std::uint32_t take() {
     const auto at = first_unwalked();
-    if (at == entries_.size() || entries_[at].score < last_to_walk_) return kNoNode;
+    if (at >= entries_.size() || entries_[at].score < last_to_walk_) return kNoNode;
     next_ = at + 1;
     return std::exchange(entries_[at].place, entries_[at].place | kWalked);
   }
@@ -63,7 +60,7 @@ class Pool {
   // The one that take() would give, near enough or not.
   [[nodiscard]] std::uint32_t peek() const {
     const auto at = first_unwalked();
-    return at == entries_.size() ? kNoNode : entries_[at].place;
+    return at >= entries_.size() ? kNoNode : entries_[at].place;
   }
 
   void unmark() {
@@ -79,10 +76,17 @@ class Pool {
   // The last wanted has come nearer, and nothing that is much farther will be walked from.
   void bound() {
     const auto distance = 1 - entries_[reach_.wanted - 1].score * query_scale_;
-    const auto last = std::max(distance, kDistanceLeast);
-    const auto score_at = [&](float slack) { return (1 - (1 + slack) * last) / query_scale_; };
-    last_to_walk_ = score_at(reach_.slack);
-    score_min_ = std::max(score_min_, score_at(std::max(reach_.slack, kSlackLeast)));
+    last_to_walk_ = (1 - (1 + reach_.slack) * std::max(distance, kDistanceLeast)) / query_scale_;
+  }
+  void forget_those_too_far() {
+    while (entries_.size() > reach_.least && entries_.back().score < last_to_walk_) {
+      entries_.pop_back();
+    }
+    if (entries_.size() == reach_.width) {
+      score_min_ = entries_.back().score;
+    } else if (entries_.size() >= reach_.least) {
+      score_min_ = std::min(last_to_walk_, entries_.back().score);
+    }
   }
 
   std::vector<Graph::Near>& entries_;
@@ -108,13 +112,24 @@ inline void begin_search(std::size_t nodes, Graph::Scratch& scratch) {
   scratch.seen.assign((nodes + 63) / 64, 0);
 }
 
-// True the first time.
-inline bool see(std::vector<std::uint64_t>& seen, std::uint32_t node) {
-  auto& word = seen[node / 64];
-  const auto bit = std::uint64_t{1} << node % 64;
-  const bool is_new = (word & bit) == 0;
-  word |= bit;
-  return is_new;
+inline void see(std::vector<std::uint64_t>& seen, std::uint32_t node) {
+  seen[node / 64] |= std::uint64_t{1} << node % 64;
+}
+
+// Those of the list that were not seen before go into scratch.places. No branch on what was seen,
+// which nobody can predict, and no write between the reads, which might have to wait for it.
+inline void see_new(std::span<const std::uint32_t> list, Graph::Scratch& scratch) {
+  scratch.places.resize(list.size());
+  const auto* const seen = scratch.seen.data();
+  auto* const places = scratch.places.data();
+  std::size_t count = 0;
+  for (const auto near : list) {
+    if (near == kNoNode) break;
+    places[count] = near;
+    count += (seen[near / 64] >> near % 64 & 1) ^ 1;
+  }
+  scratch.places.resize(count);
+  for (const auto place : scratch.places) see(scratch.seen, place);
 }
 
 inline void fetch(std::span<const std::uint32_t> list) {
@@ -156,16 +171,7 @@ void walk(const Score& score, float query_scale, const Graph::Reach& reach,
   };
   take_in();
   for (auto node = pool.take(); node != kNoNode; node = pool.take()) {
-    // Without a branch on what was seen, which nobody can predict.
-    const auto list = neighbours(node);
-    scratch.places.resize(list.size());
-    std::size_t count = 0;
-    for (const auto near : list) {
-      if (near == kNoNode) break;
-      scratch.places[count] = near;
-      count += see(scratch.seen, near) ? 1 : 0;
-    }
-    scratch.places.resize(count);
+    see_new(neighbours(node), scratch);
     // Next, unless one of these is better.
     if (const auto next = pool.peek(); next != kNoNode) fetch(neighbours(next));
     score();

@@ -71,6 +71,11 @@ QueryCodes<Code> encode_query(std::span<const float> query, std::int32_t code_ma
   return made;
 }
 
+// An error is a sum of many small ones, so about so much of what it may be.
+float likely_share(std::size_t dimension) {
+  return std::min(1.0F, 4 / std::sqrt(static_cast<float>(dimension)));
+}
+
 template <class Code>
 VectorRows::About about(const QueryCodes<Code>& query, float scale, float error, std::int32_t sum) {
   return {.middle = query.scale * (scale * static_cast<float>(sum)),
@@ -255,8 +260,12 @@ void VectorRows::about(const QueryCode& query, std::span<const Place> places,
   }
 }
 
+float VectorRows::likely_error(const QueryCode& query, Place place) const {
+  return likely_share(dimension_) * (query.length * errors_[place] + query.slack);
+}
+
 ScanQuery VectorRows::encode_for_scan(std::span<const float> unit) const {
-  ScanQuery query{.likely_share = std::min(1.0F, 4 / std::sqrt(static_cast<float>(dimension_))),
+  ScanQuery query{.likely_share = likely_share(dimension_),
                   .code = encode_query_coarsely(unit),
                   .by_blocks = {}};
   if (blocks_ && blocks_->size() > 0 && blocks_->are_to_be_read()) {

@@ -35,8 +35,7 @@ using CoarseQueryCode = QueryCodes<std::int8_t>;
 [[nodiscard]] CoarseQueryCode encode_query_coarsely(std::span<const float> query);
 // As a scan of many rows compares it, one a thread.
 struct ScanQuery {
-  // An error is a sum of many small ones, so about so much of what it may be.
-  float likely_share = 1;
+  float likely_share = 1;  // Of what an error may be it is hardly ever more.
   CoarseQueryCode code;
   std::optional<BlockCodes::Query> by_blocks;
 };
@@ -110,6 +109,8 @@ class VectorRows {
   // is for its own use.
   void about(const QueryCode& query, std::span<const Place> places, std::vector<std::int32_t>& sums,
              std::vector<About>& about) const;
+  // What the score of one is hardly ever farther off than by its code.
+  [[nodiscard]] float likely_error(const QueryCode& query, Place place) const;
   [[nodiscard]] ScanQuery encode_for_scan(std::span<const float> unit) const;
   // For each of `count` vectors from `first` on, a number that its score is not above, and one that
   // it is likely not below: by half as large codes where there are such, if the query has one.

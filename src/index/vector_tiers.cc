@@ -95,7 +95,7 @@ class VectorTiers::OfTier final : public CodeHits {
 
 bool VectorTiers::nearest(std::span<const float> unit, std::size_t limit, double share,
                           bool must_be_exact, Sink& sink) const {
-  const auto code = encode_query(unit);
+  std::optional<QueryCode> code;  // A walk over other codes has no need of it.
   const bool filters = share < 1;
   bool is_exact = true;
   // What the graph has found tells which of the others need a look.
@@ -106,7 +106,7 @@ bool VectorTiers::nearest(std::span<const float> unit, std::size_t limit, double
     if (tier->graph && !must_be_exact) {
       plan = plan_walk(limit, share, tier->rows.size(), tier->removed, tier->walk);
     }
-    if (plan && offer_near(*tier, unit, code, *plan, sink)) {
+    if (plan && offer_near(*tier, unit, *plan, sink)) {
       is_exact = false;
     } else {
       if (tier->rows.size() / kCodesFrom >= limit) {
@@ -114,7 +114,8 @@ bool VectorTiers::nearest(std::span<const float> unit, std::size_t limit, double
           for_wanted(*tier, filters, sink, visit);
         };
         OfTier hits(tier->rows, sink);
-        scan_by_code(tier->rows, unit, code, limit, for_runs, hits);
+        if (!code) code = encode_query(unit);
+        scan_by_code(tier->rows, unit, *code, limit, for_runs, hits);
       } else {
         offer_all(*tier, unit, filters, sink);
       }
@@ -162,8 +163,8 @@ void VectorTiers::offer_all(const Tier& tier, std::span<const float> unit, bool 
   });
 }
 
-bool VectorTiers::offer_near(const Tier& tier, std::span<const float> unit, const QueryCode& code,
-                             const WalkPlan& plan, Sink& sink) const {
+bool VectorTiers::offer_near(const Tier& tier, std::span<const float> unit, const WalkPlan& plan,
+                             Sink& sink) const {
   std::unique_ptr<Graph::Scratch> scratch;
   {
     const std::lock_guard lock(search_mutex_);
@@ -174,40 +175,22 @@ bool VectorTiers::offer_near(const Tier& tier, std::span<const float> unit, cons
   }
   if (!scratch) scratch = std::make_unique<Graph::Scratch>();
   const auto& rows = tier.rows;
-  search(tier, unit, code, tier.walk.is_compact, plan.reach, *scratch);
+  const CodeWalk walk(tier.walked(tier.walk.is_compact), unit, plan.reach, *scratch);
+  auto& pool = scratch->pool;
   if (plan.filters || tier.removed > 0) {
-    std::erase_if(scratch->pool, [&](const Graph::Near& near) {
+    std::erase_if(pool, [&](const Graph::Near& near) {
       const auto owner = rows.owner(near.place);
       return owner == kNobody || (plan.filters && !sink.allows(owner));
     });
   }
-  const bool is_enough = scratch->pool.size() >= plan.least;
+  const bool is_enough = pool.size() >= plan.least;
   if (is_enough) {
-    auto& [seen, pool, places, sums, scores] = *scratch;
-    places.clear();
-    for (const auto& near :
-         std::span(pool).first(std::min(walk_candidates(plan.limit), pool.size()))) {
-      places.push_back(near.place);
-    }
-    std::vector<VectorRows::About> about;
-    rows.about(code, places, sums, about);
-    std::vector<Candidate> candidates(places.size());
-    for (std::size_t i = 0; i < places.size(); ++i) candidates[i] = {places[i], about[i].bound()};
     OfTier hits(rows, sink);
-    offer_some(rows, unit, candidates, hits);
+    walk.offer(plan.limit, pool, hits);
   }
   const std::lock_guard lock(search_mutex_);
   scratches_.push_back(std::move(scratch));
   return is_enough;
-}
-
-void VectorTiers::search(const Tier& tier, std::span<const float> unit, const QueryCode& code,
-                         bool is_compact, const Graph::Reach& reach, Graph::Scratch& scratch) {
-  if (is_compact) {
-    tier.graph->search(*tier.compact, tier.compact->encode(unit), reach, scratch);
-  } else {
-    tier.graph->search(tier.rows.codes(), {code.codes.data(), code.scale}, reach, scratch);
-  }
 }
 
 void VectorTiers::remember(std::span<const float> unit) const {

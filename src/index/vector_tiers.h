@@ -14,7 +14,7 @@
 
 #include "base/result.h"
 #include "graph/graph.h"
-#include "index/code_scan.h"
+#include "index/code_walk.h"
 #include "index/company_index.h"
 #include "index/segment.h"
 #include "index/vector_rows.h"
@@ -116,6 +116,10 @@ class VectorTiers {
   struct Tier {
     Tier(std::size_t dimension, const FloatPlace& floats) : rows(dimension, floats) {}
     [[nodiscard]] std::size_t live() const { return rows.size() - removed; }
+    // With a graph.
+    [[nodiscard]] WalkedRows walked(bool is_compact) const {
+      return {*graph, rows, is_compact ? compact.get() : nullptr};
+    }
 
     VectorRows rows;
     std::size_t removed = 0;  // Those of nobody. The tail has none.
@@ -143,10 +147,8 @@ class VectorTiers {
   static void offer_all(const Tier& tier, std::span<const float> unit, bool filters, Sink& sink);
   // False, and nothing is offered, if too few that are wanted are met: then what the filter leaves
   // lies elsewhere.
-  bool offer_near(const Tier& tier, std::span<const float> unit, const QueryCode& code,
-                  const WalkPlan& plan, Sink& sink) const;
-  static void search(const Tier& tier, std::span<const float> unit, const QueryCode& code,
-                     bool is_compact, const Graph::Reach& reach, Graph::Scratch& scratch);
+  bool offer_near(const Tier& tier, std::span<const float> unit, const WalkPlan& plan,
+                  Sink& sink) const;
   static void take_segment(Work& work);
   static Result<> make_graph(Work& work, const GoesOn& goes_on);
   static Result<> catch_up(Work& work, const GoesOn& goes_on);

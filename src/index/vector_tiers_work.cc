@@ -22,8 +22,8 @@ constexpr std::size_t kTailShare = 2;
 constexpr std::size_t kRemovedShare = 4;
 
 constexpr std::uint64_t kCalibrateAfter = 1024;
-constexpr std::array kEfforts{.02F, .03F, .05F, .075F, .1F, .125F, .15F, .2F,
-                              .25F, .3F,  .4F,  .6F,   .8F, 1.2F,  2.4F};
+constexpr std::array kEfforts{.01F, .02F, .03F, .05F, .075F, .1F,  .125F, .15F, .2F,
+                              .25F, .3F,  .4F,  .6F,  .8F,   1.2F, 2.4F,  4.8F, 9.6F};
 // For the first results and for a long list, which hybrid search asks for.
 constexpr std::array<std::size_t, 2> kCalibratedLimits{10, 200};
 // A walk over 4-bit codes that must look so many times as far as one over 8-bit codes is slower.
@@ -390,25 +390,24 @@ Result<> VectorTiers::calibrate(const Tier& tier, Work& work, const GoesOn& goes
     truths.push_back(scan(tier.rows, query.unit, kLimitMax, query.self));
   }
   Graph::Scratch scratch;
-  // What is found of the nearest `limit`, with 95 % confidence at least: all that a walk meets is
-  // scored exactly afterwards, so a vector it met is not lost.
+  // What is found of the nearest `limit`, with 95 % confidence at least.
   const auto recall_at = [&](std::size_t limit, const WalkSettings& walk) {
     double sum = 0;
     double squares = 0;
     for (std::size_t q = 0; q < work.queries.size(); ++q) {
       const auto& query = work.queries[q];
-      search(tier, query.unit, encode_query(query.unit), walk.is_compact,
-             walk_reach(static_cast<double>(limit), walk.effort), scratch);
+      const CodeWalk walked(tier.walked(walk.is_compact), query.unit,
+                            walk_reach(static_cast<double>(limit), walk.effort), scratch);
+      Best best(limit, query.self);
+      walked.offer(limit, scratch.pool, best);
       const auto wanted = std::min(limit, truths[q].size());
       // Of vectors that are many times there any will do.
       const auto score_min = truths[q][wanted - 1];
-      const auto looked_at =
-          std::span(scratch.pool).first(std::min(walk_candidates(limit), scratch.pool.size()));
-      const auto met = std::ranges::count_if(looked_at, [&](const Graph::Near& near) {
-        return near.place != query.self && tier.rows.dot(query.unit, near.place) >= score_min;
-      });
-      const auto found = std::min(static_cast<std::size_t>(met), wanted);
-      const auto recall = static_cast<double>(found) / static_cast<double>(wanted);
+      const auto scores = std::move(best).take();
+      const auto found = static_cast<std::size_t>(
+          std::ranges::count_if(scores, [&](float score) { return score >= score_min; }));
+      const auto recall =
+          static_cast<double>(std::min(found, wanted)) / static_cast<double>(wanted);
       sum += recall;
       squares += recall * recall;
     }

@@ -41,7 +41,10 @@ double steps(double wanted, double effort) {
 Graph::Reach walk_reach(double wanted, float effort) {
   const auto count = static_cast<std::size_t>(std::ceil(wanted));
   const auto room = kRoom * static_cast<double>(width(count, effort));
-  return {.width = static_cast<std::size_t>(room), .wanted = count, .slack = effort};
+  return {.width = static_cast<std::size_t>(room),
+          .wanted = count,
+          .slack = effort,
+          .least = walk_candidates(count)};
 }
 
 std::size_t walk_candidates(std::size_t limit) { return 2 * limit + 20; }
