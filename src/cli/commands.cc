@@ -285,7 +285,7 @@ constexpr CommandInfo kCommands[] = {
    "Examples:\n  samtale eval queries.jsonl --modes keyword,hybrid", kEval, evaluate},
 
   {"reindex", "", "Have the index of a company made anew",
-   "Of a company of search.graph_from vectors or more: the graph that finds the nearest of them is made anew, at\n"
+   "Of a company so large that it has one: the graph that finds the nearest of its vectors is made anew, at\n"
    "low priority, beside the one that is there, which answers until then. Nothing needs it as a rule: a graph grows\n"
    "with what is new and is made anew once much of it was removed. The vectors themselves stay what they are.\n\n"
    "Examples:\n  samtale reindex --company acme", {}, reindex},

@@ -151,9 +151,10 @@ struct SearchConfig {
   std::string backend = "native";  // Of vectors: "native" or "pgvector".
   double hybrid_weight = 0.5;      // Share of meaning against words, 0 to 1.
   std::size_t candidates = 200;
-  std::size_t graph_from = 50'000;  // Vectors of one company; 0: never.
-  double recall_target = 0.95;      // Of a search by the graph.
-  double memory_share = 0.5;        // Of this server's memory, for indexes; 0: no limit.
+  Duration exact_within = std::chrono::milliseconds(1);  // Of one core; 0: however long it takes.
+  std::size_t graph_from = 0;   // Vectors of one company; 0: as exact_within says.
+  double recall_target = 0.95;  // Of a search by the graph.
+  double memory_share = 0.5;    // Of this server's memory, for indexes; 0: no limit.
 };
 
 struct CacheConfig {

@@ -88,8 +88,10 @@ struct WordCounts {
 
 struct IndexOptions {
   // With so many vectors all but the newest are in a graph, and `nearest` is no longer exact. 0:
-  // never.
+  // with as many as exact_within says.
   std::size_t graph_from = 0;
+  // With so many that an exact search of them takes a core longer, as measured here. 0: never.
+  Duration exact_within{0};
   // The share of the nearest that a search by the graph finds. How wide it looks for that is
   // measured on the queries of the company, with 95 % confidence.
   double recall_target = 0.95;

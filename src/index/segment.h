@@ -31,6 +31,7 @@ struct WalkSettings {
   bool is_compact = false;  // Over codes of 4 bits.
   double recall = 1;
   double recall_target = 0;  // By which it was measured; 0: it was not, for this graph.
+  bool is_of_use = true;     // False: none finds so much, so all is scanned. Never in a file.
 };
 
 struct SegmentOwner {

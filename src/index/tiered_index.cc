@@ -127,6 +127,7 @@ class TieredIndex final : public CompanyIndex {
   std::vector<bool> allowed_slots(const ConversationFilter& filter) const;
   ChunkHit hit(const Row& row, float score) const;
   void clear_removed();
+  void measure_scans();
   Result<VectorTiers::Ended> carry_out(VectorTiers::Work& work, const std::stop_token& stop);
   std::optional<Segment> find_segment();
   void keep_segment(bool has_worked);
@@ -441,6 +442,7 @@ Result<bool> TieredIndex::maintain(const std::stop_token& stop) {
   auto segment = find_segment();
   const auto nodes = segment ? segment->digests.size() : 0;
   clear_removed();
+  measure_scans();
   std::shared_ptr<VectorTiers::Work> work;
   {
     const auto lock = index_mutex_.write();
@@ -456,6 +458,19 @@ Result<bool> TieredIndex::maintain(const std::stop_token& stop) {
   if (nodes > 0) place_.folder->report_use(place_.company, ended.from_segment, nodes);
   if (place_.folder != nullptr) keep_segment(work != nullptr && !ended.has_grown);
   return work != nullptr;
+}
+
+// One at a time, so that no change waits for more.
+void TieredIndex::measure_scans() {
+  auto least = std::numeric_limits<double>::infinity();
+  for (std::size_t nth = 0; nth < VectorTiers::kScansMeasured; ++nth) {
+    const auto lock = index_mutex_.read();
+    const auto seconds = vectors_.measured_scan(nth);
+    if (!seconds) return;
+    least = std::min(least, *seconds);
+  }
+  const auto lock = index_mutex_.write();
+  vectors_.scans_take(least);
 }
 
 Result<VectorTiers::Ended> TieredIndex::carry_out(VectorTiers::Work& work,

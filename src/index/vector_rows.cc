@@ -125,18 +125,24 @@ VectorRows::Place VectorRows::add(Owner owner, std::span<const float> vector, fl
   owners_.push_back(owner);
   if (blocks_ && place < blocks_->room()) {
     blocks_->add(vector);
-  } else if (size() * dimension_ >= blocks_from_) {
-    add_block();
+  } else {
+    add_block();  // One at a time, so that nobody waits long for many.
   }
   return static_cast<Place>(place);
 }
 
-// One at a time, so that nobody waits long for many.
-void VectorRows::add_block() {
+void VectorRows::will_be_scanned(std::size_t blocks_from) {
+  blocks_from_ = blocks_from;
+  while (add_block()) {
+  }
+}
+
+bool VectorRows::add_block() {
   const auto blocks_end = blocks_ ? blocks_->size() : 0;
-  if (size() < blocks_end + BlockCodes::kBlock) return;
+  if (size() * dimension_ < blocks_from_ || size() < blocks_end + BlockCodes::kBlock) return false;
   if (!blocks_) blocks_ = std::make_unique<BlockCodes>(dimension_);
   blocks_->add_block([this](std::size_t place) { return floats_[place]; });
+  return true;
 }
 
 Result<> VectorRows::reserve(std::size_t vectors) {

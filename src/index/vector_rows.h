@@ -67,7 +67,7 @@ class VectorRows {
   // having.
   static constexpr std::size_t kBlocksFrom = std::size_t{1} << 20;
   // They get codes by blocks, from so many bytes of the others on.
-  void will_be_scanned(std::size_t blocks_from = kBlocksFrom) { blocks_from_ = blocks_from; }
+  void will_be_scanned(std::size_t blocks_from = kBlocksFrom);
 
   // Where a vector lies, and whose it is.
   using Place = std::uint32_t;
@@ -163,7 +163,8 @@ class VectorRows {
   [[nodiscard]] std::unique_ptr<Scratch> filed(std::span<const std::int8_t> codes) const;
   // The code is there already.
   Place add(Owner owner, std::span<const float> vector, float scale, float error);
-  void add_block();
+  // If there are rows for a whole one.
+  bool add_block();
 
   std::size_t dimension_;
   FloatRows floats_;

@@ -19,7 +19,8 @@ constexpr std::size_t kCodesFrom = 8;
 VectorTiers::VectorTiers(std::size_t dimension, const IndexOptions& options, SegmentFolder* folder)
     : dimension_(dimension),
       options_(options),
-      floats_{.folder = folder, .file_bytes = options.float_file_bytes} {}
+      floats_{.folder = folder, .file_bytes = options.float_file_bytes},
+      graph_from_(options.graph_from > 0 ? options.graph_from : kNever) {}
 
 VectorTiers::Tier& VectorTiers::tail() {
   auto& tail = tiers_[tail_];
@@ -121,7 +122,8 @@ bool VectorTiers::nearest(std::span<const float> unit, std::size_t limit, double
       }
     }
   }
-  if (!is_exact) remember(unit);
+  // Also where it was scanned: to measure whether walks might do.
+  if (graph_size() > 0 && !must_be_exact) remember(unit);
   return is_exact;
 }
 

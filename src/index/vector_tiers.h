@@ -93,6 +93,11 @@ class VectorTiers {
   // Takes up to `most` of what was removed out of files (VectorRows::clear); false if that was all.
   // Not while run_work works.
   bool clear_removed(std::size_t most);
+  // The nth of the exact searches that it is to be measured by: seconds of CPU time for each
+  // vector. With the index locked for searches. None if it need not be measured now.
+  static constexpr std::size_t kScansMeasured = 8;
+  [[nodiscard]] std::optional<double> measured_scan(std::size_t nth) const;
+  void scans_take(double seconds_a_vector);
   // What is due to be done, if anything: begin_work and end_work with the index locked for a
   // change, run_work without any lock, one at a time. Where a first graph is due, that of `segment`
   // is taken instead, if half of its vectors are there; the others go to the tail.
@@ -136,6 +141,7 @@ class VectorTiers {
 
   using TierNumber = std::uint8_t;
   static constexpr TierNumber kNoTier = 4;
+  static constexpr std::size_t kNever = kVectorsMax + 1;
 
   [[nodiscard]] std::size_t live(TierNumber number) const {
     return number != kNoTier && tiers_[number] ? tiers_[number]->live() : 0;
@@ -169,6 +175,9 @@ class VectorTiers {
   const std::size_t dimension_;
   const IndexOptions options_;
   const FloatPlace floats_;
+  std::size_t graph_from_;       // As options_ says or was measured; else more than there can be.
+  std::size_t measured_at_ = 0;  // So many vectors.
+  double scan_seconds_ = std::numeric_limits<double>::infinity();  // A vector, as measured.
   // By number; their roles change without their vectors' places. No tail is there until something
   // is added to it: of most companies nothing is.
   std::array<std::shared_ptr<Tier>, kNoTier> tiers_;

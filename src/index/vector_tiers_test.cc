@@ -122,6 +122,56 @@ TEST_F(VectorTiersTest, its_graph_grows_to_twice_its_size) {
   expect_found_by_graph();
 }
 
+TEST_F(VectorTiersTest, a_graph_whose_walks_find_too_little_is_given_up) {
+  VectorTiers demanding{kDimension, {.graph_from = kFirst, .recall_target = 1.01}, nullptr};
+  ASSERT_TRUE(demanding.make_room(kFirst));
+  for (Owner owner = 0; owner < kFirst; ++owner) demanding.add(owner, vectors[owner]);
+  const auto does = [&](auto work) {
+    EXPECT_TRUE(VectorTiers::run_work(*work, [] { return true; }));
+    EXPECT_TRUE(demanding.end_work(*work));
+  };
+  does(demanding.begin_work());
+  ASSERT_EQ(demanding.graph_size(), kFirst);
+
+  // Its own vectors say too little; when it has been asked often enough it is measured again.
+  for (int i = 0; i < 2'000; ++i) {
+    All all;
+    demanding.nearest(vectors[random() % vectors.size()], 10, 1, false, all);
+  }
+  does(demanding.begin_work());
+  does(demanding.begin_work());
+
+  EXPECT_EQ(demanding.graph_size(), 0);
+  EXPECT_EQ(demanding.recall(), 1);
+  All all;
+  EXPECT_TRUE(demanding.nearest(vectors[0], 10, 1, false, all));
+  EXPECT_EQ(all.owners.size(), kFirst);
+  EXPECT_FALSE(demanding.begin_work()) << "not tried again for as many";
+}
+
+class MeasuredTiersTest : public testing::Test {
+ protected:
+  static constexpr std::size_t kDimension = 512;
+
+  // What an index does before it looks for work.
+  static bool graph_is_due(std::size_t vectors, Duration exact_within) {
+    VectorTiers tiers(kDimension, {.exact_within = exact_within}, nullptr);
+    std::mt19937_64 random{12};
+    for (std::size_t i = 0; i < vectors; ++i) {
+      tiers.add(static_cast<VectorTiers::Owner>(i), clustered(random, kDimension));
+    }
+    if (const auto seconds = tiers.measured_scan(0)) tiers.scans_take(*seconds);
+    return tiers.begin_work() != nullptr;
+  }
+};
+
+TEST_F(MeasuredTiersTest, a_graph_is_made_of_so_many_that_a_scan_of_them_takes_too_long) {
+  EXPECT_TRUE(graph_is_due(5'000, std::chrono::microseconds(1)));
+  EXPECT_FALSE(graph_is_due(5'000, std::chrono::hours(1)));
+  EXPECT_FALSE(graph_is_due(5'000, std::chrono::microseconds(0))) << "never";
+  EXPECT_FALSE(graph_is_due(1'000, std::chrono::microseconds(1))) << "hardly worth one";
+}
+
 TEST_F(VectorTiersTest, changes_while_its_graph_grows) {
   add(kFew);
   const auto growth = tiers.begin_work();

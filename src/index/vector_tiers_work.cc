@@ -21,6 +21,12 @@ constexpr std::size_t kGrowthShare = 128;
 constexpr std::size_t kTailShare = 2;
 constexpr std::size_t kRemovedShare = 4;
 
+// How long an exact search takes is measured when there are so many, as vectors and as numbers, and
+// again with a quarter more: what was measured holds for about as many.
+constexpr std::size_t kMeasuredFrom = 4'096;
+constexpr std::size_t kMeasuredNumbers = std::size_t{1} << 21;
+constexpr std::size_t kMeasuredShare = 4;
+
 constexpr std::uint64_t kCalibrateAfter = 1024;
 constexpr std::array kEfforts{.01F, .02F, .03F, .05F, .075F, .1F,  .125F, .15F, .2F,
                               .25F, .3F,  .4F,  .6F,  .8F,   1.2F, 2.4F,  4.8F, 9.6F};
@@ -118,8 +124,10 @@ struct VectorTiers::Work {
   std::size_t dimension = 0;
   IndexOptions options;
   FloatPlace floats;
+  bool makes_graph = true;  // False: walks were of no use, and not many are new.
   std::vector<Query> queries;
   double recall_target = 1;  // For these queries.
+  double scan_seconds = 0;   // That an exact search takes, by itself; infinite if it is not known.
   // The result, for a tier that is being searched.
   WalkSettings walk;
   std::optional<VectorRows::Codes> codes;  // Where they belong by it; empty: where they are.
@@ -145,15 +153,15 @@ VectorTiers::TierNumber VectorTiers::free_tier() const {
 // Those that are to go into a graph next are too many for the one that there is.
 bool VectorTiers::many_are_new() const {
   const auto are_new = live(frozen_ == kNoTier ? tail_ : frozen_);
-  return are_new >= std::max(options_.graph_from, live(graph_) / kTailShare);
+  return are_new >= std::max(graph_from_, live(graph_) / kTailShare);
 }
 
 bool VectorTiers::graph_is_due() const {
-  if (options_.graph_from == 0) return false;
   if (many_are_new()) return true;
   if (graph_ == kNoTier) return frozen_ != kNoTier;
   if (renewals_asked_ != renewals_done_) return true;
   const auto& graph = *tiers_[graph_];
+  if (graph.graph && !graph.walk.is_of_use) return true;
   const auto made_of = std::max(graph.made_of, graph.rows.size());
   return made_of - graph.live() > made_of / kRemovedShare;
 }
@@ -162,6 +170,26 @@ bool VectorTiers::renew_graph() {
   if (graph_ == kNoTier) return false;
   ++renewals_asked_;
   return true;
+}
+
+std::optional<double> VectorTiers::measured_scan(std::size_t nth) const {
+  if (options_.graph_from > 0 || options_.exact_within.count() == 0) return std::nullopt;
+  if (graph_ != kNoTier || live(tail_) < kMeasuredFrom) return std::nullopt;
+  const auto& rows = tiers_[tail_]->rows;
+  if (rows.size() * dimension_ < kMeasuredNumbers) return std::nullopt;
+  if (rows.size() < measured_at_ + measured_at_ / kMeasuredShare) return std::nullopt;
+  const auto self = static_cast<VectorRows::Place>(nth * rows.size() / kScansMeasured);
+  const auto begin = thread_seconds();
+  static_cast<void>(scan(rows, rows.vector(self), kCalibratedLimits.front(), self));
+  return (thread_seconds() - begin) / static_cast<double>(rows.size());
+}
+
+void VectorTiers::scans_take(double seconds_a_vector) {
+  measured_at_ = live(tail_);
+  scan_seconds_ = seconds_a_vector;
+  const std::chrono::duration<double> within = options_.exact_within;
+  const auto most = std::min(within.count() / seconds_a_vector, static_cast<double>(kNever));
+  graph_from_ = std::max(kMeasuredFrom, static_cast<std::size_t>(most));
 }
 
 void VectorTiers::freeze_tail() { frozen_ = std::exchange(tail_, free_tier()); }
@@ -175,7 +203,7 @@ void VectorTiers::drop_frozen() {
 std::shared_ptr<VectorTiers::Work> VectorTiers::begin_growth() {
   if (graph_ == kNoTier || !tiers_[graph_]->graph || frozen_is_taken_) return nullptr;
   if (frozen_ == kNoTier) {
-    const auto all = std::max(options_.graph_from, tiers_[graph_]->live());
+    const auto all = std::max(graph_from_, tiers_[graph_]->live());
     if (live(tail_) * kGrowthShare < all) return nullptr;
     freeze_tail();
   }
@@ -206,13 +234,17 @@ std::shared_ptr<VectorTiers::Work> VectorTiers::begin_work(std::optional<Segment
   }
   work->dimension = dimension_;
   work->options = options_;
+  work->options.graph_from = graph_from_;
   work->floats = floats_;
   work->recall_target = options_.recall_target;
+  work->scan_seconds = scan_seconds_ * static_cast<double>(size());
   if (graph_ == kNoTier) work->segment = std::move(segment);
   if (!merges) {
     work->graph = tiers_[graph_];
     return work;
   }
+  work->makes_graph = graph_ == kNoTier || tiers_[graph_]->walk.is_of_use || many_are_new() ||
+                      renewals_asked_ != renewals_done_;
   // Few new ones go on into the graph that there is.
   if (frozen_ == kNoTier && many_are_new()) freeze_tail();
   frozen_is_taken_ = frozen_ != kNoTier;
@@ -244,12 +276,15 @@ Result<> VectorTiers::run_work(Work& work, const GoesOn& goes_on) {
   if (work.segment) take_segment(work);
   // Before the work that would be lost without it.
   SAMTALE_TRY_VOID(made.rows.reserve(work.origins.size()));
-  if (!made.graph && work.origins.size() >= work.options.graph_from) {
+  if (!made.graph && work.makes_graph && work.origins.size() >= work.options.graph_from) {
     SAMTALE_TRY_VOID(make_graph(work, goes_on));
     SAMTALE_TRY_VOID(catch_up(work, goes_on));
     SAMTALE_TRY_VOID(made.rows.reserve(work.origins.size()));
   }
-  if (!made.graph) made.rows.will_be_scanned();
+  if (!made.graph) {
+    made.rows.will_be_scanned();
+    work.walk.is_of_use = work.makes_graph;
+  }
   for (const auto origin : work.origins) {
     made.rows.add(kNobody, work.sources[origin >> kTierShift]->rows, origin & kPlaceMask);
   }
@@ -260,6 +295,12 @@ Result<> VectorTiers::run_work(Work& work, const GoesOn& goes_on) {
     made.compact->add(made.rows.vector(p));
   if (work.walk.recall_target != work.options.recall_target) {
     SAMTALE_TRY_VOID(calibrate_made(work, goes_on));
+  }
+  if (!work.walk.is_of_use) {
+    made.graph.reset();
+    made.compact.reset();
+    made.rows.will_be_scanned();
+    return {};
   }
   if (auto codes = made.rows.codes_for(!work.walk.is_compact)) made.rows.put(*std::move(codes));
   return {};
@@ -453,6 +494,12 @@ Result<> VectorTiers::calibrate(const Tier& tier, Work& work, const GoesOn& goes
   }
   work.walk.recall = best.recall;
   work.walk.recall_target = work.options.recall_target;
+  // Of queries that were really asked. Its own vectors say too little.
+  const auto searches = static_cast<double>(work.queries.size() * kCalibratedLimits.size());
+  const bool is_slower = best.seconds > searches * work.scan_seconds;
+  if (!work.queries.front().self && (best.recall < target || is_slower)) {
+    work.walk = {.recall_target = work.options.recall_target, .is_of_use = false};
+  }
   return {};
 }
 
@@ -560,7 +607,9 @@ bool VectorTiers::clear_removed(std::size_t most) {
 }
 
 std::shared_ptr<const VectorTiers::Snapshot> VectorTiers::snapshot() const {
-  if (graph_ == kNoTier || !tiers_[graph_]->graph) return nullptr;
+  if (graph_ == kNoTier || !tiers_[graph_]->graph || !tiers_[graph_]->walk.is_of_use) {
+    return nullptr;
+  }
   auto snapshot = std::make_shared<Snapshot>();
   snapshot->tier = tiers_[graph_];
   snapshot->walk = tiers_[graph_]->walk;

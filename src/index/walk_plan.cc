@@ -51,7 +51,7 @@ std::size_t walk_candidates(std::size_t limit) { return 2 * limit + 20; }
 
 std::optional<WalkPlan> plan_walk(std::size_t limit, double share, std::size_t rows,
                                   std::size_t removed, const WalkSettings& settings) {
-  if (share < kFilterShareMin) return std::nullopt;
+  if (share < kFilterShareMin || !settings.is_of_use) return std::nullopt;
   const auto effort = settings.effort;
   const auto all = static_cast<double>(rows);
   // So many are met for each that is wanted, if those lie as everywhere.

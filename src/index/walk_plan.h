@@ -17,8 +17,8 @@ struct WalkPlan {
   bool filters = false;
 };
 
-// None if a scan is faster. `share` of all rows are about as many as are allowed; of the `rows` so
-// many were removed.
+// None if a scan is faster, or walks find too little. `share` of all rows are about as many as are
+// allowed; of the `rows` so many were removed.
 [[nodiscard]] std::optional<WalkPlan> plan_walk(std::size_t limit, double share, std::size_t rows,
                                                 std::size_t removed, const WalkSettings& settings);
 

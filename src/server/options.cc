@@ -212,6 +212,13 @@ SearchOptions search_options(const Config& config) {
 IndexOptions index_options(const Config& config) {
   IndexOptions options;
   options.graph_from = config.search.graph_from;
+  options.exact_within = config.search.exact_within;
+  // What the database takes is not measured.
+  constexpr std::size_t kStoredGraphFrom = 50'000;
+  if (config.search.backend == "pgvector" && options.graph_from == 0 &&
+      options.exact_within > Duration::zero()) {
+    options.graph_from = kStoredGraphFrom;
+  }
   options.recall_target = config.search.recall_target;
   return options;
 }

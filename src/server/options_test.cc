@@ -108,6 +108,7 @@ void add_search(const Config& config, Texts& all) {
   all["search.vector_share"] = text(search.vector_share);
   all["search.candidates"] = text(search.candidates);
   const auto index = index_options(config);
+  all["index.exact_within"] = text(index.exact_within);
   all["index.graph_from"] = text(index.graph_from);
   all["index.recall_target"] = text(index.recall_target);
   all["index.bytes"] = text(index_bytes(config, 1000));
@@ -336,8 +337,10 @@ std::vector<Row> rows(const std::string& key_file) {
       {"search.candidates", "20", {"search.candidates"}},
       {"search.backend",
        R"("pgvector")",
-       {"postgres.has_pgvector", "near_cache.bytes", "postgres.names_statements"},
+       {"postgres.has_pgvector", "near_cache.bytes", "postgres.names_statements",
+        "index.graph_from"},
        {{"store.kind", R"("postgres")"}, {"store.url", R"("postgresql://db.test/x")"}}},
+      {"search.exact_within_ms", "7", {"index.exact_within"}},
       {"search.graph_from", "7", {"index.graph_from"}},
       {"search.recall_target", "0.9", {"index.recall_target"}},
       {"search.memory_share", "0.25", {"index.bytes"}},
