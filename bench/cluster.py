@@ -2,7 +2,7 @@
 """How much goes through servers that share a PostgreSQL, beside one server alone, in the same run; and how fast one of
 them searches, beside pgvector in the same database.
 
-    bench/cluster.py [--conversations 3000] [--vectors 20000] [--rounds 3] [--json]
+    bench/cluster.py [--conversations 3000] [--vectors 20000 | --base X.fbin --queries Q.fbin] [--rounds 3] [--json]
 
 Runs build/release/bin/samtale: alone on SQLite (one), and on a PostgreSQL of its own that syncs to disk, as one server with
 all roles (postgres), and as gateway, indexer and searcher, one of each (cluster 1) and two of each (cluster 2). Each is
@@ -145,9 +145,13 @@ def main():
                                       formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--conversations", type=int, default=3000)
     options.add_argument("--vectors", type=int, default=20000)
+    options.add_argument("--base", help="FBIN: vectors to search instead, --vectors or not (bench/make_vectors.py)")
+    options.add_argument("--queries", help="FBIN: what is asked of --base; 300 of them")
     options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--json", action="store_true")
     options = options.parse_args()
+    if bool(options.base) != bool(options.queries):
+        sys.exit("--base and --queries go together")
     setups = SETUPS if options.conversations else {}
     conversations = made(options.conversations)
     rounds = {name: [] for name in setups}
@@ -157,7 +161,9 @@ def main():
             rounds[name].append(measure(name, conversations))
     medians = {name: {key: statistics.median(one[key] for one in some) for key in some[0]}
                for name, some in rounds.items()}
-    beside = pgvector_peer.compare(send, made, options.vectors, options.rounds) if options.vectors else None
+    beside = None
+    if options.vectors or options.base:
+        beside = pgvector_peer.compare(send, made, options.vectors, options.rounds, options.base, options.queries)
     kept = freshness() if options.conversations else {}
     if options.json:
         return print(json.dumps({"conversations": options.conversations, "rounds": rounds,

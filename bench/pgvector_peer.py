@@ -7,8 +7,13 @@ of clients over connections that stay: POST /v1/search with the vector, and a pr
 text. Ours is asked three times: with the same queries again and again, whose answers it keeps; with "new queries", none of
 which was ever asked, so that it searches each time, while it keeps what it shows of conversations; and with "no caches",
 where it also reads that anew each time. Ours answers with ten conversations, each by its
-nearest chunk; pgvector with ten chunks. What is nearest, of either, an exact scan by pgvector itself says."""
+nearest chunk; pgvector with ten chunks. What is nearest, of either, an exact scan by pgvector itself says.
+
+With vectors of one's own (the files of bench/make_vectors.py) each row is a conversation of one turn, whose vector an
+embedding server made of the file gives, and the queries are those of the other file."""
 import array
+import contextlib
+import http.server
 import json
 import os
 import struct
@@ -16,6 +21,8 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 
 from postgres_server import Postgres
 from samtale import Server, wait_for
@@ -33,6 +40,8 @@ NEAREST_CONVERSATIONS = ("SELECT split_part(id, '/', 1) AS conversation FROM pee
                          "GROUP BY conversation ORDER BY min(embedding <#> $1::vector({dimension})) LIMIT 10")
 CHUNKS_OF_CONVERSATION = 5  # Of TURNS turns, about.
 TURNS = 60
+ROW = "Row "
+BATCH = 5_000  # Conversations in a request.
 NO_CACHES = "--set", "cache.searches_bytes=0", "--set", "cache.shown_bytes=0"
 
 
@@ -45,6 +54,57 @@ def copied(postgres, statement, data=None):
     return subprocess.run(["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", str(postgres.port),
                            "-U", "admin", "-d", "postgres", "-c", statement],
                           input=data, check=True, stdout=subprocess.PIPE).stdout
+
+
+class Rows:
+    """A file of bench/make_vectors.py."""
+
+    def __init__(self, path):
+        with open(path, "rb") as file:
+            data = file.read()
+        self.count, self.dimension = struct.unpack_from("<ii", data)
+        self.floats = memoryview(data)[8:8 + 4 * self.count * self.dimension]
+
+    def row(self, number):
+        return self.floats[4 * self.dimension * number:4 * self.dimension * (number + 1)]
+
+    def conversations(self):
+        return [{"id": f"r{i}", "channel": "chat", "turns": [{"speaker": "customer", "text": f"{ROW}{i} of the file"}]}
+                for i in range(self.count)]
+
+
+class EmbeddingServer(http.server.ThreadingHTTPServer):
+    """Embeds the conversations of `rows`, as an OpenAI-compatible server does."""
+
+    def __init__(self, rows):
+        class Answers(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                data = [{"index": i, "embedding": rows.row(int(text.split(ROW)[1].split()[0])).cast("f").tolist()}
+                        for i, text in enumerate(asked["input"])]
+                body = json.dumps({"data": data}).encode()
+                self.send_response(200)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        super().__init__(("127.0.0.1", 0), Answers)
+        self.settings = ["--set", "embed.kind=openai", "--set", f"embed.url=http://127.0.0.1:{self.server_port}/v1",
+                         "--set", "embed.model=rows", "--set", f"embed.dimension={rows.dimension}"]
+
+    def __enter__(self):
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.shutdown()
+        self.server_close()
 
 
 def stored_vectors(postgres, company):
@@ -124,22 +184,42 @@ class Comparison:
                             .replace("$1", zeros))
 
 
-def compare(send, made, vectors, rounds):
-    """`send(company, server, lines)` sends conversations; `made(count, seed)` makes them."""
-    with Postgres(shared_buffers="1GB") as postgres, Server(*postgres.settings()) as server, \
-            Server(*postgres.settings(), *NO_CACHES) as uncached, tempfile.NamedTemporaryFile() as file:
+def wait_until_idle(*servers):
+    """Graphs are made and measured in the background."""
+    def ticks():
+        return [sum(int(number) for number in open(f"/proc/{server.process.pid}/stat").read().split()[13:15])
+                for server in servers]
+    before = ticks()
+    while True:
+        time.sleep(3)
+        now = ticks()
+        if sum(now) - sum(before) < 0.1 * 3 * os.sysconf("SC_CLK_TCK"):
+            return
+        before = now
+
+
+def compare(send, made, vectors, rounds, base=None, queries=None):
+    """`send(company, server, lines)` sends conversations; `made(count, seed)` makes them. base, queries: files."""
+    with contextlib.ExitStack() as stack:
+        given = Rows(base) if base else None
+        settings = stack.enter_context(EmbeddingServer(given)).settings if given else []
+        postgres = stack.enter_context(Postgres(shared_buffers="1GB"))
+        server, uncached = (stack.enter_context(Server(*postgres.settings(), *settings, *more)) for more in ((), NO_CACHES))
+        file = stack.enter_context(tempfile.NamedTemporaryFile())
         giant, others = server.company("giant"), server.company("others")
-        conversations = made(vectors // CHUNKS_OF_CONVERSATION, 3, TURNS)
+        conversations = given.conversations() if given else made(vectors // CHUNKS_OF_CONVERSATION, 3, TURNS)
         say(f"pgvector: {len(conversations)} conversations through the server")
-        for company, some in ((others, made(QUERIES, 4)), (giant, conversations)):
-            send(company, server, [json.dumps(one) for one in some])
+        for company, some in ((others, [] if given else made(QUERIES, 4)), (giant, conversations)):
+            for at in range(0, len(some), BATCH):
+                send(company, server, [json.dumps(one) for one in some[at:at + BATCH]])
             for one in (server, uncached):
                 wait_for("all to be found", lambda at=company.at(one), some=some: at.is_whole(len(some)))
         numbers = dict(line.split("|") for line in postgres.sql("SELECT name, id FROM samtale.companies").split("\n"))
         rows = stored_vectors(postgres, int(numbers["giant"]))
         say(f"pgvector: copies and indexes {len(rows)} vectors")
         turns = {one["id"]: one["turns"] for one in conversations}
-        file.write(b"".join(vector for *_, vector in stored_vectors(postgres, int(numbers["others"]))[:QUERIES]))
+        asked = Rows(queries) if given else stored_vectors(postgres, int(numbers["others"]))
+        file.write(b"".join(asked.row(i) if given else asked[i][-1] for i in range(QUERIES)))
         file.flush()
         comparison = Comparison(postgres, giant, file.name)
         comparison.dimension = fill_peer(postgres, int(numbers["giant"]), rows, turns)
@@ -147,6 +227,13 @@ def compare(send, made, vectors, rounds):
         plan = comparison.plan_of_pgvector(postgres)
         assert "Index Scan using peer_giant" in plan, plan
         comparison.find_nearest()
+        say("pgvector: all by samtale once, so that it can measure what was asked")
+        wait_until_idle(server, uncached)
+        for one in (server, uncached):
+            comparison.samtale(one, 4, "http-new")
+        wait_until_idle(server, uncached)
+        index = giant.at(server).call("GET", "/v1/status")[1]["index"]
+        say(f"pgvector: {index}")
         wanted = comparison.samtale(server, 0)["recall"]
         curve = {ef: comparison.pgvector(ef, 2) for ef in EF_SEARCH}
         reach = next((ef for ef in EF_SEARCH if curve[ef]["recall"] >= wanted - 0.005), EF_SEARCH[-1])
@@ -162,7 +249,7 @@ def compare(send, made, vectors, rounds):
                 found[name].append(ask(SECONDS))
     medians = {name: {key: statistics.median(one[key] for one in some) for key in some[0]}
                for name, some in found.items()}
-    return {"vectors": len(rows), "dimension": comparison.dimension, "clients": CLIENTS, "curve": curve, "rounds": found,
+    return {"vectors": len(rows), "index": index, "dimension": comparison.dimension, "clients": CLIENTS, "curve": curve, "rounds": found,
             "medians": medians}
 
 

@@ -37,7 +37,7 @@ struct CompaniesOptions {
   std::size_t chunks = 500'000;  // Of all, about.
   std::size_t searches_per_s = 200;
   std::size_t window_s = 10;
-  IndexOptions index = {.graph_from = 50'000, .recall_target = 0.95};  // As a server's.
+  IndexOptions index = {.graph_from = 50'000, .recall_target = 0.95};  // About as a server's.
 };
 
 class ManyCompanies {

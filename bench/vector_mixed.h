@@ -40,7 +40,7 @@ struct MixedOptions {
   std::size_t removes_per_s = 200;
   std::size_t window_s = 10;
   std::size_t windows = 8;                                             // With changes.
-  IndexOptions index = {.graph_from = 50'000, .recall_target = 0.95};  // As a server's.
+  IndexOptions index = {.graph_from = 50'000, .recall_target = 0.95};  // About as a server's.
 };
 
 class MixedLoad {
