@@ -96,20 +96,26 @@ Hydration::Feed& Hydration::feed_of(Partition partition) {
 Result<Hydration::Point> Hydration::catch_up(Partition partition, Feed& feed) {
   std::unique_lock lock(feed.feed_mutex);
   const auto wanted = feed.reads + 1;
-  const bool has_waited = feed.is_reading;
-  feed.read_ended.wait(lock, [&] { return !feed.is_reading; });
+  const bool has_waited = feed.reads_ended < feed.reads;
+  // One that waited for this read begins it, when the one before has ended; the others sleep on.
+  feed.read_ended[wanted % 2].wait(
+      lock, [&] { return feed.reads_ended >= wanted || feed.reads_ended == feed.reads; });
   // Where the store hangs, nobody waits for it twice.
   const bool is_away = has_waited && !feed.outcome;
-  // Others may have begun and ended one while this thread waited.
-  if (!is_away && feed.reads < wanted) {
-    feed.is_reading = true;
+  if (!is_away && feed.reads_ended < wanted) {
     ++feed.reads;
     lock.unlock();
     auto outcome = read_feed(partition, feed);
     lock.lock();
-    feed.outcome = std::move(outcome);
-    feed.is_reading = false;
-    feed.read_ended.notify_all();
+    feed.outcome = outcome;
+    feed.reads_ended = wanted;
+    const auto seen = feed.seen;
+    lock.unlock();
+    auto& next = feed.read_ended[(wanted + 1) % 2];
+    feed.read_ended[wanted % 2].notify_all();
+    outcome ? next.notify_one() : next.notify_all();
+    if (!outcome) return std::unexpected(std::move(outcome).error());
+    return seen;
   }
   if (!feed.outcome) return std::unexpected(feed.outcome.error());
   return feed.seen;

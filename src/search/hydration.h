@@ -71,10 +71,11 @@ class Hydration {
     static constexpr std::size_t kPlaces = 8192;
 
     std::mutex feed_mutex;
-    std::condition_variable read_ended;
+    // Those who wait for an even read and for an odd one.
+    std::array<std::condition_variable, 2> read_ended;
     // All below guarded by feed_mutex.
-    bool is_reading = false;
     std::uint64_t reads = 0;        // Begun.
+    std::uint64_t reads_ended = 0;  // As many, or all but the last.
     Result<> outcome;               // Of the last one that ended.
     Point seen;                     // Another epoch where it is not known what has changed since.
     std::uint64_t its_epoch = 0;    // The feed's own.
