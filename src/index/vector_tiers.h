@@ -138,6 +138,8 @@ class VectorTiers {
   static constexpr int kTierShift = 30;
   static constexpr std::uint32_t kPlaceMask = (std::uint32_t{1} << kTierShift) - 1;
   static constexpr std::size_t kQueries = 128;  // Remembered.
+  // Queries that a graph is first measured by what was really asked after.
+  static constexpr std::uint64_t kCalibrateAfter = 1024;
 
   using TierNumber = std::uint8_t;
   static constexpr TierNumber kNoTier = 4;
@@ -197,6 +199,7 @@ class VectorTiers {
   mutable std::vector<std::vector<float>> queries_;
   mutable std::uint64_t queries_seen_ = 0;
   std::uint64_t queries_seen_at_calibration_ = 0;
+  std::uint64_t calibrate_after_ = kCalibrateAfter;
 };
 
 }  // namespace samtale

@@ -149,6 +149,24 @@ TEST_F(VectorTiersTest, a_graph_whose_walks_find_too_little_is_given_up) {
   EXPECT_FALSE(demanding.begin_work()) << "not tried again for as many";
 }
 
+TEST_F(VectorTiersTest, a_graph_is_not_measured_all_the_time) {
+  const auto ask = [&](int times) {
+    for (; times > 0; --times) {
+      All all;
+      tiers.nearest(vectors[random() % vectors.size()], 10, 1, false, all);
+    }
+  };
+  ask(1'000);
+  EXPECT_FALSE(does_what_is_due());
+  ask(100);
+  EXPECT_TRUE(does_what_is_due()) << "by what was really asked";
+
+  // It has looked for 128 of them twice, at two limits, at the least.
+  ask(4'000);
+
+  EXPECT_FALSE(does_what_is_due());
+}
+
 class MeasuredTiersTest : public testing::Test {
  protected:
   static constexpr std::size_t kDimension = 512;

@@ -27,7 +27,9 @@ constexpr std::size_t kMeasuredFrom = 4'096;
 constexpr std::size_t kMeasuredNumbers = std::size_t{1} << 21;
 constexpr std::size_t kMeasuredShare = 4;
 
-constexpr std::uint64_t kCalibrateAfter = 1024;
+// Measuring takes a second or two: it is done again after so many times as many searches as could
+// have been made instead.
+constexpr double kCalibrationShare = 16;
 constexpr std::array kEfforts{.01F, .02F, .03F, .05F, .075F, .1F,  .125F, .15F, .2F,
                               .25F, .3F,  .4F,  .6F,  .8F,   1.2F, 2.4F,  4.8F, 9.6F};
 // For the first results and for a long list, which hybrid search asks for.
@@ -130,6 +132,7 @@ struct VectorTiers::Work {
   double scan_seconds = 0;   // That an exact search takes, by itself; infinite if it is not known.
   // The result, for a tier that is being searched.
   WalkSettings walk;
+  std::uint64_t calibrate_after = kCalibrateAfter;  // Again, queries.
   std::optional<VectorRows::Codes> codes;  // Where they belong by it; empty: where they are.
   // Of a graph that has grown.
   std::unique_ptr<Graph> grown;
@@ -226,7 +229,7 @@ std::shared_ptr<VectorTiers::Work> VectorTiers::begin_work(std::optional<Segment
   auto work = std::shared_ptr<Work>();
   {
     const std::lock_guard lock(search_mutex_);
-    const bool measures = queries_seen_ >= queries_seen_at_calibration_ + kCalibrateAfter;
+    const bool measures = queries_seen_ >= queries_seen_at_calibration_ + calibrate_after_;
     if (!merges && !(measures && graph_size() > 0)) return nullptr;
     work = std::make_shared<Work>();
     for (const auto& query : queries_) work->queries.push_back({query, std::nullopt});
@@ -422,6 +425,7 @@ Result<> VectorTiers::catch_up(Work& work, const GoesOn& goes_on) {
 
 Result<> VectorTiers::calibrate(const Tier& tier, Work& work, const GoesOn& goes_on) {
   constexpr auto kLimitMax = kCalibratedLimits.back();
+  const auto begin_seconds = thread_seconds();
   std::vector<std::vector<float>> truths;
   const auto stopped = [] {
     return fail(ErrorCode::unavailable, "the measuring of a graph was stopped");
@@ -494,12 +498,16 @@ Result<> VectorTiers::calibrate(const Tier& tier, Work& work, const GoesOn& goes
   }
   work.walk.recall = best.recall;
   work.walk.recall_target = work.options.recall_target;
-  // Of queries that were really asked. Its own vectors say too little.
+  if (work.queries.front().self) return {};  // They say too little for what follows.
   const auto searches = static_cast<double>(work.queries.size() * kCalibratedLimits.size());
   const bool is_slower = best.seconds > searches * work.scan_seconds;
-  if (!work.queries.front().self && (best.recall < target || is_slower)) {
+  if (best.recall < target || is_slower) {
     work.walk = {.recall_target = work.options.recall_target, .is_of_use = false};
   }
+  const auto a_search = std::max(best.seconds / searches, 1e-9);
+  const auto instead = (thread_seconds() - begin_seconds) / a_search;
+  work.calibrate_after =
+      std::max(kCalibrateAfter, static_cast<std::uint64_t>(kCalibrationShare * instead));
   return {};
 }
 
@@ -529,6 +537,7 @@ Result<VectorTiers::Ended> VectorTiers::end_growth(Work& work) {
 
 Result<VectorTiers::Ended> VectorTiers::end_work(Work& work) {
   if (work.more) return end_growth(work);
+  calibrate_after_ = work.calibrate_after;
   Ended ended;
   if (work.graph) {
     work.graph->walk = work.walk;
