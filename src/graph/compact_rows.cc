@@ -10,28 +10,27 @@
 namespace samtale {
 namespace {
 
-constexpr std::size_t kBlock = kHalfBlockDimensions;
-constexpr float kMiddle = 7.5F;  // Level u stands for u - 7.5 steps.
 // Of the step at which nothing is cut off. The rare large values may be, for the others' sake.
 constexpr std::array<float, 6> kSteps{0.5F, 0.6F, 0.7F, 0.8F, 0.9F, 1.0F};
+constexpr std::array<float, 6> kStepsOfFew{0.3F, 0.35F, 0.4F, 0.45F, 0.5F, 0.6F};
 constexpr float kStepLeast = 1e-30F;
 constexpr float kDeviations = 4;
 
-int level(float value, float per_step) {
-  return static_cast<int>(std::clamp(value * per_step + kMiddle + 0.5F, 0.0F, 15.0F));
+int level(float value, float per_step, float middle) {
+  return static_cast<int>(std::clamp(value * per_step + middle + 0.5F, 0.0F, 2 * middle));
 }
 
 // The step whose levels point most nearly to where the vector does.
-float best_step(std::span<const float> vector) {
-  const auto whole = std::max(greatest_size(vector) / kMiddle, kStepLeast);
+float best_step(std::span<const float> vector, float middle, std::span<const float> shares) {
+  const auto whole = std::max(greatest_size(vector) / middle, kStepLeast);
   float best = whole;
   float best_cosine = 0;
-  for (const float share : kSteps) {
+  for (const float share : shares) {
     const auto step = whole * share;
     float product = 0;
     float square = 0;
     for (const float value : vector) {
-      const auto code = static_cast<float>(level(value, 1 / step)) - kMiddle;
+      const auto code = static_cast<float>(level(value, 1 / step, middle)) - middle;
       product += value * code;
       square += code * code;
     }
@@ -43,13 +42,21 @@ float best_step(std::span<const float> vector) {
   return best;
 }
 
+std::size_t block_dimensions(unsigned bits) {
+  return bits == 4 ? kHalfBlockDimensions : kQuarterBlockDimensions;
+}
+
 }  // namespace
 
-CompactRows::CompactRows(std::span<const float> mean)
-    : rotation_(mean.size()), mean_(rotated(mean)), blocks_(rotation_.size() / kBlock) {}
+CompactRows::CompactRows(std::span<const float> mean, unsigned bits)
+    : rotation_(mean.size()),
+      mean_(rotated(mean)),
+      bits_(bits),
+      middle_(static_cast<float>((1U << bits) - 1) / 2),
+      blocks_((rotation_.size() + block_dimensions(bits) - 1) / block_dimensions(bits)) {}
 
 void CompactRows::reserve(std::size_t rows) {
-  codes_.reserve(rows * blocks_ * kHalfBlockBytes);
+  codes_.reserve(rows * blocks_ * kCodeBlockBytes);
   factors_.reserve(rows);
 }
 
@@ -62,17 +69,19 @@ std::vector<float> CompactRows::rotated(std::span<const float> vector) const {
 void CompactRows::add(std::span<const float> vector) {
   auto rest = rotated(vector);
   for (std::size_t i = 0; i < rest.size(); ++i) rest[i] -= mean_[i];
-  const auto per_step = 1 / best_step(rest);
+  const auto* const shares = bits_ == 4 ? &kSteps : &kStepsOfFew;
+  const auto per_step = 1 / best_step(rest, middle_, *shares);
   const auto begin = codes_.size();
-  codes_.resize(begin + blocks_ * kHalfBlockBytes);
+  codes_.resize(begin + blocks_ * kCodeBlockBytes);
+  const auto block = block_dimensions(bits_);
   float product = 0;
   float square = 0;
   float code_square = 0;
   for (std::size_t i = 0; i < rest.size(); ++i) {
-    const auto code = level(rest[i], per_step);
-    auto& both = codes_[begin + i / kBlock * kHalfBlockBytes + i % kHalfBlockBytes];
-    both |= static_cast<std::uint8_t>(i % kBlock < kHalfBlockBytes ? code : code << 4);
-    const auto step = static_cast<float>(code) - kMiddle;
+    const auto code = level(rest[i], per_step, middle_);
+    auto& byte = codes_[begin + i / block * kCodeBlockBytes + i % kCodeBlockBytes];
+    byte |= static_cast<std::uint8_t>(code << bits_ * (i % block / kCodeBlockBytes));
+    const auto step = static_cast<float>(code) - middle_;
     product += rest[i] * step;
     square += rest[i] * rest[i];
     code_square += step * step;
@@ -91,12 +100,12 @@ CompactRows::Query CompactRows::encode(std::span<const float> query) const {
   const auto numbers = static_cast<double>(std::max<std::size_t>(factors_.size(), 1) * rest.size());
   made.likely_error = kDeviations * std::sqrt(dot(rest, rest)) *
                       static_cast<float>(std::sqrt(squared_errors_ / numbers));
-  made.codes.resize(rest.size());
+  made.codes.resize(blocks_ * block_dimensions(bits_));
   made.scale = std::max(greatest_size(rest) / 127, kStepLeast);
   code_kernels().quantise(rest.data(), rest.size(), 1 / made.scale, made.codes.data());
   std::int32_t sum = 0;
   for (const auto code : made.codes) sum += code;
-  made.offset = kMiddle * static_cast<float>(sum);
+  made.offset = middle_ * static_cast<float>(sum);
   return made;
 }
 
@@ -105,8 +114,8 @@ void CompactRows::score(const Query& query, std::span<const std::uint32_t> place
   for (const auto place : places) __builtin_prefetch(factors_.data() + place);
   sums.resize(places.size());
   scores.resize(places.size());
-  code_kernels().dot_some_half(query.codes.data(), codes_.data(), places.data(), places.size(),
-                               blocks_, sums.data());
+  const auto dot_some = bits_ == 4 ? code_kernels().dot_some_half : code_kernels().dot_some_quarter;
+  dot_some(query.codes.data(), codes_.data(), places.data(), places.size(), blocks_, sums.data());
   const auto per_step = 1 / query.scale;
   const auto* const factors = factors_.data();
   const auto* const sum = sums.data();

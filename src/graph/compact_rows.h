@@ -1,4 +1,4 @@
-// CompactRows: vectors in 4 bits a dimension, for comparing where a small error only costs a
+// CompactRows: vectors in 4 or 2 bits a dimension, for comparing where a small error only costs a
 // detour.
 //
 // For a query q and vectors x around their mean m, with r = x - m,
@@ -6,7 +6,7 @@
 //   q.x = q.m + m.r + (q - m).r
 //
 // so only r and q - m are rounded, which are short where vectors have much in common. r is turned
-// by a random rotation, the same for each (simd/rotation.h), and rounded to 16 levels. A scale
+// by a random rotation, the same for each (simd/rotation.h), and rounded to 16 or 4 levels. A scale
 // makes its score with itself right (as in Gao and Long, "RaBitQ", SIGMOD 2024), so that scores err
 // to both sides alike.
 #pragma once
@@ -21,7 +21,9 @@
 
 namespace samtale {
 
-// Shapes:  64 bytes for each 128 dimensions of a vector or part of them.
+// Errors of many dimensions cancel out: the more there are, the fewer bits each needs.
+//
+// Shapes:  64 bytes for each 128 dimensions of a vector, or 256 at 2 bits, or part of them.
 // Threads: any, while nothing is added.
 class CompactRows {
  public:
@@ -34,8 +36,14 @@ class CompactRows {
     float likely_error = 0;
   };
 
-  // mean: about that of the vectors to come; at most 2^17 numbers.
-  explicit CompactRows(std::span<const float> mean);
+  // Bits that are enough for so many dimensions: walks with fewer go no farther.
+  static constexpr std::size_t kTwoBitsFrom = 1'024;
+  [[nodiscard]] static constexpr unsigned bits_for(std::size_t dimension) {
+    return dimension < kTwoBitsFrom ? 4 : 2;
+  }
+
+  // mean: about that of the vectors to come; at most 2^17 numbers. bits: 4 or 2.
+  CompactRows(std::span<const float> mean, unsigned bits);
 
   void reserve(std::size_t rows);
   // Of about unit length.
@@ -57,6 +65,8 @@ class CompactRows {
 
   Rotation rotation_;
   std::vector<float> mean_;  // Rotated.
+  unsigned bits_;
+  float middle_;  // Level u stands for u - middle_ steps.
   std::size_t blocks_;
   HugeVector<std::uint8_t> codes_;
   struct Factors {

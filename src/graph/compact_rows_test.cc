@@ -1,4 +1,5 @@
-// Goal: scores from 4 bits lie near the exact ones, and to both sides alike, whatever the vectors.
+// Goal: scores from 4 or 2 bits lie near the exact ones, and to both sides alike, whatever the
+// vectors.
 //
 // Method: seeded vectors, against dot products in doubles.
 #include "graph/compact_rows.h"
@@ -38,8 +39,9 @@ struct Errors {
 };
 
 // Of the scores of `rows`.
-Errors errors(const Vector& query, const std::vector<Vector>& rows, const Vector& mean) {
-  CompactRows compact(mean);
+Errors errors(const Vector& query, const std::vector<Vector>& rows, const Vector& mean,
+              unsigned bits) {
+  CompactRows compact(mean, bits);
   for (const auto& row : rows) compact.add(row);
   std::vector<std::uint32_t> places(rows.size());
   std::iota(places.begin(), places.end(), 0U);
@@ -58,7 +60,13 @@ Errors errors(const Vector& query, const std::vector<Vector>& rows, const Vector
   return {sum / count, std::sqrt(squares / count)};
 }
 
-TEST(CompactRowsTest, scores_are_near_the_exact_ones_at_every_dimension) {
+class CompactRowsTest : public testing::TestWithParam<unsigned> {
+ protected:
+  // What rounding to 16 or 4 levels leaves out of a vector, a tenth or a third, points anywhere.
+  static double left_out() { return GetParam() == 4 ? 0.1 : 0.35; }
+};
+
+TEST_P(CompactRowsTest, scores_are_near_the_exact_ones_at_every_dimension) {
   for (const std::size_t dimension : {2, 40, 100, 128, 129, 384, 1024, 1536}) {
     std::mt19937_64 random(dimension);
     const auto query = unit(random_vector(random, dimension));
@@ -71,16 +79,15 @@ TEST(CompactRowsTest, scores_are_near_the_exact_ones_at_every_dimension) {
       rows.push_back(unit(row));
     }
 
-    const auto found = errors(query, rows, Vector(dimension));
+    const auto found = errors(query, rows, Vector(dimension), GetParam());
 
-    // What rounding to 16 levels leaves out of a vector, a tenth, points anywhere.
     const auto size = static_cast<double>((dimension + 127) / 128 * 128);
-    EXPECT_LT(found.deviation, 0.2 / std::sqrt(size)) << dimension;
-    EXPECT_LT(std::abs(found.mean), 0.1 / std::sqrt(size)) << dimension;
+    EXPECT_LT(found.deviation, 2 * left_out() / std::sqrt(size)) << dimension;
+    EXPECT_LT(std::abs(found.mean), left_out() / std::sqrt(size)) << dimension;
   }
 }
 
-TEST(CompactRowsTest, a_dimension_that_is_large_in_all_vectors_does_no_harm) {
+TEST_P(CompactRowsTest, a_dimension_that_is_large_in_all_vectors_does_no_harm) {
   std::mt19937_64 random(5);
   const auto make = [&] {
     auto vector = random_vector(random, 384);
@@ -92,10 +99,10 @@ TEST(CompactRowsTest, a_dimension_that_is_large_in_all_vectors_does_no_harm) {
   std::vector<Vector> rows;
   for (int i = 0; i < 400; ++i) rows.push_back(make());
 
-  EXPECT_LT(errors(query, rows, Vector(384)).deviation, 0.012);
+  EXPECT_LT(errors(query, rows, Vector(384), GetParam()).deviation, 0.12 * left_out());
 }
 
-TEST(CompactRowsTest, what_all_vectors_have_in_common_takes_none_of_their_bits) {
+TEST_P(CompactRowsTest, what_all_vectors_have_in_common_takes_none_of_their_bits) {
   // As transformers embed texts: the cosines of most are about .8.
   std::mt19937_64 random(6);
   const auto common = unit(random_vector(random, 384));
@@ -113,14 +120,43 @@ TEST(CompactRowsTest, what_all_vectors_have_in_common_takes_none_of_their_bits) 
     for (std::size_t d = 0; d < mean.size(); ++d) mean[d] += rows.back()[d] / 400;
   }
 
-  const auto around_mean = errors(query, rows, mean);
+  const auto around_mean = errors(query, rows, mean, GetParam());
 
-  EXPECT_LT(around_mean.deviation, errors(query, rows, Vector(384)).deviation / 1.8);
-  EXPECT_LT(std::abs(around_mean.mean), 0.0005);
+  const auto without = errors(query, rows, Vector(384), GetParam());
+  EXPECT_LT(around_mean.deviation, without.deviation / 1.8);
+  EXPECT_LT(std::abs(around_mean.mean), 0.005 * left_out());
 }
 
-TEST(CompactRowsTest, a_vector_of_zeros_scores_nothing) {
-  CompactRows compact(Vector(100));
+TEST_P(CompactRowsTest, hardly_a_score_is_farther_off_than_it_says) {
+  std::mt19937_64 random(7);
+  CompactRows compact(Vector(384), GetParam());
+  std::vector<Vector> rows;
+  for (int i = 0; i < 4'000; ++i) {
+    rows.push_back(unit(random_vector(random, 384)));
+    compact.add(rows.back());
+  }
+  const auto query = unit(random_vector(random, 384));
+  std::vector<std::uint32_t> places(rows.size());
+  std::iota(places.begin(), places.end(), 0U);
+  std::vector<std::int32_t> sums;
+  std::vector<float> scores;
+
+  const auto encoded = compact.encode(query);
+  compact.score(encoded, places, sums, scores);
+
+  std::size_t farther_than_it_says = 0;
+  std::size_t farther_than_half = 0;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const auto error = std::abs(double{scores[i]} * encoded.scale - dot(query, rows[i]));
+    farther_than_it_says += error > encoded.likely_error ? 1 : 0;
+    farther_than_half += error > encoded.likely_error / 2 ? 1 : 0;
+  }
+  EXPECT_LE(farther_than_it_says, 4);
+  EXPECT_GE(farther_than_half, 40) << "it says too much";
+}
+
+TEST_P(CompactRowsTest, a_vector_of_zeros_scores_nothing) {
+  CompactRows compact(Vector(100), GetParam());
   compact.add(Vector(100));
   std::vector<std::int32_t> sums;
   std::vector<float> scores;
@@ -130,6 +166,9 @@ TEST(CompactRowsTest, a_vector_of_zeros_scores_nothing) {
 
   EXPECT_EQ(scores, std::vector<float>{0});
 }
+
+INSTANTIATE_TEST_SUITE_P(Bits, CompactRowsTest, testing::Values(4, 2),
+                         testing::PrintToStringParamName());
 
 }  // namespace
 }  // namespace samtale

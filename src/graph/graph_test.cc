@@ -18,7 +18,7 @@ namespace {
 // What CodeRows lends, and what a search reads.
 struct Rows {
   explicit Rows(std::size_t the_dimension)
-      : dimension(the_dimension), compact(std::vector<float>(the_dimension)) {}
+      : dimension(the_dimension), compact(std::vector<float>(the_dimension), 4) {}
 
   std::size_t dimension;
   std::vector<std::vector<float>> vectors;

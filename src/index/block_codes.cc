@@ -37,7 +37,7 @@ float rounding_of(const Rotation& rotation) {
 
 BlockCodes::BlockCodes(std::size_t dimension)
     : rotation_(dimension),
-      row_bytes_(rotation_.size() / kHalfBlockDimensions * kHalfBlockBytes),
+      row_bytes_(rotation_.size() / kHalfBlockDimensions * kCodeBlockBytes),
       rounding_(rounding_of(rotation_)) {}
 
 void BlockCodes::add_block(const VectorAt& vector_at) {
@@ -114,9 +114,9 @@ void BlockCodes::encode(std::size_t place, std::span<const float> turned) {
     return static_cast<unsigned>(code);
   };
   for (std::size_t begin = 0; begin < width; begin += kHalfBlockDimensions) {
-    for (std::size_t i = 0; i < kHalfBlockBytes; ++i) {
+    for (std::size_t i = 0; i < kCodeBlockBytes; ++i) {
       const auto low = level(begin + i);
-      const auto high = level(begin + kHalfBlockBytes + i);
+      const auto high = level(begin + kCodeBlockBytes + i);
       *(codes + begin / 2 + i) = static_cast<std::uint8_t>(low | high << 4U);
     }
   }
@@ -168,7 +168,7 @@ BlockCodes::Query BlockCodes::encode(std::span<const float> unit) const {
 void BlockCodes::bounds(Query& query, float likely_share, std::size_t first, std::size_t count,
                         float* bounds, float* likely) const {
   std::array<std::int32_t, kBlock> sums;
-  const auto blocks = row_bytes_ / kHalfBlockBytes;
+  const auto blocks = row_bytes_ / kCodeBlockBytes;
   for (const auto end = first + count; first < end;) {
     const auto block = first / kBlock;
     const auto some = std::min(end, (block + 1) * kBlock) - first;

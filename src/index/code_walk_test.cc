@@ -1,11 +1,12 @@
 // Goal:   of what a walk met, those are scored that are among the nearest, and few others.
-// Method: against scoring all that it met, over both kinds of codes.
+// Method: against scoring all that it met, over each kind of codes.
 #include "index/code_walk.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <limits>
+#include <optional>
 #include <random>
 #include <vector>
 
@@ -37,7 +38,8 @@ class Hits final : public CodeHits {
   std::vector<float> scores_;  // Best first.
 };
 
-class CodeWalkTest : public testing::TestWithParam<bool> {
+// Bits of a code.
+class CodeWalkTest : public testing::TestWithParam<unsigned> {
  protected:
   CodeWalkTest() {
     for (std::size_t i = 0; i < kRows; ++i) rows_of_graph.add(0, clustered(random, kDimension));
@@ -48,16 +50,16 @@ class CodeWalkTest : public testing::TestWithParam<bool> {
       rows.add(0, vector);
       for (std::size_t d = 0; d < kDimension; ++d) mean[d] += vector[d] / kRows;
     }
-    compact = CompactRows(mean);
-    for (VectorRows::Place p = 0; p < kRows; ++p) compact.add(rows.vector(p));
+    if (GetParam() < 8) compact.emplace(mean, GetParam());
+    for (VectorRows::Place p = 0; p < kRows && compact; ++p) compact->add(rows.vector(p));
     graph = std::move(built->graph);
   }
-  [[nodiscard]] WalkedRows walked() const { return {graph, rows, GetParam() ? &compact : nullptr}; }
+  [[nodiscard]] WalkedRows walked() const { return {graph, rows, compact ? &*compact : nullptr}; }
 
   std::mt19937_64 random{21};
   VectorRows rows_of_graph{kDimension};
   VectorRows rows{kDimension};
-  CompactRows compact{std::vector<float>(kDimension)};
+  std::optional<CompactRows> compact;
   Graph graph;
   Graph::Scratch scratch;
 };
@@ -97,8 +99,8 @@ TEST_P(CodeWalkTest, offers_what_is_left_of_it_where_little_is) {
   EXPECT_EQ(hits.offered, 3);
 }
 
-INSTANTIATE_TEST_SUITE_P(Codes, CodeWalkTest, testing::Values(false, true),
-                         [](const auto& codes) { return codes.param ? "of_4_bits" : "of_8_bits"; });
+INSTANTIATE_TEST_SUITE_P(Bits, CodeWalkTest, testing::Values(8, 4, 2),
+                         testing::PrintToStringParamName());
 
 }  // namespace
 }  // namespace samtale

@@ -292,7 +292,8 @@ Result<> VectorTiers::run_work(Work& work, const GoesOn& goes_on) {
     made.rows.add(kNobody, work.sources[origin >> kTierShift]->rows, origin & kPlaceMask);
   }
   if (!made.graph) return {};
-  made.compact = std::make_unique<CompactRows>(mean_of(made.rows, work.dimension));
+  made.compact = std::make_unique<CompactRows>(mean_of(made.rows, work.dimension),
+                                               CompactRows::bits_for(work.dimension));
   made.compact->reserve(work.origins.size());
   for (VectorRows::Place p = 0; p < work.origins.size(); ++p)
     made.compact->add(made.rows.vector(p));

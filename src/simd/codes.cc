@@ -35,9 +35,22 @@ std::int32_t dot_half_scalar(const std::int8_t* query, const std::uint8_t* row,
   std::int32_t sum = 0;
   for (std::size_t b = 0; b < blocks; ++b) {
     const auto* const low = query + b * kHalfBlockDimensions;
-    for (std::size_t i = 0; i < kHalfBlockBytes; ++i) {
-      const auto both = row[b * kHalfBlockBytes + i];
-      sum += low[i] * (both & 0x0F) + low[kHalfBlockBytes + i] * (both >> 4);
+    for (std::size_t i = 0; i < kCodeBlockBytes; ++i) {
+      const auto both = row[b * kCodeBlockBytes + i];
+      sum += low[i] * (both & 0x0F) + low[kCodeBlockBytes + i] * (both >> 4);
+    }
+  }
+  return sum;
+}
+
+std::int32_t dot_quarter_scalar(const std::int8_t* query, const std::uint8_t* row,
+                                std::size_t blocks) {
+  std::int32_t sum = 0;
+  for (std::size_t b = 0; b < blocks; ++b) {
+    for (std::size_t i = 0; i < kQuarterBlockDimensions; ++i) {
+      const auto four = row[b * kCodeBlockBytes + i % kCodeBlockBytes];
+      const auto code = four >> 2 * (i / kCodeBlockBytes) & 3;
+      sum += query[b * kQuarterBlockDimensions + i] * code;
     }
   }
   return sum;
@@ -46,7 +59,7 @@ std::int32_t dot_half_scalar(const std::int8_t* query, const std::uint8_t* row,
 void dot_rows_half_scalar(const std::int8_t* query, const std::uint8_t* rows, std::size_t count,
                           std::size_t blocks, std::int32_t* out) {
   for (std::size_t r = 0; r < count; ++r) {
-    out[r] = dot_half_scalar(query, rows + r * blocks * kHalfBlockBytes, blocks);
+    out[r] = dot_half_scalar(query, rows + r * blocks * kCodeBlockBytes, blocks);
   }
 }
 
@@ -54,7 +67,15 @@ void dot_some_half_scalar(const std::int8_t* query, const std::uint8_t* rows,
                           const std::uint32_t* places, std::size_t count, std::size_t blocks,
                           std::int32_t* out) {
   for (std::size_t r = 0; r < count; ++r) {
-    out[r] = dot_half_scalar(query, rows + places[r] * blocks * kHalfBlockBytes, blocks);
+    out[r] = dot_half_scalar(query, rows + places[r] * blocks * kCodeBlockBytes, blocks);
+  }
+}
+
+void dot_some_quarter_scalar(const std::int8_t* query, const std::uint8_t* rows,
+                             const std::uint32_t* places, std::size_t count, std::size_t blocks,
+                             std::int32_t* out) {
+  for (std::size_t r = 0; r < count; ++r) {
+    out[r] = dot_quarter_scalar(query, rows + places[r] * blocks * kCodeBlockBytes, blocks);
   }
 }
 
@@ -90,6 +111,7 @@ constexpr CodeKernels kScalar{.name = "scalar",
                               .dot_some = dot_some_scalar,
                               .dot_rows_half = dot_rows_half_scalar,
                               .dot_some_half = dot_some_half_scalar,
+                              .dot_some_quarter = dot_some_quarter_scalar,
                               .quantise = quantise_scalar,
                               .turn = turn_scalar};
 

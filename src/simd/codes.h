@@ -1,5 +1,5 @@
-// Vectors quantised to 8 or 4 bits: their making and their dot products, by the widest instructions
-// this processor has.
+// Vectors quantised to 8, 4 or 2 bits: their making and their dot products, by the widest
+// instructions this processor has.
 #pragma once
 
 #include <algorithm>
@@ -30,6 +30,11 @@ struct CodeKernels {
   void (*dot_some_half)(const std::int8_t* query, const std::uint8_t* rows,
                         const std::uint32_t* places, std::size_t count, std::size_t blocks,
                         std::int32_t* out);
+  // The same for rows of 2 bits a dimension, 0 to 3: byte i of a block holds dimensions i, 64 + i,
+  // 128 + i and 192 + i of its 256, from the lowest bits on.
+  void (*dot_some_quarter)(const std::int8_t* query, const std::uint8_t* rows,
+                           const std::uint32_t* places, std::size_t count, std::size_t blocks,
+                           std::int32_t* out);
 
   // out[i] = values[i] * per_step, rounded to the nearest (to the even one of two), within -127 and
   // 127. All products are to be below 2^31. The same for every kernel.
@@ -59,8 +64,9 @@ struct CodeKernels {
 
 inline constexpr std::size_t kTurned = 8;               // Values that are turned together.
 inline constexpr float kTurnScale = 0.35355339059327F;  // 1 / sqrt(kTurned).
+inline constexpr std::size_t kCodeBlockBytes = 64;      // Of codes of fewer than 8 bits.
 inline constexpr std::size_t kHalfBlockDimensions = 128;
-inline constexpr std::size_t kHalfBlockBytes = 64;
+inline constexpr std::size_t kQuarterBlockDimensions = 256;
 
 // Chosen once, at the first call: AVX-512 if the processor has it, else AVX2, else scalar. The
 // environment variable SAMTALE_SIMD=scalar|avx2|avx512 forces one, as for the distances.

@@ -99,7 +99,7 @@ TEST(CodesTest, sum_of_4_bits_by_hand) {
   query[1] = -3;
   query[64] = 5;
   query[127] = -127;
-  std::vector<std::uint8_t> rows(kRows * kHalfBlockBytes);
+  std::vector<std::uint8_t> rows(kRows * kCodeBlockBytes);
   rows[0] = 0x41;   // Dimension 0 is 1, dimension 64 is 4.
   rows[1] = 0x02;   // Dimension 1 is 2.
   rows[63] = 0xF0;  // Dimension 127 is 15.
@@ -110,14 +110,39 @@ TEST(CodesTest, sum_of_4_bits_by_hand) {
             (std::vector<std::int32_t>{2 - 6 + 20 - 127 * 15, 0, 0, 0, 0}));
 }
 
-TEST(CodesTest, every_kernel_gives_the_same_sums_of_4_bits) {
+std::vector<std::int32_t> quarter_sums(const CodeKernels& kernels,
+                                       const std::vector<std::int8_t>& query,
+                                       const std::vector<std::uint8_t>& rows) {
+  const std::vector<std::uint32_t> places{4, 3, 2, 1, 0, 3};
+  std::vector<std::int32_t> out(places.size());
+  kernels.dot_some_quarter(query.data(), rows.data(), places.data(), places.size(),
+                           query.size() / kQuarterBlockDimensions, out.data());
+  return out;
+}
+
+TEST(CodesTest, sum_of_2_bits_by_hand) {
+  std::vector<std::int8_t> query(kQuarterBlockDimensions);
+  query[0] = 2;
+  query[64] = 5;
+  query[129] = -3;
+  query[255] = -127;
+  std::vector<std::uint8_t> rows(kRows * kCodeBlockBytes);
+  rows[0] = 0b00'00'10'01;   // Dimension 0 is 1, dimension 64 is 2.
+  rows[1] = 0b00'11'00'00;   // Dimension 129 is 3.
+  rows[63] = 0b11'00'00'00;  // Dimension 255 is 3.
+
+  EXPECT_EQ(quarter_sums(scalar_code_kernels(), query, rows),
+            (std::vector<std::int32_t>{0, 0, 0, 0, 2 + 10 - 9 - 127 * 3, 0}));
+}
+
+TEST(CodesTest, every_kernel_gives_the_same_sums_of_4_and_2_bits) {
   for (const auto* kernels : wide_kernels()) {
     std::mt19937 random(2);
     std::uniform_int_distribution<int> code(-127, 127);
     for (const bool is_greatest : {false, true}) {
       for (std::size_t blocks = 1; blocks <= 40; ++blocks) {
         std::vector<std::int8_t> query(blocks * kHalfBlockDimensions);
-        std::vector<std::uint8_t> rows(kRows * blocks * kHalfBlockBytes);
+        std::vector<std::uint8_t> rows(kRows * blocks * kCodeBlockBytes);
         for (auto& value : query) {
           value = static_cast<std::int8_t>(is_greatest ? -127 : code(random));
         }
@@ -127,6 +152,11 @@ TEST(CodesTest, every_kernel_gives_the_same_sums_of_4_bits) {
             << kernels->name << " " << blocks;
         ASSERT_EQ(half_sums_in_order(*kernels, query, rows),
                   half_sums_in_order(scalar_code_kernels(), query, rows))
+            << kernels->name << " " << blocks;
+        auto longer = query;  // A block of 2 bits has twice as many.
+        longer.insert(longer.end(), query.begin(), query.end());
+        ASSERT_EQ(quarter_sums(*kernels, longer, rows),
+                  quarter_sums(scalar_code_kernels(), longer, rows))
             << kernels->name << " " << blocks;
       }
     }

@@ -131,7 +131,7 @@ SAMTALE_AVX2 inline __m256i half_pairs(const std::int8_t* query, const std::uint
       _mm256_and_si256(both, mask), _mm256_loadu_si256(reinterpret_cast<const __m256i*>(query)));
   const auto high = _mm256_maddubs_epi16(
       _mm256_and_si256(_mm256_srli_epi16(both, 4), mask),
-      _mm256_loadu_si256(reinterpret_cast<const __m256i*>(query + kHalfBlockBytes)));
+      _mm256_loadu_si256(reinterpret_cast<const __m256i*>(query + kCodeBlockBytes)));
   return _mm256_add_epi16(low, high);
 }
 
@@ -146,15 +146,15 @@ SAMTALE_AVX2 inline std::int32_t dot_half_avx2(const std::int8_t* query, const s
   std::size_t b = 0;
   for (; b + 2 <= blocks; b += 2) {
     const auto* const values = query + b * kHalfBlockDimensions;
-    const auto* const codes = row + b * kHalfBlockBytes;
+    const auto* const codes = row + b * kCodeBlockBytes;
     const auto pairs =
         _mm256_add_epi16(half_block_pairs(values, codes),
-                         half_block_pairs(values + kHalfBlockDimensions, codes + kHalfBlockBytes));
+                         half_block_pairs(values + kHalfBlockDimensions, codes + kCodeBlockBytes));
     sum = _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, ones));
   }
   if (b < blocks) {
     const auto pairs =
-        half_block_pairs(query + b * kHalfBlockDimensions, row + b * kHalfBlockBytes);
+        half_block_pairs(query + b * kHalfBlockDimensions, row + b * kCodeBlockBytes);
     sum = _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, ones));
   }
   return total(sum);
@@ -162,7 +162,7 @@ SAMTALE_AVX2 inline std::int32_t dot_half_avx2(const std::int8_t* query, const s
 
 SAMTALE_AVX2 void dot_rows_half_avx2(const std::int8_t* query, const std::uint8_t* rows,
                                      std::size_t count, std::size_t blocks, std::int32_t* out) {
-  for_all(rows, count, blocks * kHalfBlockBytes,
+  for_all(rows, count, blocks * kCodeBlockBytes,
           [&](std::size_t r, const std::uint8_t* row)
               SAMTALE_AVX2 { out[r] = dot_half_avx2(query, row, blocks); });
 }
@@ -170,9 +170,46 @@ SAMTALE_AVX2 void dot_rows_half_avx2(const std::int8_t* query, const std::uint8_
 SAMTALE_AVX2 void dot_some_half_avx2(const std::int8_t* query, const std::uint8_t* rows,
                                      const std::uint32_t* places, std::size_t count,
                                      std::size_t blocks, std::int32_t* out) {
-  for_some(rows, places, count, blocks * kHalfBlockBytes,
+  for_some(rows, places, count, blocks * kCodeBlockBytes,
            [&](std::size_t r, const std::uint8_t* row)
                SAMTALE_AVX2 { out[r] = dot_half_avx2(query, row, blocks); });
+}
+
+// Of 32 bytes of codes and the 32 values of each quarter: pairs of products of at most 2 * 3 * 127
+// each, of which 16 bits hold ten times as many as are added up here.
+SAMTALE_AVX2 inline __m256i quarter_pairs(const std::int8_t* query, const std::uint8_t* codes) {
+  const auto mask = _mm256_set1_epi8(3);
+  const auto four = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(codes));
+  const auto pairs = [&](__m256i shifted, std::size_t quarter) SAMTALE_AVX2 {
+    const auto values =
+        _mm256_loadu_si256(reinterpret_cast<const __m256i*>(query + quarter * kCodeBlockBytes));
+    return _mm256_maddubs_epi16(_mm256_and_si256(shifted, mask), values);
+  };
+  return _mm256_add_epi16(
+      _mm256_add_epi16(pairs(four, 0), pairs(_mm256_srli_epi16(four, 2), 1)),
+      _mm256_add_epi16(pairs(_mm256_srli_epi16(four, 4), 2), pairs(_mm256_srli_epi16(four, 6), 3)));
+}
+
+SAMTALE_AVX2 inline std::int32_t dot_quarter_avx2(const std::int8_t* query, const std::uint8_t* row,
+                                                  std::size_t blocks) {
+  const auto ones = _mm256_set1_epi16(1);
+  auto sum = _mm256_setzero_si256();
+  for (std::size_t b = 0; b < blocks; ++b) {
+    const auto* const values = query + b * kQuarterBlockDimensions;
+    const auto* const codes = row + b * kCodeBlockBytes;
+    const auto pairs =
+        _mm256_add_epi16(quarter_pairs(values, codes), quarter_pairs(values + 32, codes + 32));
+    sum = _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, ones));
+  }
+  return total(sum);
+}
+
+SAMTALE_AVX2 void dot_some_quarter_avx2(const std::int8_t* query, const std::uint8_t* rows,
+                                        const std::uint32_t* places, std::size_t count,
+                                        std::size_t blocks, std::int32_t* out) {
+  for_some(rows, places, count, blocks * kCodeBlockBytes,
+           [&](std::size_t r, const std::uint8_t* row)
+               SAMTALE_AVX2 { out[r] = dot_quarter_avx2(query, row, blocks); });
 }
 
 // Through memory: g++ 12 warns of the undefined halves in its own _mm512_reduce_add_epi32.
@@ -216,10 +253,10 @@ SAMTALE_AVX512 inline std::int32_t dot_half_avx512(const std::int8_t* query,
   auto sum = _mm512_setzero_si512();
   for (std::size_t b = 0; b < blocks; ++b) {
     const auto* const values = query + b * kHalfBlockDimensions;
-    const auto both = _mm512_loadu_si512(row + b * kHalfBlockBytes);
+    const auto both = _mm512_loadu_si512(row + b * kCodeBlockBytes);
     const auto low = _mm512_maddubs_epi16(_mm512_and_si512(both, mask), _mm512_loadu_si512(values));
     const auto high = _mm512_maddubs_epi16(_mm512_and_si512(_mm512_srli_epi16(both, 4), mask),
-                                           _mm512_loadu_si512(values + kHalfBlockBytes));
+                                           _mm512_loadu_si512(values + kCodeBlockBytes));
     sum = _mm512_add_epi32(sum, _mm512_madd_epi16(_mm512_add_epi16(low, high), ones));
   }
   return total(sum);
@@ -227,7 +264,7 @@ SAMTALE_AVX512 inline std::int32_t dot_half_avx512(const std::int8_t* query,
 
 SAMTALE_AVX512 void dot_rows_half_avx512(const std::int8_t* query, const std::uint8_t* rows,
                                          std::size_t count, std::size_t blocks, std::int32_t* out) {
-  for_all(rows, count, blocks * kHalfBlockBytes,
+  for_all(rows, count, blocks * kCodeBlockBytes,
           [&](std::size_t r, const std::uint8_t* row)
               SAMTALE_AVX512 { out[r] = dot_half_avx512(query, row, blocks); });
 }
@@ -235,9 +272,38 @@ SAMTALE_AVX512 void dot_rows_half_avx512(const std::int8_t* query, const std::ui
 SAMTALE_AVX512 void dot_some_half_avx512(const std::int8_t* query, const std::uint8_t* rows,
                                          const std::uint32_t* places, std::size_t count,
                                          std::size_t blocks, std::int32_t* out) {
-  for_some(rows, places, count, blocks * kHalfBlockBytes,
+  for_some(rows, places, count, blocks * kCodeBlockBytes,
            [&](std::size_t r, const std::uint8_t* row)
                SAMTALE_AVX512 { out[r] = dot_half_avx512(query, row, blocks); });
+}
+
+SAMTALE_AVX512 inline std::int32_t dot_quarter_avx512(const std::int8_t* query,
+                                                      const std::uint8_t* row, std::size_t blocks) {
+  const auto mask = _mm512_set1_epi8(3);
+  const auto ones = _mm512_set1_epi16(1);
+  auto sum = _mm512_setzero_si512();
+  for (std::size_t b = 0; b < blocks; ++b) {
+    const auto* const values = query + b * kQuarterBlockDimensions;
+    const auto four = _mm512_loadu_si512(row + b * kCodeBlockBytes);
+    const auto pairs = [&](__m512i shifted, std::size_t quarter) SAMTALE_AVX512 {
+      return _mm512_maddubs_epi16(_mm512_and_si512(shifted, mask),
+                                  _mm512_loadu_si512(values + quarter * kCodeBlockBytes));
+    };
+    const auto all =
+        _mm512_add_epi16(_mm512_add_epi16(pairs(four, 0), pairs(_mm512_srli_epi16(four, 2), 1)),
+                         _mm512_add_epi16(pairs(_mm512_srli_epi16(four, 4), 2),
+                                          pairs(_mm512_srli_epi16(four, 6), 3)));
+    sum = _mm512_add_epi32(sum, _mm512_madd_epi16(all, ones));
+  }
+  return total(sum);
+}
+
+SAMTALE_AVX512 void dot_some_quarter_avx512(const std::int8_t* query, const std::uint8_t* rows,
+                                            const std::uint32_t* places, std::size_t count,
+                                            std::size_t blocks, std::int32_t* out) {
+  for_some(rows, places, count, blocks * kCodeBlockBytes,
+           [&](std::size_t r, const std::uint8_t* row)
+               SAMTALE_AVX512 { out[r] = dot_quarter_avx512(query, row, blocks); });
 }
 
 SAMTALE_AVX2 inline __m256i rounded(const float* values, __m256 per_step) {
@@ -309,6 +375,7 @@ constexpr CodeKernels kAvx2{.name = "avx2",
                             .dot_some = dot_some_avx2,
                             .dot_rows_half = dot_rows_half_avx2,
                             .dot_some_half = dot_some_half_avx2,
+                            .dot_some_quarter = dot_some_quarter_avx2,
                             .quantise = quantise_avx2,
                             .turn = turn_avx2};
 constexpr CodeKernels kAvx512{.name = "avx512",
@@ -316,6 +383,7 @@ constexpr CodeKernels kAvx512{.name = "avx512",
                               .dot_some = dot_some_avx512,
                               .dot_rows_half = dot_rows_half_avx512,
                               .dot_some_half = dot_some_half_avx512,
+                              .dot_some_quarter = dot_some_quarter_avx512,
                               .quantise = quantise_avx2,
                               .turn = turn_avx2};
 

@@ -70,7 +70,7 @@ void check_codes(std::size_t dimension, const std::uint8_t* data, std::size_t si
 
 // And as codes of 4 bits, behind a query of so many blocks.
 void check_half_codes(std::size_t blocks, const std::uint8_t* data, std::size_t size) {
-  const auto row_bytes = blocks * kHalfBlockBytes;
+  const auto row_bytes = blocks * kCodeBlockBytes;
   if (size < blocks * kHalfBlockDimensions + row_bytes) return;
   std::vector<std::int8_t> query(blocks * kHalfBlockDimensions);
   for (std::size_t i = 0; i < query.size(); ++i) {
@@ -90,6 +90,29 @@ void check_half_codes(std::size_t blocks, const std::uint8_t* data, std::size_t 
     kernels->dot_some_half(query.data(), rows.data(), places.data(), places.size(), blocks,
                            sums.data());
     SAMTALE_CHECK(sums == expected, "sums of half codes apart are exact");
+  }
+}
+
+// And of 2 bits.
+void check_quarter_codes(std::size_t blocks, const std::uint8_t* data, std::size_t size) {
+  const auto row_bytes = blocks * kCodeBlockBytes;
+  if (size < blocks * kQuarterBlockDimensions + row_bytes) return;
+  std::vector<std::int8_t> query(blocks * kQuarterBlockDimensions);
+  for (std::size_t i = 0; i < query.size(); ++i) {
+    query[i] = static_cast<std::int8_t>(data[i] % 255 - 127);
+  }
+  const std::vector<std::uint8_t> rows(data + query.size(), data + size);
+  std::vector<std::uint32_t> places(rows.size() / row_bytes);
+  std::iota(places.begin(), places.end(), 0U);
+  std::vector<std::int32_t> expected(places.size());
+  scalar_code_kernels().dot_some_quarter(query.data(), rows.data(), places.data(), places.size(),
+                                         blocks, expected.data());
+  for (const auto* kernels : {avx2_code_kernels(), avx512_code_kernels()}) {
+    if (kernels == nullptr) continue;
+    std::vector<std::int32_t> sums(expected.size());
+    kernels->dot_some_quarter(query.data(), rows.data(), places.data(), places.size(), blocks,
+                              sums.data());
+    SAMTALE_CHECK(sums == expected, "sums of quarter codes are exact");
   }
 }
 
@@ -117,7 +140,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (size == 0 || data[0] == 0 || avx2 == nullptr) return 0;
   const std::size_t dimension = data[0];
   if (size > dimension) samtale::check_codes(dimension, data + 1, size - 1);
-  for (const std::size_t blocks : {1, 2, 3}) samtale::check_half_codes(blocks, data + 1, size - 1);
+  for (const std::size_t blocks : {1, 2, 3}) {
+    samtale::check_half_codes(blocks, data + 1, size - 1);
+    samtale::check_quarter_codes(blocks, data + 1, size - 1);
+  }
   std::vector<float> floats((size - 1) / sizeof(float));
   std::memcpy(floats.data(), data + 1, floats.size() * sizeof(float));
   samtale::check_quantise(floats);
