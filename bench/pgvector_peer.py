@@ -209,7 +209,7 @@ def compare(send, made, vectors, rounds, base=None, queries=None):
         giant, others = server.company("giant"), server.company("others")
         conversations = given.conversations() if given else made(vectors // CHUNKS_OF_CONVERSATION, 3, TURNS)
         say(f"pgvector: {len(conversations)} conversations through the server")
-        for company, some in ((others, [] if given else made(QUERIES, 4)), (giant, conversations)):
+        for company, some in ([] if given else [(others, made(QUERIES, 4))]) + [(giant, conversations)]:
             for at in range(0, len(some), BATCH):
                 send(company, server, [json.dumps(one) for one in some[at:at + BATCH]])
             for one in (server, uncached):
@@ -227,7 +227,7 @@ def compare(send, made, vectors, rounds, base=None, queries=None):
         plan = comparison.plan_of_pgvector(postgres)
         assert "Index Scan using peer_giant" in plan, plan
         comparison.find_nearest()
-        say("pgvector: all by samtale once, so that it can measure what was asked")
+        say("pgvector: waits for graphs, and for samtale's measuring of its own by what was asked")
         wait_until_idle(server, uncached)
         for one in (server, uncached):
             comparison.samtale(one, 4, "http-new")
