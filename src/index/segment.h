@@ -28,7 +28,7 @@ struct WalkSettings {
   static constexpr float kEffortMax = 64;
 
   float effort = 0.1F;      // How much farther than the last of those wanted a walk looks.
-  bool is_compact = false;  // Over codes of 4 bits.
+  bool is_compact = false;  // Over codes of fewer than 8 bits.
   double recall = 1;
   double recall_target = 0;  // By which it was measured; 0: it was not, for this graph.
   bool is_of_use = true;     // False: none finds so much, so all is scanned. Never in a file.

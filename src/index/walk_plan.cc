@@ -21,8 +21,8 @@ constexpr double kSpareMax = 8;
 // Steps of a walk, by what is wanted and how far it looks, about as measured.
 constexpr double kStepsMin = 16;
 constexpr double kStepsAnEffort = 8;
-// A walk of so large a part of all steps is slower than the scan; one over 4-bit codes, of twice as
-// large a part.
+// A walk of so large a part of all steps is slower than the scan; one over compact codes, of twice
+// as large a part.
 constexpr double kWalkShare = 16;
 // Below, a scan of what the filter allows is cheaper than a walk through what it does not.
 constexpr double kFilterShareMin = 0.3;
