@@ -1,9 +1,9 @@
 // Graph: which of many vectors lie near a query, approximately, by walking from near to nearer.
 //
 // Source: Subramanya et al., "DiskANN" (NeurIPS 2019), algorithms 1 to 3 (greedy search, robust
-// prune, Vamana), made over 8-bit codes and walked over these or smaller ones; the nodes in the order
-// of a breadth-first walk, so that neighbours often share a page; and many entry points instead of
-// one, because the data of a company lies in clusters.
+// prune, Vamana), made over 8-bit codes and walked over these or smaller ones; the nodes in the
+// order of a breadth-first walk, so that neighbours often share a page; and many entry points
+// instead of one, because the data of a company lies in clusters.
 #pragma once
 
 #include <cstddef>
