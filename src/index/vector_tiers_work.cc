@@ -30,8 +30,8 @@ constexpr std::size_t kMeasuredShare = 4;
 // Measuring takes a second or two: it is done again after so many times as many searches as could
 // have been made instead.
 constexpr double kCalibrationShare = 16;
-constexpr std::array kEfforts{.01F, .02F, .03F, .05F, .075F, .1F,  .125F, .15F, .2F,
-                              .25F, .3F,  .4F,  .6F,  .8F,   1.2F, 2.4F,  4.8F, 9.6F};
+constexpr std::array kEfforts{.0125F, .02F, .03F, .05F, .075F, .1F,  .125F, .15F, .2F,
+                              .25F,   .3F,  .4F,  .6F,  .8F,   1.2F, 2.4F,  4.8F, 9.6F};
 // For the first results and for a long list, which hybrid search asks for.
 constexpr std::array<std::size_t, 2> kCalibratedLimits{10, 200};
 // A walk over compact codes that must look so many times as far as one over 8-bit codes is slower.
