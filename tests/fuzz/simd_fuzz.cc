@@ -68,17 +68,28 @@ void check_codes(std::size_t dimension, const std::uint8_t* data, std::size_t si
   }
 }
 
-// And as codes of 4 bits, behind a query of so many blocks.
-void check_half_codes(std::size_t blocks, const std::uint8_t* data, std::size_t size) {
-  const auto row_bytes = blocks * kCodeBlockBytes;
-  if (size < blocks * kHalfBlockDimensions + row_bytes) return;
-  std::vector<std::int8_t> query(blocks * kHalfBlockDimensions);
-  for (std::size_t i = 0; i < query.size(); ++i) {
-    query[i] = static_cast<std::int8_t>(data[i] % 255 - 127);
+// A query, and rows of blocks of codes behind it.
+struct CompactCodes {
+  CompactCodes(std::size_t blocks, std::size_t block_dimensions, const std::uint8_t* data,
+               std::size_t size) {
+    const auto dimensions = std::min(blocks * block_dimensions, size);
+    for (std::size_t i = 0; i < dimensions; ++i) {
+      query.push_back(static_cast<std::int8_t>(data[i] % 255 - 127));
+    }
+    rows.assign(data + dimensions, data + size);
+    places.resize(rows.size() / (blocks * kCodeBlockBytes));
+    std::iota(places.begin(), places.end(), 0U);
   }
-  const std::vector<std::uint8_t> rows(data + query.size(), data + size);
-  std::vector<std::uint32_t> places(rows.size() / row_bytes);
-  std::iota(places.begin(), places.end(), 0U);
+
+  std::vector<std::int8_t> query;
+  std::vector<std::uint8_t> rows;
+  std::vector<std::uint32_t> places;
+};
+
+// And as codes of 4 bits.
+void check_half_codes(std::size_t blocks, const std::uint8_t* data, std::size_t size) {
+  const CompactCodes codes(blocks, kHalfBlockDimensions, data, size);
+  const auto& [query, rows, places] = codes;
   std::vector<std::int32_t> expected(places.size());
   scalar_code_kernels().dot_rows_half(query.data(), rows.data(), places.size(), blocks,
                                       expected.data());
@@ -95,15 +106,8 @@ void check_half_codes(std::size_t blocks, const std::uint8_t* data, std::size_t 
 
 // And of 2 bits.
 void check_quarter_codes(std::size_t blocks, const std::uint8_t* data, std::size_t size) {
-  const auto row_bytes = blocks * kCodeBlockBytes;
-  if (size < blocks * kQuarterBlockDimensions + row_bytes) return;
-  std::vector<std::int8_t> query(blocks * kQuarterBlockDimensions);
-  for (std::size_t i = 0; i < query.size(); ++i) {
-    query[i] = static_cast<std::int8_t>(data[i] % 255 - 127);
-  }
-  const std::vector<std::uint8_t> rows(data + query.size(), data + size);
-  std::vector<std::uint32_t> places(rows.size() / row_bytes);
-  std::iota(places.begin(), places.end(), 0U);
+  const CompactCodes codes(blocks, kQuarterBlockDimensions, data, size);
+  const auto& [query, rows, places] = codes;
   std::vector<std::int32_t> expected(places.size());
   scalar_code_kernels().dot_some_quarter(query.data(), rows.data(), places.data(), places.size(),
                                          blocks, expected.data());
