@@ -87,8 +87,9 @@ struct WordCounts {
 [[nodiscard]] double inverse_document_frequency(std::uint64_t chunks, std::uint64_t having);
 
 struct IndexOptions {
-  // With so many vectors all but the newest are in a graph, and `nearest` is no longer exact. 0:
-  // with as many as exact_within says.
+  // With so many vectors all but the newest are in a graph, and `nearest` is no longer exact; a
+  // graph that is there, or its file, is kept until there are half as many. 0: with as many as
+  // exact_within says.
   std::size_t graph_from = 0;
   // With so many that an exact search of them takes a core longer, as measured here. 0: never.
   Duration exact_within{0};

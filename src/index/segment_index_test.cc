@@ -326,8 +326,20 @@ TEST_F(SegmentIndexTest, a_graph_that_has_lost_a_quarter_since_it_was_made_is_ma
   expect_right_answers();
 }
 
+TEST_F(SegmentIndexTest, the_file_of_a_company_that_would_get_no_graph_any_more_is_taken) {
+  const auto before = answers();
+  graph_from = kConversations + 1;
+
+  start();
+  EXPECT_TRUE(index->maintain({}).value());
+
+  EXPECT_EQ(answers(), before);
+  EXPECT_EQ(folder->stats().loaded, 1U);
+  EXPECT_FALSE(index->maintain({}).value()) << "it stays";
+}
+
 TEST_F(SegmentIndexTest, a_company_that_is_small_now_has_no_file) {
-  for (int i = 500; i < kConversations; ++i) vectors.erase(i);
+  for (int i = 200; i < kConversations; ++i) vectors.erase(i);
 
   start();
   EXPECT_FALSE(index->maintain({}).value());

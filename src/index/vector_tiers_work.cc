@@ -222,7 +222,11 @@ std::shared_ptr<VectorTiers::Work> VectorTiers::begin_growth() {
 
 std::shared_ptr<VectorTiers::Work> VectorTiers::begin_work(std::optional<Segment> segment) {
   frozen_is_taken_ = false;  // Whoever took it has ended, well or not.
-  const bool merges = graph_is_due();
+  // A company that had a graph has one until it is half as large: what is measured differs a little
+  // each time, and making a graph costs far more than taking it.
+  const bool takes_file = segment && graph_ == kNoTier && frozen_ == kNoTier;
+  const auto graph_from = takes_file || graph_size() > 0 ? graph_from_ / 2 : graph_from_;
+  const bool merges = graph_is_due() || (takes_file && live(tail_) >= graph_from);
   if (!merges) {
     if (auto growth = begin_growth()) return growth;
   }
@@ -237,7 +241,7 @@ std::shared_ptr<VectorTiers::Work> VectorTiers::begin_work(std::optional<Segment
   }
   work->dimension = dimension_;
   work->options = options_;
-  work->options.graph_from = graph_from_;
+  work->options.graph_from = graph_from;
   work->floats = floats_;
   work->recall_target = options_.recall_target;
   work->scan_seconds = scan_seconds_ * static_cast<double>(size());
@@ -249,7 +253,7 @@ std::shared_ptr<VectorTiers::Work> VectorTiers::begin_work(std::optional<Segment
   work->makes_graph = graph_ == kNoTier || tiers_[graph_]->walk.is_of_use || many_are_new() ||
                       renewals_asked_ != renewals_done_;
   // Few new ones go on into the graph that there is.
-  if (frozen_ == kNoTier && many_are_new()) freeze_tail();
+  if (frozen_ == kNoTier && (takes_file || many_are_new())) freeze_tail();
   frozen_is_taken_ = frozen_ != kNoTier;
   work->origins.reserve(size() - live(tail_));
   for (const auto number : {graph_, frozen_}) {
