@@ -5,6 +5,7 @@
 // trailing bytes, and nesting deeper than the limit.
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -83,6 +84,46 @@ void write(const Value& value, std::string& out);
 [[nodiscard]] std::string dump_pretty(const Value& value);  // Two spaces, for people.
 // The same for one string, with its quotes.
 void write_string(std::string_view text, std::string& out);
+
+// The same bytes as write() for what is not worth a tree of values, written as it is said:
+//   out.object([&] { out.member("id", id); out.key("tags"); out.array([&] { … }); });
+class Writer {
+ public:
+  explicit Writer(std::string& out) : out_(out) {}
+
+  // The members or items are what `say` writes meanwhile.
+  void object(std::invocable auto&& say) { enclose('{', say, '}'); }
+  void array(std::invocable auto&& say) { enclose('[', say, ']'); }
+  // Precedes its value.
+  void key(std::string_view key);
+  void value(std::string_view text);
+  void value(const char* text) { value(std::string_view(text)); }
+  void value(const std::string& text) { value(std::string_view(text)); }
+  void value(double number);  // Finite.
+  void value(std::int64_t number);
+  void value(bool flag);
+  void value(std::nullptr_t);
+  void member(std::string_view name, const auto& its) {
+    key(name);
+    value(its);
+  }
+
+ private:
+  void enclose(char open, std::invocable auto&& say, char close) {
+    separate();
+    out_.push_back(open);
+    is_first_ = true;
+    say();
+    out_.push_back(close);
+    is_first_ = false;
+  }
+  void separate() {
+    if (!std::exchange(is_first_, false)) out_.push_back(',');
+  }
+
+  std::string& out_;
+  bool is_first_ = true;  // Nothing that a comma parts from the next.
+};
 
 // Canonical: object members sorted by key bytes (for hashes and byte equality).
 [[nodiscard]] std::string dump_sorted(const Value& value);

@@ -174,6 +174,39 @@ TEST(JsonTest, writes_sorted_and_pretty_forms) {
   EXPECT_EQ(dump_pretty(value), "{\n  \"b\": {\n    \"d\": 1,\n    \"c\": 2\n  },\n  \"a\": []\n}");
 }
 
+TEST(JsonTest, is_written_as_it_is_said_as_it_is_from_a_tree) {
+  std::string out = "before ";
+  Writer writer(out);
+
+  writer.object([&] {
+    writer.member("text", "\"<\n");
+    writer.member("none", nullptr);
+    writer.member("whole", std::int64_t{-3});
+    writer.member("double", 2.0);
+    writer.member("yes", true);
+    writer.key("empty");
+    writer.object([] {});
+    writer.key("list");
+    writer.array([&] {
+      writer.value(std::string("a"));
+      writer.array([] {});
+      writer.object([&] { writer.member("b", false); });
+      writer.value(std::int64_t{1});
+    });
+    writer.member("last", 1e300);
+  });
+
+  const Value tree(Object{{"text", "\"<\n"},
+                          {"none", nullptr},
+                          {"whole", -3},
+                          {"double", 2.0},
+                          {"yes", true},
+                          {"empty", Object{}},
+                          {"list", Array{"a", Array{}, Object{{"b", false}}, 1}},
+                          {"last", 1e300}});
+  EXPECT_EQ(out, "before " + dump(tree));
+}
+
 Value any_value(std::mt19937_64& random, int depth) {
   switch (random() % (depth > 4 ? 5 : 7)) {
     case 0:

@@ -70,6 +70,11 @@ class Reader {
     Array array;
     array.reserve(items.size());
     for (const auto item : items) {
+      // Vectors are long, and nothing can be wrong with one of its numbers.
+      if (item.type() == dom::element_type::DOUBLE) {
+        array.emplace_back(double{item.get_double()});
+        continue;
+      }
       steps_.push_back({.key = {}, .index = array.size()});
       SAMTALE_TRY(auto value, read(item));
       array.push_back(std::move(value));

@@ -20,6 +20,11 @@ void write_number(double number, std::string& out) {
   if (digits.find_first_of(".e") == std::string_view::npos) out.append(".0");
 }
 
+void write_integer(std::int64_t number, std::string& out) {
+  char text[20];
+  out.append(text, std::to_chars(text, text + sizeof text, number).ptr);
+}
+
 void new_line(Style style, std::size_t depth, std::string& out) {
   if (style != Style::pretty) return;
   out.push_back('\n');
@@ -29,21 +34,23 @@ void new_line(Style style, std::size_t depth, std::string& out) {
 void write_value(const Value& value, Style style, std::size_t depth, std::string& out);
 
 void write_object(const Object& object, Style style, std::size_t depth, std::string& out) {
-  std::vector<const Object::value_type*> members;
-  members.reserve(object.size());
-  for (const auto& member : object) members.push_back(&member);
-  if (style == Style::sorted) {
-    std::ranges::sort(
-        members, {}, [](const auto* member) -> const auto& { return member->first; });
-  }
   out.push_back('{');
   bool first = true;
-  for (const auto* member : members) {
+  const auto write_member = [&](const Object::value_type& member) {
     if (!std::exchange(first, false)) out.push_back(',');
     new_line(style, depth + 1, out);
-    write_string(member->first, out);
+    write_string(member.first, out);
     out.append(style == Style::pretty ? ": " : ":");
-    write_value(member->second, style, depth + 1, out);
+    write_value(member.second, style, depth + 1, out);
+  };
+  if (style == Style::sorted) {
+    std::vector<const Object::value_type*> members;
+    for (const auto& member : object) members.push_back(&member);
+    std::ranges::sort(
+        members, {}, [](const auto* member) -> const auto& { return member->first; });
+    for (const auto* member : members) write_member(*member);
+  } else {
+    for (const auto& member : object) write_member(member);
   }
   if (!first) new_line(style, depth, out);
   out.push_back('}');
@@ -68,7 +75,7 @@ void write_value(const Value& value, Style style, std::size_t depth, std::string
   if (const auto* flag = value.as_bool()) {
     out.append(*flag ? "true" : "false");
   } else if (const auto* whole = value.as_int()) {
-    out.append(std::to_string(*whole));
+    write_integer(*whole, out);
   } else if (const auto number = value.as_number()) {
     write_number(*number, out);
   } else {
@@ -121,6 +128,38 @@ void write_string(std::string_view text, std::string& out) {
   }
   out.append(text.substr(clean));
   out.push_back('"');
+}
+
+void Writer::key(std::string_view key) {
+  separate();
+  write_string(key, out_);
+  out_.push_back(':');
+  is_first_ = true;
+}
+
+void Writer::value(std::string_view text) {
+  separate();
+  write_string(text, out_);
+}
+
+void Writer::value(double number) {
+  separate();
+  write_number(number, out_);
+}
+
+void Writer::value(std::int64_t number) {
+  separate();
+  write_integer(number, out_);
+}
+
+void Writer::value(bool flag) {
+  separate();
+  out_.append(flag ? "true" : "false");
+}
+
+void Writer::value(std::nullptr_t) {
+  separate();
+  out_.append("null");
 }
 
 void write(const Value& value, std::string& out) { write_value(value, Style::compact, 0, out); }
