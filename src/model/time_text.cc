@@ -1,5 +1,4 @@
 #include <charconv>
-#include <cstdio>
 
 #include "model/conversation.h"
 
@@ -44,6 +43,14 @@ std::optional<microseconds> take_fraction(std::string_view& text) {
   return microseconds(value);
 }
 
+// The last `count` digits of a number that is not negative.
+void append_digits(std::string& text, std::int64_t number, std::size_t count) {
+  text.append(count, '0');
+  for (auto place = text.rbegin(); count > 0; --count, number /= 10) {
+    *place++ = static_cast<char>('0' + number % 10);
+  }
+}
+
 std::optional<minutes> take_offset(std::string_view& text) {
   if (text.empty() || take(text, 'Z') || take(text, 'z')) return minutes(0);
   const bool is_west = text.front() == '-';
@@ -68,18 +75,19 @@ std::string format_time(WallTime time) {
   rest -= minute;
   const auto second = std::chrono::floor<seconds>(rest);
   const auto us = (rest - second).count();
-  char out[48];
-  std::snprintf(out, sizeof out, "%04d-%02u-%02uT%02d:%02d:%02d", static_cast<int>(date.year()),
-                static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-                static_cast<int>(hour.count()), static_cast<int>(minute.count()),
-                static_cast<int>(second.count()));
-  std::string text(out);
+  std::string text;
+  append_digits(text, static_cast<int>(date.year()), 4);
+  append_digits(text += '-', static_cast<unsigned>(date.month()), 2);
+  append_digits(text += '-', static_cast<unsigned>(date.day()), 2);
+  append_digits(text += 'T', hour.count(), 2);
+  append_digits(text += ':', minute.count(), 2);
+  append_digits(text += ':', second.count(), 2);
   if (us != 0) {
-    std::snprintf(out, sizeof out, ".%06d", static_cast<int>(us));
-    text.append(out);
+    append_digits(text += '.', us, 6);
     while (text.back() == '0') text.pop_back();
   }
-  return text + "Z";
+  text += 'Z';
+  return text;
 }
 
 std::optional<WallTime> parse_time(std::string_view text) {
