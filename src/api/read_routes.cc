@@ -55,6 +55,12 @@ Result<json::Array> chunks_of(const Context& context, CompanyId company, Convers
   return list;
 }
 
+void write_listed(const ConversationSummary& summary, json::Writer& out) {
+  write_summary(summary, out);
+  out.member("updated_at", format_time(summary.updated_at));
+  out.member("revision", summary.revision);
+}
+
 }  // namespace
 
 void get_conversations(const Context& context, const Call& call, http::Reply reply) {
@@ -62,17 +68,13 @@ void get_conversations(const Context& context, const Call& call, http::Reply rep
   if (!query) return reply(failure(query.error(), call.request));
   const auto page = context.parts.store.list_conversations(call.caller->company(), *query);
   if (!page) return refuse(context, call, page.error(), std::move(reply));
-  json::Array list;
-  for (const auto& summary : page->conversations) {
-    auto object = summary_of(summary);
-    object.set("updated_at", format_time(summary.updated_at));
-    object.set("revision", summary.revision);
-    list.push_back(std::move(object));
-  }
-  const json::Object answer{
-      {"conversations", std::move(list)},
-      {"next_cursor", page->next_cursor.empty() ? json::Value() : json::Value(page->next_cursor)}};
-  reply(with_sequence(context, call.caller->company(), ok(answer)));
+  http::Response response;
+  json::Writer out(response.body);
+  out.object([&] {
+    write_list("conversations", page->conversations, write_listed, out);
+    write_cursor(page->next_cursor, out);
+  });
+  reply(with_sequence(context, call.caller->company(), std::move(response)));
 }
 
 void get_conversation(const Context& context, const Call& call, http::Reply reply) {

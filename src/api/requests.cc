@@ -74,16 +74,23 @@ void refuse(const Context& context, const Call& call, const Error& error, http::
   reply(failure(error, call.request));
 }
 
-json::Value summary_of(const ConversationSummary& summary) {
+void write_summary(const ConversationSummary& summary, json::Writer& out) {
   const auto& head = summary.head;
-  json::Object object{{"id", text(head.id)},       {"external_id", head.external_id},
-                      {"source", head.source},     {"channel", head.channel},
-                      {"language", head.language}, {"title", head.title},
-                      {"status", head.status}};
-  if (head.started_at) object.emplace_back("started_at", format_time(*head.started_at));
-  object.emplace_back("turn_count", summary.turns);
-  object.emplace_back("received_at", format_time(summary.received_at));
-  return object;
+  out.member("id", text(head.id));
+  out.member("external_id", head.external_id);
+  out.member("source", head.source);
+  out.member("channel", head.channel);
+  out.member("language", head.language);
+  out.member("title", head.title);
+  out.member("status", head.status);
+  if (head.started_at) out.member("started_at", format_time(*head.started_at));
+  out.member("turn_count", static_cast<std::int64_t>(summary.turns));
+  out.member("received_at", format_time(summary.received_at));
+}
+
+void write_cursor(std::string_view cursor, json::Writer& out) {
+  out.key("next_cursor");
+  cursor.empty() ? out.value(nullptr) : out.value(cursor);
 }
 
 json::Value to_json(const AnalysisOverride& override_) {

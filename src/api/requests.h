@@ -31,8 +31,20 @@ namespace samtale::api {
 // Answers with the error, and tells the log what only the operator may know.
 void refuse(const Context& context, const Call& call, const Error& error, http::Reply reply);
 
-// What lists show of a conversation.
-[[nodiscard]] json::Value summary_of(const ConversationSummary& summary);
+// The member `name`: a list of objects, whose members `write` writes.
+template <class Item>
+void write_list(std::string_view name, const std::vector<Item>& items,
+                void (*write)(const Item&, json::Writer&), json::Writer& out) {
+  out.key(name);
+  out.array([&] {
+    for (const auto& item : items) out.object([&] { write(item, out); });
+  });
+}
+
+// What lists show of a conversation: members of an object.
+void write_summary(const ConversationSummary& summary, json::Writer& out);
+// The member "next_cursor": null where there is no more.
+void write_cursor(std::string_view cursor, json::Writer& out);
 
 // An analysis, but for the conversation it is of, with the one of `overrides` that is of it.
 [[nodiscard]] json::Value to_json(const StoredAnalysis& analysis,

@@ -24,29 +24,25 @@ std::string_view name(SearchMode mode) {
   return "?";
 }
 
-json::Value to_json(const SearchChunk& chunk) {
-  json::Array snippet;
-  for (const auto& part : chunk.snippet) {
-    json::Object object{{"text", part.text}};
-    if (part.is_hit) object.emplace_back("hit", true);
-    snippet.emplace_back(std::move(object));
-  }
-  return json::Object{{"ordinal", std::int64_t{chunk.ordinal}},
-                      {"first_turn", std::int64_t{chunk.first_turn}},
-                      {"last_turn", std::int64_t{chunk.last_turn}},
-                      {"score", double{chunk.score}},
-                      {"vector_score", double{chunk.vector_score}},
-                      {"word_score", double{chunk.word_score}},
-                      {"snippet", std::move(snippet)}};
+void write_part(const SnippetPart& part, json::Writer& out) {
+  out.member("text", part.text);
+  if (part.is_hit) out.member("hit", true);
 }
 
-json::Value to_json(const SearchHit& hit) {
-  json::Array chunks;
-  for (const auto& chunk : hit.chunks) chunks.push_back(to_json(chunk));
-  auto object = summary_of(hit.summary);
-  object.set("score", double{hit.score});
-  object.set("chunks", std::move(chunks));
-  return object;
+void write_chunk(const SearchChunk& chunk, json::Writer& out) {
+  out.member("ordinal", std::int64_t{chunk.ordinal});
+  out.member("first_turn", std::int64_t{chunk.first_turn});
+  out.member("last_turn", std::int64_t{chunk.last_turn});
+  out.member("score", double{chunk.score});
+  out.member("vector_score", double{chunk.vector_score});
+  out.member("word_score", double{chunk.word_score});
+  write_list("snippet", chunk.snippet, write_part, out);
+}
+
+void write_hit(const SearchHit& hit, json::Writer& out) {
+  write_summary(*hit.summary, out);
+  out.member("score", double{hit.score});
+  write_list("chunks", hit.chunks, write_chunk, out);
 }
 
 void search_elsewhere(const Context& context, const Call& call, http::Reply reply) {
@@ -93,18 +89,16 @@ void refuse_as_not_yet(const Context& context, const Call& call, std::string_vie
   reply(not_yet(message, call.request));
 }
 
-json::Value to_json(const SearchAnswer& answer) {
-  json::Array hits;
-  for (const auto& hit : answer.hits) hits.push_back(to_json(hit));
+void write_answer(const SearchAnswer& answer, json::Writer& out) {
   const std::chrono::duration<double, std::milli> took = answer.took;
-  return json::Object{
-      {"hits", std::move(hits)},
-      {"next_cursor", answer.next_cursor.empty() ? json::Value() : json::Value(answer.next_cursor)},
-      {"mode", name(answer.mode)},
-      {"model", answer.model},
-      {"exact", answer.is_exact},
-      {"degraded", answer.degraded.empty() ? json::Value() : json::Value(kDegraded)},
-      {"took_ms", took.count()}};
+  write_list("hits", answer.hits, write_hit, out);
+  write_cursor(answer.next_cursor, out);
+  out.member("mode", name(answer.mode));
+  out.member("model", answer.model);
+  out.member("exact", answer.is_exact);
+  out.key("degraded");
+  answer.degraded.empty() ? out.value(nullptr) : out.value(kDegraded);
+  out.member("took_ms", took.count());
 }
 
 // Why a hybrid was answered by words alone may name the embedder's address: that is for the
@@ -115,7 +109,9 @@ void reply_with(const Context& context, const Call& call, const SearchAnswer& an
     context.parts.log.warn("api.search_degraded",
                            {{"request_id", call.request.id}, {"why", answer.degraded}});
   }
-  auto response = ok(to_json(answer));
+  http::Response response;
+  json::Writer out(response.body);
+  out.object([&] { write_answer(answer, out); });
   response.headers.emplace_back(kSequenceHeader,
                                 seal_sequence(context, call.caller->company(), applied));
   reply(std::move(response));

@@ -512,7 +512,8 @@ Result<> Searcher::describe(CompanyId company, std::span<const std::vector<Score
   const auto terms = words(request.query);
   for (std::size_t i = 0; i < found.size(); ++i) {
     if (!shown[i]) continue;
-    SearchHit hit{.summary = shown[i]->summary, .score = found[i].front().score, .chunks = {}};
+    SearchHit hit{
+        .summary = {shown[i], &shown[i]->summary}, .score = found[i].front().score, .chunks = {}};
     for (const auto& scored : found[i]) {
       const auto chunk = shown[i]->chunks.find(scored.ordinal);
       if (chunk == shown[i]->chunks.end()) continue;  // The conversation was cut anew meanwhile.

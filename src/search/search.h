@@ -79,7 +79,7 @@ struct SearchChunk {
 };
 
 struct SearchHit {
-  ConversationSummary summary;
+  std::shared_ptr<const ConversationSummary> summary;
   float score = 0;                  // Of the best chunk.
   std::vector<SearchChunk> chunks;  // Best first.
 };

@@ -102,7 +102,7 @@ TEST_P(SearchConformance, goes_through_all_pages_without_repeats) {
   while (true) {
     const auto answer = searcher().search(kAcme, request);
     ASSERT_TRUE(answer);
-    for (const auto& hit : answer->hits) all.push_back(hit.summary.head.external_id);
+    for (const auto& hit : answer->hits) all.push_back(hit.summary->head.external_id);
     if (answer->next_cursor.empty()) break;
     request.cursor = answer->next_cursor;
   }
@@ -159,7 +159,7 @@ TEST_P(SearchConformance, ranks_by_the_nearest_first_and_knows_their_cosines) {
   ASSERT_TRUE(answer);
   EXPECT_TRUE(answer->is_exact);
   ASSERT_THAT(answer->hits, SizeIs(2));
-  EXPECT_EQ(answer->hits[0].summary.head.external_id, "same");
+  EXPECT_EQ(answer->hits[0].summary->head.external_id, "same");
   EXPECT_NEAR(answer->hits[0].chunks[0].vector_score, 1, 1e-5);
   EXPECT_LT(answer->hits[1].chunks[0].vector_score, 0.9);
 }
@@ -174,9 +174,9 @@ TEST_P(SearchConformance, finds_others_beside_one_that_has_very_many_near_chunks
 
   ASSERT_TRUE(first);
   ASSERT_THAT(first->hits, SizeIs(2));
-  EXPECT_EQ(first->hits[0].summary.head.external_id, "long");
+  EXPECT_EQ(first->hits[0].summary->head.external_id, "long");
   EXPECT_THAT(first->hits[0].chunks, SizeIs(request.chunks));
-  EXPECT_EQ(first->hits[1].summary.head.external_id, "near");
+  EXPECT_EQ(first->hits[1].summary->head.external_id, "near");
   request.cursor = first->next_cursor;
   EXPECT_THAT(found(kAcme, request), ElementsAre("far"));
 }

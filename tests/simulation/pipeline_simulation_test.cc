@@ -473,7 +473,7 @@ class World {
         const auto answer = searcher.search(CompanyId{company}, request);
         ASSERT_TRUE(answer);
         std::set<std::string> found;
-        for (const auto& hit : answer->hits) found.insert(hit.summary.head.external_id);
+        for (const auto& hit : answer->hits) found.insert(hit.summary->head.external_id);
         const bool is_own = CompanyId{company} == sent.company;
         const std::pair of(sent.company, sent.conversation);
         if (!is_own || erased_.contains(of)) {

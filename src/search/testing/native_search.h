@@ -17,7 +17,7 @@ namespace samtale {
 inline std::string shown(const SearchAnswer& answer) {
   std::string text = answer.next_cursor + " " + answer.degraded + "\n";
   for (const auto& hit : answer.hits) {
-    text += hit.summary.head.external_id + " " + std::to_string(hit.score);
+    text += hit.summary->head.external_id + " " + std::to_string(hit.score);
     for (const auto& chunk : hit.chunks) {
       for (const auto score : {chunk.score, chunk.vector_score, chunk.word_score}) {
         text += " " + std::to_string(std::bit_cast<std::uint32_t>(score));

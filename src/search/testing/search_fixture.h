@@ -112,7 +112,7 @@ class SearchFixture : public testing::Test {
     const auto index = open(company);
     const auto answer = searcher().search(company, request);
     EXPECT_TRUE(answer);
-    for (const auto& hit : answer->hits) names.push_back(hit.summary.head.external_id);
+    for (const auto& hit : answer->hits) names.push_back(hit.summary->head.external_id);
     return names;
   }
 
