@@ -13,7 +13,7 @@
 #include "index/fair_shared_mutex.h"
 #include "index/grow.h"
 #include "index/segment_folder.h"
-#include "index/top_hits.h"
+#include "index/top_rows.h"
 #include "index/vector_tiers.h"
 #include "index/word_index.h"
 #include "text/words.h"
@@ -126,6 +126,14 @@ class TieredIndex final : public CompanyIndex {
   void forget_unused_slots();
   std::vector<bool> allowed_slots(const ConversationFilter& filter) const;
   ChunkHit hit(const Row& row, float score) const;
+  std::vector<ChunkHit> hits_of(std::span<const ScoredRow> best) const;
+  // Of rows of equal scores.
+  struct Precedes {
+    bool operator()(std::uint32_t a, std::uint32_t b) const {
+      return ranks_before(index.hit(index.rows_[a], 0), index.hit(index.rows_[b], 0));
+    }
+    const TieredIndex& index;
+  };
   void clear_removed();
   void measure_scans();
   Result<VectorTiers::Ended> carry_out(VectorTiers::Work& work, const std::stop_token& stop);
@@ -359,24 +367,32 @@ ChunkHit TieredIndex::hit(const Row& row, float score) const {
   return {.conversation = slots_[row.slot].id, .ordinal = row.ordinal, .score = score};
 }
 
+// Each is somewhere else: one after the other, they would be waited for twice each.
+std::vector<ChunkHit> TieredIndex::hits_of(std::span<const ScoredRow> best) const {
+  for (const auto& [row, score] : best) __builtin_prefetch(&rows_[row]);
+  for (const auto& [row, score] : best) __builtin_prefetch(&slots_[rows_[row].slot]);
+  std::vector<ChunkHit> hits;
+  hits.reserve(best.size());
+  for (const auto& [row, score] : best) hits.push_back(hit(rows_[row], score));
+  return hits;
+}
+
 // The best chunks of what a search finds.
 class TieredIndex::Hits final : public VectorTiers::Sink {
  public:
   Hits(const TieredIndex& index, std::size_t limit, const std::vector<bool>& allowed)
-      : index_(index), allowed_(allowed), top_(limit) {}
+      : index_(index), allowed_(allowed), top_(limit, {index}) {}
   bool allows(VectorTiers::Owner owner) const override {
     return allowed_[index_.rows_[owner].slot];
   }
   float score_min() const override { return top_.score_min(); }
-  void offer(VectorTiers::Owner owner, float score) override {
-    top_.offer(index_.hit(index_.rows_[owner], score));
-  }
-  std::vector<ChunkHit> take() { return std::move(top_).take(); }
+  void offer(VectorTiers::Owner owner, float score) override { top_.offer({owner, score}); }
+  std::vector<ChunkHit> take() { return index_.hits_of(std::move(top_).take()); }
 
  private:
   const TieredIndex& index_;
   const std::vector<bool>& allowed_;
-  TopHits top_;
+  TopRows<Precedes> top_;
 };
 
 Result<std::vector<float>> TieredIndex::unit_of(std::span<const float> query) const {
@@ -549,13 +565,13 @@ std::vector<ChunkHit> TieredIndex::words(std::string_view query, std::size_t lim
   const auto lock = index_mutex_.read();
   const auto scores = words_.scores(terms, counts);
   const auto allowed = allowed_slots(filter);
-  TopHits top(limit);
-  for (std::size_t r = 0; r < rows_.size(); ++r) {
+  TopRows top(limit, Precedes{*this});
+  for (std::uint32_t r = 0; r < rows_.size(); ++r) {
     if (scores[r] <= 0 || scores[r] < top.score_min()) continue;
     const auto& row = rows_[r];
-    if (row.slot != kNone && allowed[row.slot]) top.offer(hit(row, scores[r]));
+    if (row.slot != kNone && allowed[row.slot]) top.offer({r, scores[r]});
   }
-  return std::move(top).take();
+  return hits_of(std::move(top).take());
 }
 
 double TieredIndex::inverse_document_frequency(std::string_view word) const {

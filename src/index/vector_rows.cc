@@ -253,6 +253,7 @@ void VectorRows::fetch(Place place) const {
   constexpr std::size_t kLine = 64 / sizeof(float);
   const auto* const row = floats_[place].data();
   for (std::size_t i = 0; i < dimension_; i += kLine) __builtin_prefetch(row + i);
+  __builtin_prefetch(owners_.data() + place);
 }
 
 void VectorRows::about(const QueryCode& query, std::span<const Place> places,

@@ -98,7 +98,7 @@ class VectorRows {
 
   // Of one vector: the same bits as among others.
   [[nodiscard]] float dot(std::span<const float> query, Place place) const;
-  // Its floats are on their way to the caches.
+  // Its floats and its owner are on their way to the caches.
   void fetch(Place place) const;
   struct About {
     float middle;
