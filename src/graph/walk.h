@@ -39,9 +39,8 @@ class Pool {
   // score: above score_min(). True if take() would give it.
   bool insert(float score, std::uint32_t place) {
     if (entries_.size() == reach_.width) entries_.pop_back();
-    const auto at = std::ranges::upper_bound(entries_, score, std::greater(), &Graph::Near::score);
-    const auto index = static_cast<std::size_t>(at - entries_.begin());
-    entries_.insert(at, {score, place});
+    const auto index = behind(score);
+    entries_.insert(entries_.begin() + static_cast<std::ptrdiff_t>(index), {score, place});
     if (index < reach_.wanted && entries_.size() >= reach_.wanted) bound();
     forget_those_too_far();
     if (index > next_) return false;
@@ -68,6 +67,17 @@ class Pool {
   }
 
  private:
+  // How many are as good at least. Where a score lies nobody can predict, so no branch asks.
+  [[nodiscard]] std::size_t behind(float score) const {
+    const auto* begin = entries_.data();
+    auto count = entries_.size();
+    while (count > 0) {
+      const auto half = (count + 1) / 2;
+      begin = begin[half - 1].score >= score ? begin + half : begin;
+      count -= half;
+    }
+    return static_cast<std::size_t>(begin - entries_.data());
+  }
   [[nodiscard]] std::size_t first_unwalked() const {
     auto at = next_;
     while (at < entries_.size() && (entries_[at].place & kWalked) != 0) ++at;
