@@ -36,6 +36,9 @@ constexpr std::array kEfforts{.0125F, .02F, .03F, .05F, .075F, .1F,  .125F, .15F
 constexpr std::array<std::size_t, 2> kCalibratedLimits{10, 200};
 // A walk over compact codes that must look so many times as far as one over 8-bit codes is slower.
 constexpr float kCompactEffortMax = 3;
+// Without the codes of 8 bits a company needs two thirds of the memory, or less: worth so many times
+// the time.
+constexpr double kCompactWorth = 1.25;
 constexpr double kConfidence = 1.645;  // One-sided, 95 %.
 
 double thread_seconds() {
@@ -495,7 +498,7 @@ Result<> VectorTiers::calibrate(const Tier& tier, Work& work, const GoesOn& goes
     const WalkSettings compact{.effort = effort, .is_compact = true};
     const auto tried = attempt(compact);
     if (tried.recall < std::min(best.recall, target)) continue;
-    if (tried.seconds < best.seconds) {
+    if (tried.seconds < kCompactWorth * best.seconds) {
       work.walk = compact;
       best = tried;
     }
