@@ -172,7 +172,7 @@ class VectorTiers {
   [[nodiscard]] bool many_are_new() const;
   [[nodiscard]] bool graph_is_due() const;
   static Result<> calibrate_made(Work& work, const GoesOn& goes_on);
-  static Result<> calibrate(const Tier& tier, Work& work, const GoesOn& goes_on);
+  static Result<> calibrate_tier(const Tier& tier, Work& work, const GoesOn& goes_on);
 
   const std::size_t dimension_;
   const IndexOptions options_;

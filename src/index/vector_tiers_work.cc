@@ -1,14 +1,12 @@
 #include <algorithm>
 #include <array>
-#include <cmath>
-#include <ctime>
-#include <functional>
 #include <limits>
 #include <unordered_map>
 #include <utility>
 
 #include "base/check.h"
 #include "index/vector_tiers.h"
+#include "index/walk_calibration.h"
 
 namespace samtale {
 namespace {
@@ -30,22 +28,6 @@ constexpr std::size_t kMeasuredShare = 4;
 // Measuring takes a second or two: it is done again after so many times as many searches as could
 // have been made instead.
 constexpr double kCalibrationShare = 16;
-constexpr std::array kEfforts{.0125F, .02F, .03F, .05F, .075F, .1F,  .125F, .15F, .2F,
-                              .25F,   .3F,  .4F,  .6F,  .8F,   1.2F, 2.4F,  4.8F, 9.6F};
-// For the first results and for a long list, which hybrid search asks for.
-constexpr std::array<std::size_t, 2> kCalibratedLimits{10, 200};
-// A walk over compact codes that must look so many times as far as one over 8-bit codes is slower.
-constexpr float kCompactEffortMax = 3;
-// Without the codes of 8 bits a company needs two thirds of the memory, or less: worth so many times
-// the time.
-constexpr double kCompactWorth = 1.25;
-constexpr double kConfidence = 1.645;  // One-sided, 95 %.
-
-double thread_seconds() {
-  timespec time{};
-  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
-}
 
 std::vector<float> mean_of(const VectorRows& rows, std::size_t dimension) {
   std::vector<double> sums(dimension);
@@ -60,54 +42,9 @@ std::vector<float> mean_of(const VectorRows& rows, std::size_t dimension) {
   return mean;
 }
 
-// The best scores of all rows but `self`.
-class Best final : public CodeHits {
- public:
-  Best(std::size_t limit, std::optional<VectorRows::Place> self) : limit_(limit), self_(self) {}
-  [[nodiscard]] float score_min() const override {
-    return scores_.size() < limit_ ? -std::numeric_limits<float>::infinity() : scores_.front();
-  }
-  void offer(VectorRows::Place place, float score) override {
-    if (place == self_) return;
-    scores_.push_back(score);
-    std::ranges::push_heap(scores_, std::greater<>());
-    if (scores_.size() <= limit_) return;
-    std::ranges::pop_heap(scores_, std::greater<>());
-    scores_.pop_back();
-  }
-  // Best first.
-  [[nodiscard]] std::vector<float> take() && {
-    std::ranges::sort_heap(scores_, std::greater<>());
-    return std::move(scores_);
-  }
-
- private:
-  std::size_t limit_;
-  std::optional<VectorRows::Place> self_;
-  std::vector<float> scores_;  // A heap with the worst in front.
-};
-
-// The `limit` best scores of all rows but `self`, best first.
-std::vector<float> scan(const VectorRows& rows, std::span<const float> unit, std::size_t limit,
-                        std::optional<VectorRows::Place> self) {
-  const auto for_runs = [&](const VisitRun& visit) {
-    for (std::size_t begin = 0; begin < rows.size(); begin += kScanBlock) {
-      visit(static_cast<VectorRows::Place>(begin), std::min(kScanBlock, rows.size() - begin));
-    }
-  };
-  Best best(limit, self);
-  scan_by_code(rows, unit, encode_query(unit), limit + (self ? 1 : 0), for_runs, best);
-  return std::move(best).take();
-}
-
 }  // namespace
 
 struct VectorTiers::Work {
-  struct Query {
-    std::vector<float> unit;
-    std::optional<VectorRows::Place> self;  // It lies there, and is no find.
-  };
-
   // A merge: of these, in the order of `origins`, into `made`. Else `graph` grows by `more`, or is
   // measured anew.
   std::array<std::shared_ptr<const Tier>, kNoTier> sources;
@@ -130,9 +67,8 @@ struct VectorTiers::Work {
   IndexOptions options;
   FloatPlace floats;
   bool makes_graph = true;  // False: walks were of no use, and not many are new.
-  std::vector<Query> queries;
-  double recall_target = 1;  // For these queries.
-  double scan_seconds = 0;   // That an exact search takes, by itself; infinite if it is not known.
+  std::vector<CalibrationQuery> queries;
+  CalibrationAim aim;  // For these queries.
   // The result, for a tier that is being searched.
   WalkSettings walk;
   std::uint64_t calibrate_after = kCalibrateAfter;  // Again, queries.
@@ -185,9 +121,8 @@ std::optional<double> VectorTiers::measured_scan(std::size_t nth) const {
   if (rows.size() * dimension_ < kMeasuredNumbers) return std::nullopt;
   if (rows.size() < measured_at_ + measured_at_ / kMeasuredShare) return std::nullopt;
   const auto self = static_cast<VectorRows::Place>(nth * rows.size() / kScansMeasured);
-  const auto begin = thread_seconds();
-  static_cast<void>(scan(rows, rows.vector(self), kCalibratedLimits.front(), self));
-  return (thread_seconds() - begin) / static_cast<double>(rows.size());
+  const auto vector = rows.vector(self);
+  return time_scan(rows, {{vector.begin(), vector.end()}, self}) / static_cast<double>(rows.size());
 }
 
 void VectorTiers::scans_take(double seconds_a_vector) {
@@ -246,8 +181,8 @@ std::shared_ptr<VectorTiers::Work> VectorTiers::begin_work(std::optional<Segment
   work->options = options_;
   work->options.graph_from = graph_from;
   work->floats = floats_;
-  work->recall_target = options_.recall_target;
-  work->scan_seconds = scan_seconds_ * static_cast<double>(size());
+  work->aim = {.recall_target = options_.recall_target,
+               .scan_seconds = scan_seconds_ * static_cast<double>(size())};
   if (graph_ == kNoTier) work->segment = std::move(segment);
   if (!merges) {
     work->graph = tiers_[graph_];
@@ -277,7 +212,7 @@ std::shared_ptr<VectorTiers::Work> VectorTiers::begin_work(std::optional<Segment
 Result<> VectorTiers::run_work(Work& work, const GoesOn& goes_on) {
   if (work.more) return grow(work, goes_on);
   if (work.graph) {
-    SAMTALE_TRY_VOID(calibrate(*work.graph, work, goes_on));
+    SAMTALE_TRY_VOID(calibrate_tier(*work.graph, work, goes_on));
     work.codes = work.graph->rows.codes_for(!work.walk.is_compact);
     return {};
   }
@@ -339,7 +274,7 @@ Result<> VectorTiers::calibrate_made(Work& work, const GoesOn& goes_on) {
   if (work.queries.size() < kQueries) {
     // Its own vectors, spread over all of it, until there are real ones; they are easier to find
     // the neighbours of, so half as many may be missing.
-    work.recall_target = (1 + work.options.recall_target) / 2;
+    work.aim.recall_target = (1 + work.options.recall_target) / 2;
     work.queries.clear();
     for (std::size_t i = 0; i < kQueries; ++i) {
       const auto place = static_cast<VectorRows::Place>(i * made.rows.size() / kQueries);
@@ -347,7 +282,17 @@ Result<> VectorTiers::calibrate_made(Work& work, const GoesOn& goes_on) {
       work.queries.push_back({{vector.begin(), vector.end()}, place});
     }
   }
-  return calibrate(made, work, goes_on);
+  return calibrate_tier(made, work, goes_on);
+}
+
+Result<> VectorTiers::calibrate_tier(const Tier& tier, Work& work, const GoesOn& goes_on) {
+  SAMTALE_TRY(const auto found, calibrate(tier.walked(true), work.queries, work.aim, goes_on));
+  work.walk = found.walk;
+  work.walk.recall_target = work.options.recall_target;
+  if (work.queries.front().self) return {};  // For want of real ones, which it is to be soon.
+  const auto after = kCalibrationShare * static_cast<double>(found.searches_meanwhile);
+  work.calibrate_after = std::max(kCalibrateAfter, static_cast<std::uint64_t>(after));
+  return {};
 }
 
 // Gives the segment's nodes vectors of their digests; which of equal ones does not matter.
@@ -428,94 +373,6 @@ Result<> VectorTiers::catch_up(Work& work, const GoesOn& goes_on) {
     *work.made->graph = std::move(grown);
     work.made->made_of = work.origins.size();
   }
-  return {};
-}
-
-Result<> VectorTiers::calibrate(const Tier& tier, Work& work, const GoesOn& goes_on) {
-  constexpr auto kLimitMax = kCalibratedLimits.back();
-  const auto begin_seconds = thread_seconds();
-  std::vector<std::vector<float>> truths;
-  const auto stopped = [] {
-    return fail(ErrorCode::unavailable, "the measuring of a graph was stopped");
-  };
-  for (const auto& query : work.queries) {
-    if (!goes_on()) return stopped();
-    truths.push_back(scan(tier.rows, query.unit, kLimitMax, query.self));
-  }
-  Graph::Scratch scratch;
-  // What is found of the nearest `limit`, with 95 % confidence at least.
-  const auto recall_at = [&](std::size_t limit, const WalkSettings& walk) {
-    double sum = 0;
-    double squares = 0;
-    for (std::size_t q = 0; q < work.queries.size(); ++q) {
-      const auto& query = work.queries[q];
-      const CodeWalk walked(tier.walked(walk.is_compact), query.unit,
-                            walk_reach(static_cast<double>(limit), walk.effort), scratch);
-      Best best(limit, query.self);
-      walked.offer(limit, scratch.pool, best);
-      const auto wanted = std::min(limit, truths[q].size());
-      // Of vectors that are many times there any will do.
-      const auto score_min = truths[q][wanted - 1];
-      const auto scores = std::move(best).take();
-      const auto found = static_cast<std::size_t>(
-          std::ranges::count_if(scores, [&](float score) { return score >= score_min; }));
-      const auto recall =
-          static_cast<double>(std::min(found, wanted)) / static_cast<double>(wanted);
-      sum += recall;
-      squares += recall * recall;
-    }
-    const auto count = static_cast<double>(work.queries.size());
-    const auto mean = sum / count;
-    const auto variance = std::max(0.0, squares / count - mean * mean);
-    return mean - kConfidence * std::sqrt(variance / count);
-  };
-  struct Tried {
-    double recall = 1;  // The least of all limits.
-    double seconds = 0;
-  };
-  const auto attempt = [&](const WalkSettings& walk) {
-    Tried tried;
-    const auto begin = thread_seconds();
-    for (const auto limit : kCalibratedLimits) {
-      tried.recall = std::min(tried.recall, recall_at(limit, walk));
-    }
-    tried.seconds = thread_seconds() - begin;
-    return tried;
-  };
-  const auto target = work.recall_target;
-  Tried best;
-  for (const auto effort : kEfforts) {
-    if (!goes_on()) return stopped();
-    work.walk = {.effort = effort, .is_compact = false};
-    best = attempt(work.walk);
-    if (best.recall >= target) break;
-  }
-  // Fewer bits cost a wider view and less for each that is met: which is less depends on the data.
-  const auto effort_max = work.walk.effort * kCompactEffortMax;
-  for (const auto effort : kEfforts) {
-    if (effort > effort_max) break;
-    if (!goes_on()) return stopped();
-    const WalkSettings compact{.effort = effort, .is_compact = true};
-    const auto tried = attempt(compact);
-    if (tried.recall < std::min(best.recall, target)) continue;
-    if (tried.seconds < kCompactWorth * best.seconds) {
-      work.walk = compact;
-      best = tried;
-    }
-    break;
-  }
-  work.walk.recall = best.recall;
-  work.walk.recall_target = work.options.recall_target;
-  if (work.queries.front().self) return {};  // They say too little for what follows.
-  const auto searches = static_cast<double>(work.queries.size() * kCalibratedLimits.size());
-  const bool is_slower = best.seconds > searches * work.scan_seconds;
-  if (best.recall < target || is_slower) {
-    work.walk = {.recall_target = work.options.recall_target, .is_of_use = false};
-  }
-  const auto a_search = std::max(best.seconds / searches, 1e-9);
-  const auto instead = (thread_seconds() - begin_seconds) / a_search;
-  work.calibrate_after =
-      std::max(kCalibrateAfter, static_cast<std::uint64_t>(kCalibrationShare * instead));
   return {};
 }
 
