@@ -81,7 +81,8 @@ IndexSize size_of_slices(const Context& context, const Call& call) {
 void get_status(const Context& context, const Call& call, http::Reply reply) {
   const auto company = call.caller->company();
   IndexSize index;
-  if (is_in_slices(context, call)) {
+  const bool in_slices = is_in_slices(context, call);
+  if (in_slices) {
     index = size_of_slices(context, call);
   } else {
     const auto opened = context.parts.open_index(company);
@@ -99,6 +100,14 @@ void get_status(const Context& context, const Call& call, http::Reply reply) {
   if (!queue) return refuse(context, call, queue.error(), std::move(reply));
   const auto sequence = sequence_now(context, company);
   if (!sequence) return refuse(context, call, sequence.error(), std::move(reply));
+  json::Object held{{"conversations", index.conversations},
+                    {"chunks", index.chunks},
+                    {"vectors", index.vectors},
+                    {"bytes", index.bytes}};
+  if (!in_slices) {  // Each of which has a graph or none.
+    held.emplace_back("graph_vectors", index.graph_vectors);
+    held.emplace_back("recall", index.recall);
+  }
   auto answer =
       ok(json::Object{{"company", call.caller->company_name()},
                       {"conversations", stats->conversations},
@@ -108,10 +117,7 @@ void get_status(const Context& context, const Call& call, http::Reply reply) {
                       {"events", stats->events},
                       {"embedder", json::Object{{"model", context.parts.indexes.model()},
                                                 {"ready", context.parts.embedder_ready()}}},
-                      {"index", json::Object{{"conversations", index.conversations},
-                                             {"chunks", index.chunks},
-                                             {"vectors", index.vectors},
-                                             {"bytes", index.bytes}}},
+                      {"index", std::move(held)},
                       {"queue", to_json(*queue)},
                       {"accepted_total", stats->events},
                       {"indexed_total", index.conversations},

@@ -106,6 +106,8 @@ TEST_F(ReadRoutesTest, status_counts_what_is_there_and_what_is_on_its_way) {
   EXPECT_EQ(number_at(status, "/conversations"), 1);
   EXPECT_EQ(number_at(status, "/turns"), 1);
   EXPECT_EQ(number_at(status, "/index/vectors"), 1);
+  EXPECT_EQ(number_at(status, "/index/graph_vectors"), 0);
+  EXPECT_EQ(*body_of(status).at_pointer("/index/recall"), json::Value(1.0));
   EXPECT_EQ(number_at(status, "/accepted_total"), 1);
   EXPECT_EQ(number_at(status, "/indexed_total"), 1);
   EXPECT_EQ(*body_of(status).at_pointer("/embedder/ready"), json::Value(false));
