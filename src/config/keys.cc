@@ -135,7 +135,7 @@ const Key kKeys[] = {
   {"search.hybrid_weight", AT(double, search.hybrid_weight), "Share of meaning in a hybrid search: 0 is words alone, 1 is meaning alone.", 0, 1},
   {"search.candidates", AT(Size, search.candidates), "Chunks taken from each side before they are joined.", 10, 10000},
   {"search.exact_within_ms", AT(Duration, search.exact_within), "A company of so many vectors that to compare all of them takes a core longer, as measured on this machine (some 50,000 of 384 numbers take 1 ms), is searched by a graph, faster and not quite exactly. 0: never.", 0, 10000},
-  {"search.graph_from", AT(Size, search.graph_from), "With so many vectors, and not before, a company is searched by a graph, whatever exact_within_ms says; what has one keeps it until it has half as many. 0: as that says; where search.backend is pgvector, 50000.", 0, 1e9},
+  {"search.graph_from", AT(Size, search.graph_from), "With so many vectors, and not before, a company is searched by a graph, whatever exact_within_ms says; one that the server itself has made is kept until there are half as many. 0: as that says; where search.backend is pgvector, 50000.", 0, 1e9},
   {"search.recall_target", AT(double, search.recall_target), "Share of the nearest that a search by a graph finds; how wide it looks is measured.", 0.5, 0.999},
   {"search.memory_share", AT(double, search.memory_share), "Share of the memory that this server may use (the machine's, or its control group's limit) which companies' indexes may hold. Those searched or changed least recently then leave it, and are read again from the store when they are searched. Vectors in files do not count. 0: no limit.", 0, 1},
 

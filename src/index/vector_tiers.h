@@ -99,8 +99,9 @@ class VectorTiers {
   [[nodiscard]] std::optional<double> measured_scan(std::size_t nth) const;
   void scans_take(double seconds_a_vector);
   // What is due to be done, if anything: begin_work and end_work with the index locked for a
-  // change, run_work without any lock, one at a time. Where a first graph is due, that of `segment`
-  // is taken instead, if half of its vectors are there; the others go to the tail.
+  // change, run_work without any lock, one at a time. Where a first graph is due, or would be
+  // with twice as many vectors, that of `segment` is taken instead, if half of its vectors are
+  // there; the others go to the tail.
   [[nodiscard]] std::shared_ptr<Work> begin_work(std::optional<Segment> segment = {});
   // The graph's growing, if it is due: the only work that may be done within another's `goes_on`.
   [[nodiscard]] std::shared_ptr<Work> begin_growth();

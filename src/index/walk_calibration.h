@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <span>
 #include <vector>
@@ -23,16 +24,18 @@ struct CalibrationAim {
   double recall_target = 1;  // What walks are to find, with 95 % confidence.
   // Seconds that an exact search takes; infinite if it is not known. Walks that take longer are of
   // no use.
-  double scan_seconds = 0;
+  double scan_seconds = std::numeric_limits<double>::infinity();
 };
 
 struct Calibration {
-  WalkSettings walk;                 // As `aim` has it, but for their recall_target.
-  std::uint64_t searches_meanwhile;  // As many could have been made instead of measuring.
+  WalkSettings walk;                     // Its recall_target is for the caller to set.
+  std::uint64_t searches_meanwhile = 0;  // As many could have been made instead of measuring.
 };
 
-// Whether walks are of use is told by queries of others only: a row's own says too little. With
-// compact codes and without them, as `walked` has both.
+// The shortest walks that find so much, by compact codes or without, as `walked` has both; where
+// none does, the widest. Whether walks are of use at all is told by queries of others only: a row's
+// own says too little. At least one query, and one row that is not its own. Takes as long as some
+// thousand searches; asks `goes_on` before each of its parts.
 // Errors: unavailable if `goes_on` says no.
 [[nodiscard]] Result<Calibration> calibrate(const WalkedRows& walked,
                                             std::span<const CalibrationQuery> queries,

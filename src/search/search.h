@@ -79,9 +79,9 @@ struct SearchChunk {
 };
 
 struct SearchHit {
-  std::shared_ptr<const ConversationSummary> summary;
-  float score = 0;                  // Of the best chunk.
-  std::vector<SearchChunk> chunks;  // Best first.
+  std::shared_ptr<const ConversationSummary> summary;  // Never null.
+  float score = 0;                                     // Of the best chunk.
+  std::vector<SearchChunk> chunks;                     // Best first.
 };
 
 struct SearchAnswer {
