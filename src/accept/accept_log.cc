@@ -367,6 +367,7 @@ std::size_t SegmentedLog::answer(Flight& flight) {
     one.done(LogPosition{position});
     position += record_bytes(one.payload.size());
   }
+  if (options_.bell != nullptr) options_.bell->ring();
   return flight.group.size();
 }
 

@@ -16,6 +16,7 @@
 
 #include "base/result.h"
 #include "model/ids.h"
+#include "sys/bell.h"
 #include "sys/clock.h"
 #include "sys/files.h"
 #include "sys/log.h"
@@ -29,6 +30,7 @@ struct AcceptLogOptions {
   std::size_t pending_bytes_max = std::size_t{64} << 20;  // Appends beyond get resource_exhausted.
   std::size_t record_bytes_max = std::size_t{32} << 20;
   std::uint64_t log_bytes_max = std::uint64_t{0};  // 0: no limit. Else unavailable when full.
+  Bell* bell = nullptr;  // Rung when there is more to read. Null: nobody is told.
 };
 
 struct LogEntry {

@@ -68,6 +68,21 @@ class AcceptLogTest : public testing::Test {
   std::unique_ptr<AcceptLog> log;
 };
 
+TEST_F(AcceptLogTest, rings_once_there_is_more_to_read) {
+  Bell bell;
+  auto options = kSmall;
+  options.bell = &bell;
+  open(options);
+
+  append("one");
+  EXPECT_EQ(bell.rings(), 0U);
+  while (log->step() > 0) {
+  }
+
+  EXPECT_EQ(bell.rings(), 1U);
+  EXPECT_THAT(payloads(), ElementsAre("one"));
+}
+
 TEST_F(AcceptLogTest, answers_in_order_and_reads_back_what_was_sent) {
   append("one");
   append("");

@@ -1,12 +1,30 @@
 #include "queue/worker.h"
 
+#include <cstdint>
 #include <exception>
 
 namespace samtale {
+namespace {
+
+// Between a look that found nothing, before which the bell had been rung `heard` times, and the
+// next.
+void rest(const WorkerOptions& options, std::uint64_t heard, Clock& clock,
+          const std::stop_token& stop) {
+  auto pause = options.idle_pause;
+  if (options.bell != nullptr) {
+    const auto begin = clock.now();
+    if (!options.bell->wait(heard, options.look_every, stop)) return;
+    pause -= clock.now() - begin;
+  }
+  if (pause > Duration{}) clock.sleep_for(pause, stop);
+}
+
+}  // namespace
 
 void run_worker(const std::string& name, const Step& step, const WorkerOptions& options,
                 Clock& clock, Log& log, const std::stop_token& stop) {
   while (!stop.stop_requested()) {
+    const auto heard = options.bell != nullptr ? options.bell->rings() : 0;
     auto taken = [&]() -> Result<std::size_t> {
       try {
         return step();
@@ -18,7 +36,7 @@ void run_worker(const std::string& name, const Step& step, const WorkerOptions& 
       log.warn(name + ".step_failed", taken.error());
       clock.sleep_for(options.error_pause, stop);
     } else if (*taken == 0) {
-      clock.sleep_for(options.idle_pause, stop);
+      rest(options, heard, clock, stop);
     }
   }
 }

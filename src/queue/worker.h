@@ -9,6 +9,7 @@
 
 #include "base/result.h"
 #include "queue/queue.h"
+#include "sys/bell.h"
 #include "sys/clock.h"
 #include "sys/log.h"
 #include "sys/random.h"
@@ -20,6 +21,10 @@ struct WorkerOptions {
   Duration lease = std::chrono::minutes(2);  // Longer than any step.
   Duration idle_pause = std::chrono::milliseconds(10);
   Duration error_pause = std::chrono::seconds(1);
+  // Rung when there may be something to do: then it is looked for at once, if the last look was
+  // idle_pause ago, and else each look_every. Null: it is looked for each idle_pause.
+  Bell* bell = nullptr;
+  Duration look_every = std::chrono::milliseconds(200);
   RetryPolicy retry;
 };
 
@@ -27,7 +32,7 @@ struct WorkerOptions {
 // to repeat after any crash or error. A simulation calls it; production calls run_worker.
 using Step = std::function<Result<std::size_t>()>;
 
-// Calls step until asked to stop, and pauses when there is nothing to do or it fails (which is
+// Calls step until asked to stop, and rests when there is nothing to do or it fails (which is
 // logged under `name`). An exception is logged like a failure.
 void run_worker(const std::string& name, const Step& step, const WorkerOptions& options,
                 Clock& clock, Log& log, const std::stop_token& stop);

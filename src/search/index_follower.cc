@@ -150,7 +150,7 @@ void IndexFollower::set_applied(std::uint64_t applied) {
 std::uint64_t IndexFollower::wait_applied(std::uint64_t sequence, Duration patience) {
   std::unique_lock lock(applied_mutex_);
   if (applied_ < sequence && is_loaded()) {
-    heard_ = std::max(heard_, sequence);
+    awaited_ = std::max(awaited_, sequence);
     heard_changed_.notify_all();
     applied_changed_.wait_for(lock, patience, [&] { return applied_ >= sequence || !is_loaded(); });
   }
@@ -164,11 +164,14 @@ void IndexFollower::heard_of(std::uint64_t sequence) {
   heard_changed_.notify_all();
 }
 
-void IndexFollower::rest(Duration length, const std::stop_token& stop) {
+void IndexFollower::rest(Duration shortest, Duration longest, const std::stop_token& stop) {
   std::unique_lock lock(applied_mutex_);
-  heard_changed_.wait_for(lock, stop, length,
-                          [this] { return heard_ > applied_ || !asked_.empty(); });
-  heard_ = 0;  // Looked for once: what is not there then comes with the next step.
+  const auto is_awaited = [this] { return awaited_ > applied_ || !asked_.empty(); };
+  if (!heard_changed_.wait_for(lock, stop, shortest, is_awaited)) {
+    heard_changed_.wait_for(lock, stop, longest - shortest,
+                            [&] { return heard_ > applied_ || is_awaited(); });
+  }
+  heard_ = awaited_ = 0;  // Looked for once: what is not there then comes with the next step.
 }
 
 Result<std::size_t> IndexFollower::step(std::size_t limit) {

@@ -81,11 +81,12 @@ class IndexFollower {
   // The sequence of the last change that the index has; 0 if it is not loaded. Waits for
   // `sequence`, no longer than `patience` and only while it is loaded. From any thread.
   [[nodiscard]] std::uint64_t wait_applied(std::uint64_t sequence, Duration patience);
-  // The feed is there by now: a rest ends where that is not applied yet. From any thread.
+  // The feed is there by now, or, as it is not known where, further than it was. From any thread.
+  static constexpr std::uint64_t kFurther = ~std::uint64_t{0};
   void heard_of(std::uint64_t sequence);
-  // Between two steps that found nothing: `length`, or until somebody waits for a change or a
-  // company, or it is heard of a change.
-  void rest(Duration length, const std::stop_token& stop);
+  // Between two steps that found nothing: `longest`, or until somebody waits for a change or a
+  // company, or, from `shortest` on, it is heard of a change that is not applied yet.
+  void rest(Duration shortest, Duration longest, const std::stop_token& stop);
 
  private:
   struct Key {
@@ -157,7 +158,8 @@ class IndexFollower {
   std::map<Key, std::shared_ptr<Opening>> openings_;
   std::deque<Key> asked_;    // Of them, a page each in turn; may have some that are no more, …
   std::deque<Key> wanted_;   // … as this: those that nobody waits for.
-  std::uint64_t heard_ = 0;  // By those who wait, or heard of.
+  std::uint64_t heard_ = 0;
+  std::uint64_t awaited_ = 0;  // By those who wait.
   std::condition_variable applied_changed_;  // Or something was opened.
   std::condition_variable_any heard_changed_;
 };

@@ -108,7 +108,7 @@ TEST_F(IndexFollowerTest, who_waits_for_a_company_is_woken_when_all_of_it_is_the
     const auto index = node.follower.open(kAcme, kWhole, kLong);
     found = (*index)->size().conversations;
   });
-  node.follower.rest(kLong, {});  // Ends once somebody waits.
+  node.follower.rest({}, kLong, {});  // Ends once somebody waits.
   node.settle();
   waiting.join();
 
@@ -134,7 +134,7 @@ TEST_F(IndexFollowerTest, who_waits_for_an_index_that_goes_away_is_told_at_once)
   Result<std::shared_ptr<const CompanyIndex>> index = nullptr;
 
   std::jthread waiting([&] { index = node.follower.open(kAcme, kWhole, kLong); });
-  node.follower.rest(kLong, {});
+  node.follower.rest({}, kLong, {});
   node.follower.drop();
   waiting.join();
 
@@ -360,7 +360,7 @@ TEST_F(IndexFollowerTest, searches_beside_evictions_answer_in_full) {
     std::jthread following([&](const std::stop_token& stop) {
       while (!stop.stop_requested()) {
         if (node.follower.step().value() == 0)
-          node.follower.rest(std::chrono::milliseconds(1), stop);
+          node.follower.rest({}, std::chrono::milliseconds(1), stop);
       }
     });
     std::vector<std::jthread> searching;

@@ -114,7 +114,7 @@ TEST_F(SearchTest, who_waits_for_an_index_that_goes_away_is_told_at_once) {
   std::uint64_t applied = 7;
 
   std::jthread waiting([&] { applied = leaving.wait_applied(1'000, std::chrono::hours(1)); });
-  leaving.rest(std::chrono::hours(1), {});  // Ends once somebody waits.
+  leaving.rest({}, std::chrono::hours(1), {});  // Ends once somebody waits.
   leaving.drop();
   waiting.join();
 
@@ -128,10 +128,35 @@ TEST_F(SearchTest, a_follower_that_hears_of_a_change_rests_no_longer) {
   const auto last = store.last_change(Partition{0})->sequence;
 
   idle.heard_of(last);
-  idle.rest(std::chrono::hours(1), {});
+  idle.rest({}, std::chrono::hours(1), {});
 
   EXPECT_GT(idle.step().value(), 0U);
   EXPECT_EQ(idle.wait_applied(last, {}), last);
+}
+
+TEST_F(SearchTest, a_follower_need_not_know_how_far_the_feed_is_to_hear_of_it) {
+  IndexFollower idle(store, Partition{0}, indexes);
+  ASSERT_TRUE(idle.load());
+
+  idle.heard_of(IndexFollower::kFurther);
+  idle.rest({}, std::chrono::hours(1), {});
+
+  EXPECT_EQ(idle.step().value(), 0U);
+}
+
+TEST_F(SearchTest, a_follower_that_only_hears_of_changes_rests_at_least_for_a_while) {
+  IndexFollower idle(store, Partition{0}, indexes);
+  ASSERT_TRUE(idle.load());
+  add(kAcme, "lamp", "the lamp arrived broken");
+  const auto last = store.last_change(Partition{0})->sequence;
+  constexpr auto kLong = std::chrono::hours(1);
+
+  idle.heard_of(last);
+  std::jthread resting([&](const std::stop_token& stop) { idle.rest(kLong, 2 * kLong, stop); });
+  std::jthread waiting([&] { static_cast<void>(idle.wait_applied(last, kLong)); });
+  resting.join();  // Not by the news, but because somebody waits.
+
+  EXPECT_GT(idle.step().value(), 0U);
 }
 
 TEST_F(SearchTest, a_follower_rests_until_it_is_told_to_stop) {
@@ -139,7 +164,7 @@ TEST_F(SearchTest, a_follower_rests_until_it_is_told_to_stop) {
   ASSERT_TRUE(idle.load());
   std::stop_source stop;
 
-  std::jthread resting([&] { idle.rest(std::chrono::hours(1), stop.get_token()); });
+  std::jthread resting([&] { idle.rest({}, std::chrono::hours(1), stop.get_token()); });
   stop.request_stop();
   resting.join();
 

@@ -41,7 +41,10 @@ App::~App() { stop(); }
 
 Result<> App::build() {
   const auto& data = folder_.path();
-  SAMTALE_TRY(stores_, open_stores(config_, data, *files_, clock_, random_, log_));
+  const auto has_written = [this](Partition partition) {
+    hear({.partition = partition, .last_change = IndexFollower::kFurther});
+  };
+  SAMTALE_TRY(stores_, open_stores(config_, data, has_written, *files_, clock_, random_, log_));
   store_ = stores_.store.get();
   registry_ = stores_.registry.get();
   queue_ = stores_.broker_queue ? stores_.broker_queue.get() : &store_->queue();
@@ -65,8 +68,9 @@ Result<> App::build() {
   jwt_source_ = std::make_unique<JwtSource>(config_.auth, *http_client_, clock_, *tenants_);
   SAMTALE_TRY_VOID(jwt_source_->open());
 
-  SAMTALE_TRY(accept_log_, open_accept_log(*files_, data + "/accepted", accept_log_options(config_),
-                                           clock_, log_));
+  auto accepting = accept_log_options(config_);
+  accepting.bell = &accepted_bell_;
+  SAMTALE_TRY(accept_log_, open_accept_log(*files_, data + "/accepted", accepting, clock_, log_));
   if (config_.accept.ack == "replicated") {
     auto options = ReplicatorOptions{};
     options.session.address = stores_.broker.address;

@@ -49,6 +49,7 @@
 #include "sqlite/data_folder.h"
 #include "store/registry.h"
 #include "store/store.h"
+#include "sys/bell.h"
 #include "sys/clock.h"
 #include "sys/files.h"
 #include "sys/http_client.h"
@@ -141,8 +142,9 @@ class App {
   void start_maintaining(const WorkerOptions& options);
   [[nodiscard]] IndexSize index_size() const;
   [[nodiscard]] bool is_left_to_others(WallTime received_at) const;
-  Result<> start_indexing(const WorkerOptions& options);
+  Result<> start_indexing();
   void start_worker(std::string name, Step step, WorkerOptions options);
+  [[nodiscard]] WorkerOptions told_by(Bell& bell) const;
   void start_notifying(const WorkerOptions& options);
   Result<> start_analyses(const WorkerOptions& options);
   [[nodiscard]] std::string not_ready() const;
@@ -159,6 +161,10 @@ class App {
   const std::unique_ptr<Files> files_;
   const std::unique_ptr<HttpClient> http_client_;
   const std::unique_ptr<Metrics> metrics_;
+  // Rung for the workers that wait for accepted events and for jobs.
+  Bell accepted_bell_;
+  Bell chunk_bell_;
+  Bell embed_bell_;
   Stores stores_;
   Store* store_ = nullptr;        // Of stores_, as …
   Registry* registry_ = nullptr;  // … this.

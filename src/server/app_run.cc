@@ -11,6 +11,21 @@
 #include "text/chunker.h"
 
 namespace samtale {
+namespace {
+
+// Of those who are told that there is something to do: what comes meanwhile is done together.
+constexpr Duration kBetweenLooks = std::chrono::milliseconds(2);
+
+// Rings after each step that has found something to do: it may have made work for others.
+Step ring_after(Step step, Bell& bell) {
+  return [step = std::move(step), &bell] {
+    auto done = step();
+    if (done && *done > 0) bell.ring();
+    return done;
+  };
+}
+
+}  // namespace
 
 void App::start_worker(std::string name, Step step, WorkerOptions options) {
   workers_.emplace_back(
@@ -18,6 +33,17 @@ void App::start_worker(std::string name, Step step, WorkerOptions options) {
         become_background_thread();
         run_worker(name, step, options, clock_, log_, stop);
       });
+}
+
+// Options of a worker that finds something to do only after the bell was rung, but for what has to
+// wait for its time.
+WorkerOptions App::told_by(Bell& bell) const {
+  auto options = worker_options(config_);
+  options.bell = &bell;
+  // What a broker has for us, it does not tell.
+  if (stores_.broker_queue) options.look_every = options.idle_pause;
+  options.idle_pause = kBetweenLooks;
+  return options;
 }
 
 Result<> App::start() {
@@ -35,21 +61,19 @@ Result<> App::start() {
 
   SAMTALE_TRY_VOID(load_index());
   const auto options = worker_options(config_);
-  auto following = options;
-  // Each look costs a shared store a statement; one for all hears of what is new (DatabaseWatch).
-  if (database_watch_) following.idle_pause = std::chrono::seconds(1);
   NormaliserOptions normalising;
   if (replicator_) normalising.is_left = [this](WallTime at) { return is_left_to_others(at); };
   for (std::uint32_t i = 0; i < store_->partitions(); ++i) {
     normalisers_.push_back(
         std::make_unique<Normaliser>(*accept_log_, *store_, Partition{i}, log_, normalising));
-    start_worker(
-        "normalise", [it = normalisers_.back().get()] { return it->step(); }, options);
+    start_worker("normalise",
+                 ring_after([it = normalisers_.back().get()] { return it->step(); }, chunk_bell_),
+                 told_by(accepted_bell_));
   }
   for (std::size_t i = 0; i < followers_.size() && does(Role::searcher); ++i) {
-    start_following(i, following);
+    start_following(i, options);
   }
-  if (does(Role::indexer)) SAMTALE_TRY_VOID(start_indexing(options));
+  if (does(Role::indexer)) SAMTALE_TRY_VOID(start_indexing());
   auto slow = options;
   slow.idle_pause = std::chrono::milliseconds(200);
   if (does(Role::analyst)) start_notifying(slow);
@@ -111,9 +135,12 @@ void App::start_following(std::size_t place, const WorkerOptions& options) {
     // It rests in its step, where whoever waits for a change can wake it.
     auto at_once = options;
     at_once.idle_pause = {};
+    // A shared store says that it was written to (DatabaseWatch) after a pause of its own.
+    const auto shortest = database_watch_ ? Duration{} : kBetweenLooks;
+    constexpr auto kLongest = std::chrono::seconds(1);
     const auto step = [&]() -> Result<std::size_t> {
       SAMTALE_TRY(const auto followed, follow(place));
-      if (followed == 0) followers_[place]->rest(options.idle_pause, stop);
+      if (followed == 0) followers_[place]->rest(shortest, kLongest, stop);
       return followed;
     };
     run_worker("index", step, at_once, clock_, log_, stop);
@@ -219,7 +246,11 @@ void App::watch_database() {
 void App::hear(const PartitionNews& news) {
   // The others have no work but erasures, which may wait a second.
   const bool works = does(Role::indexer) || does(Role::analyst) || does(Role::keeper);
-  if (works && news.is_of_others) stores_.look_for_jobs(news.partition);
+  if (works && news.is_of_others) {
+    stores_.look_for_jobs(news.partition);
+    chunk_bell_.ring();
+    embed_bell_.ring();
+  }
   const auto first = static_cast<std::size_t>(news.partition) * slices();
   for (std::size_t i = first; i < first + slices(); ++i) {
     followers_[i]->heard_of(news.last_change);
@@ -300,10 +331,10 @@ bool App::is_left_to_others(WallTime received_at) const {
   return !replicator_->is_away() && age >= Duration{} && age < kHeadStart;
 }
 
-Result<> App::start_indexing(const WorkerOptions& options) {
+Result<> App::start_indexing() {
   for (const auto& it : replicated_events_) {
-    start_worker(
-        "replicated", [it = it.get()] { return it->step(); }, options);
+    start_worker("replicated", ring_after([it = it.get()] { return it->step(); }, chunk_bell_),
+                 worker_options(config_));
   }
   const auto* policy = find_chunk_policy(config_.chunk.policy);
   if (policy == nullptr) {
@@ -315,15 +346,18 @@ Result<> App::start_indexing(const WorkerOptions& options) {
     return wants_analysis(*catalog_, company, conversation);
   };
   // Two of each: while one waits for the disk, the other computes.
+  const auto chunking = told_by(chunk_bell_);
+  const auto embedding = told_by(embed_bell_);
   for (int i = 0; i < 2; ++i) {
     chunk_workers_.push_back(std::make_unique<ChunkWorker>(queue, *store_, *policy, random_,
-                                                           options, wants_analysis_now));
-    start_worker(
-        "chunk", [it = chunk_workers_.back().get()] { return it->step(); }, options);
+                                                           chunking, wants_analysis_now));
+    start_worker("chunk",
+                 ring_after([it = chunk_workers_.back().get()] { return it->step(); }, embed_bell_),
+                 chunking);
     embed_workers_.push_back(std::make_unique<EmbedWorker>(
-        queue, *store_, *embedder_.embedder, clock_, random_, options, config_.embed.timeout));
+        queue, *store_, *embedder_.embedder, clock_, random_, embedding, config_.embed.timeout));
     start_worker(
-        "embed", [it = embed_workers_.back().get()] { return it->step(); }, options);
+        "embed", [it = embed_workers_.back().get()] { return it->step(); }, embedding);
   }
   return {};
 }

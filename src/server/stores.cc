@@ -75,8 +75,9 @@ postgres::Grants postgres_grants(const StoreGrants& grants) {
 
 }  // namespace
 
-Result<Stores> open_stores(const Config& config, const std::string& folder, Files& files,
-                           Clock& clock, Random& random, Log& log) {
+Result<Stores> open_stores(const Config& config, const std::string& folder,
+                           std::function<void(Partition)> has_written, Files& files, Clock& clock,
+                           Random& random, Log& log) {
   Stores stores;
   if (config.store.kind == "postgres") {
     SAMTALE_TRY(auto options, postgres_store_options(config));
@@ -122,7 +123,9 @@ Result<Stores> open_stores(const Config& config, const std::string& folder, File
     return stores;
   }
   SAMTALE_TRY(stores.registry, SqliteRegistry::open({.folder = folder, .vfs = {}}));
-  SAMTALE_TRY(stores.store, SqliteStore::open(sqlite_store_options(config), clock, random));
+  auto options = sqlite_store_options(config);
+  options.has_written = std::move(has_written);
+  SAMTALE_TRY(stores.store, SqliteStore::open(options, clock, random));
   return stores;
 }
 

@@ -64,9 +64,11 @@ struct Stores {
     const Config& config, const std::string& company, bool to_its_own,
     const std::function<void(std::string_view)>& tell);
 
-// `folder`: the data folder, locked. `clock`, `random` and `log` must outlive what is made. Errors:
+// `folder`: the data folder, locked. `has_written`: SqliteStoreOptions'; what is written to a store
+// that is shared, look_back() finds. `clock`, `random` and `log` must outlive what is made. Errors:
 // those of SqliteStore::open and PostgresStore::open.
 [[nodiscard]] Result<Stores> open_stores(const Config& config, const std::string& folder,
-                                         Files& files, Clock& clock, Random& random, Log& log);
+                                         std::function<void(Partition)> has_written, Files& files,
+                                         Clock& clock, Random& random, Log& log);
 
 }  // namespace samtale

@@ -288,6 +288,7 @@ Result<> SqliteStore::write(Partition partition,
   SAMTALE_TRY_VOID(writer.flush());
   SAMTALE_TRY_VOID(transaction.commit_together());
   writer.committed();
+  if (options_.has_written) options_.has_written(partition);
   return {};
 }
 

@@ -27,6 +27,8 @@ struct SqliteStoreOptions {
   std::size_t cache_bytes = std::size_t{64} << 20;         // Of all partitions together.
   std::size_t housekeep_wal_bytes = std::size_t{8} << 20;  // housekeep() acts on longer ones.
   std::int64_t pages_max = 0;  // Of each file; 0: no limit but the disk's.
+  // Called after each write that was committed, by its thread: to be quick. Unset: nobody is told.
+  std::function<void(Partition)> has_written{};
   SqliteQueueOptions queue;
 };
 

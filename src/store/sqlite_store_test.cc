@@ -53,6 +53,21 @@ class SqliteStoreTest : public ::testing::Test {
   SqliteStoreOptions options_;
 };
 
+TEST_F(SqliteStoreTest, tells_of_what_it_has_written_and_of_nothing_else) {
+  std::vector<Partition> told;
+  options_.has_written = [&](Partition partition) { told.push_back(partition); };
+  const auto store = open().value();
+  const auto partition = store->partition_of(CompanyId{1});
+
+  EXPECT_FALSE(store->write(partition, [](StoreWriter&) -> Result<> {
+    return fail(ErrorCode::conflict, "not to be written");
+  }));
+  EXPECT_THAT(told, testing::IsEmpty());
+  ASSERT_TRUE(put(*store, conversation("a")));
+
+  EXPECT_THAT(told, testing::ElementsAre(partition));
+}
+
 TEST_F(SqliteStoreTest, keeps_everything_over_a_restart) {
   std::string cursor;
   {
