@@ -87,6 +87,7 @@ struct QueueConfig {
   std::string password_file;  // Mode 0600; empty: RabbitMQ's own "guest".
   std::size_t window = 0;     // Jobs of a kind.
   std::size_t jobs_max_per_company = 1'000'000;
+  Duration lease = std::chrono::minutes(2);
   std::size_t retry_attempts = 5;
   Duration retry_base = std::chrono::seconds(1);
   Duration retry_longest = std::chrono::minutes(5);

@@ -89,23 +89,26 @@ EmbedWorker::EmbedWorker(Queue& queue, Store& store, Embedder& embedder, const C
       random_(random),
       options_(options),
       embed_timeout_(embed_timeout),
+      lease_(std::max(options.lease, 2 * embed_timeout)),
       batch_(AdaptiveBatchOptions{.size_max = embedder.batch_max()}) {}
 
 Result<std::size_t> EmbedWorker::step() {
   if (clock_.now() < away_until_) return 0;
   const auto limit = std::min(options_.batch, batch_.next_size(options_.batch));
-  SAMTALE_TRY(const auto jobs, queue_.take(kEmbedJob, limit, options_.lease));
+  SAMTALE_TRY(const auto jobs, queue_.take(kEmbedJob, limit, lease_));
   if (jobs.empty()) return 0;
+  KeptLeases leases(queue_, jobs, lease_, clock_);
 
   auto done = [&]() -> Result<> {
     SAMTALE_TRY(const auto wanted, find_wanted(jobs));
     std::vector<Outcome> outcomes(wanted.size());
     for (std::size_t at = 0; at < wanted.size();) {
       const auto size = std::min(wanted.size() - at, batch_.next_size(wanted.size() - at));
-      SAMTALE_TRY_VOID(
-          embed(std::span(wanted).subspan(at, size), std::span(outcomes).subspan(at, size)));
+      SAMTALE_TRY_VOID(embed(std::span(wanted).subspan(at, size),
+                             std::span(outcomes).subspan(at, size), leases));
       at += size;
     }
+    SAMTALE_TRY_VOID(leases.keep());
     return store_.write(jobs.front().partition, [&](StoreWriter& writer) -> Result<> {
       for (std::size_t i = 0; i < wanted.size(); ++i) {
         const auto& [job, conversation, chunk] = wanted[i];
@@ -169,7 +172,9 @@ Result<std::vector<EmbedWorker::Wanted>> EmbedWorker::find_wanted(std::span<cons
 
 // Fills every outcome, or fails with an error that may pass. A batch that is refused is halved
 // until the bad text stands alone: one bad chunk never condemns the others.
-Result<> EmbedWorker::embed(std::span<const Wanted> wanted, std::span<Outcome> outcomes) {
+Result<> EmbedWorker::embed(std::span<const Wanted> wanted, std::span<Outcome> outcomes,
+                            KeptLeases& leases) {
+  SAMTALE_TRY_VOID(leases.keep());
   std::vector<std::string> texts;
   texts.reserve(wanted.size());
   for (const auto& item : wanted) texts.push_back(item.chunk.header + "\n" + item.chunk.text);
@@ -189,8 +194,8 @@ Result<> EmbedWorker::embed(std::span<const Wanted> wanted, std::span<Outcome> o
     return {};
   }
   const auto half = wanted.size() / 2;
-  SAMTALE_TRY_VOID(embed(wanted.first(half), outcomes.first(half)));
-  return embed(wanted.subspan(half), outcomes.subspan(half));
+  SAMTALE_TRY_VOID(embed(wanted.first(half), outcomes.first(half), leases));
+  return embed(wanted.subspan(half), outcomes.subspan(half), leases);
 }
 
 IdleWorker::IdleWorker(Queue& queue, Store& store, Random& random, WorkerOptions options)

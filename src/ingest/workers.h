@@ -47,7 +47,8 @@ class ChunkWorker {
   const WantsAnalysis wants_analysis_;
 };
 
-// Gives chunks their vectors, in batches whose size follows the load and the embedder.
+// Gives chunks their vectors, in batches whose size follows the load and the embedder. Its jobs are
+// its own however long they take: the lease is extended, and at least twice `embed_timeout`.
 class EmbedWorker {
  public:
   EmbedWorker(Queue& queue, Store& store, Embedder& embedder, const Clock& clock, Random& random,
@@ -66,7 +67,7 @@ class EmbedWorker {
   };
 
   Result<std::vector<Wanted>> find_wanted(std::span<const Job> jobs);
-  Result<> embed(std::span<const Wanted> wanted, std::span<Outcome> outcomes);
+  Result<> embed(std::span<const Wanted> wanted, std::span<Outcome> outcomes, KeptLeases& leases);
 
   Queue& queue_;
   Store& store_;
@@ -75,6 +76,7 @@ class EmbedWorker {
   Random& random_;
   const WorkerOptions options_;
   const Duration embed_timeout_;
+  const Duration lease_;
   AdaptiveBatch batch_;
   int failures_ = 0;      // Of the embedder, in a row.
   Instant away_until_{};  // It is left alone until then.

@@ -123,6 +123,43 @@ TEST_F(WorkersTest, does_not_ask_an_embedder_that_is_away_again_at_once) {
   EXPECT_EQ(embedder.calls(), calls);
 }
 
+TEST_F(WorkersTest, a_slow_embedder_costs_no_job_its_lease) {
+  std::string text;
+  for (int i = 0; i < 3'000; ++i) text += "Where is my lamp number " + std::to_string(i) + "? ";
+  const auto id = add("a", text);
+  ASSERT_EQ(chunk_worker().step().value(), 1U);
+  ASSERT_THAT(*store->chunks(kAcme, id), SizeIs(testing::Gt(4U)));
+  int given_to_others = 0;
+  FakeEmbedder slow({.batch_max = 1}, [&](auto&&...) {
+    clock.advance(50s);
+    given_to_others += static_cast<int>(store->queue().take(kEmbedJob, 1, 2min)->size());
+  });
+  EmbedWorker worker(store->queue(), *store, slow, clock, random, {.lease = 2min}, 1min);
+
+  EXPECT_EQ(worker.step().value(), 1U);
+
+  EXPECT_EQ(given_to_others, 0);
+  EXPECT_TRUE(chunk_of(id).embedding);
+  EXPECT_THAT(*store->queue().waiting(kAcme, 10), SizeIs(0));
+}
+
+TEST_F(WorkersTest, leaves_jobs_whose_lease_was_lost_to_who_has_them) {
+  const auto id = add("a", "the lamp arrived broken");
+  ASSERT_EQ(chunk_worker().step().value(), 1U);
+  std::vector<Job> others;
+  FakeEmbedder frozen({}, [&](auto&&...) {
+    clock.advance(10min);  // Longer than it may take.
+    others = store->queue().take(kEmbedJob, 1, 2min).value();
+  });
+  EmbedWorker worker(store->queue(), *store, frozen, clock, random, {.lease = 2min}, 1min);
+
+  EXPECT_EQ(worker.step().value(), 1U);
+
+  EXPECT_FALSE(chunk_of(id).embedding);
+  ASSERT_THAT(others, SizeIs(1));
+  EXPECT_TRUE(store->queue().finish(others));
+}
+
 TEST_F(WorkersTest, forgets_the_job_of_a_conversation_that_was_deleted) {
   const auto id = add("a", "the lamp arrived broken");
   ASSERT_TRUE(erase_conversation(*store, kAcme, id));

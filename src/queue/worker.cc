@@ -41,6 +41,14 @@ void run_worker(const std::string& name, const Step& step, const WorkerOptions& 
   }
 }
 
+Result<> KeptLeases::keep() {
+  const auto now = clock_.now();
+  if (end_ - now >= lease_ / 2) return {};
+  for (const auto& job : jobs_) SAMTALE_TRY_VOID(queue_.extend(job, lease_));
+  end_ = now + lease_;
+  return {};
+}
+
 Result<> settle_failure(Queue& queue, const Job& job, const Error& error, const RetryPolicy& policy,
                         Random& random) {
   const bool may_pass = retryable(error.code) || error.code == ErrorCode::conflict;

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstddef>
 #include <functional>
+#include <span>
 #include <stop_token>
 #include <string>
 
@@ -18,7 +19,7 @@ namespace samtale {
 
 struct WorkerOptions {
   std::size_t batch = 64;                    // Jobs a step.
-  Duration lease = std::chrono::minutes(2);  // Longer than any step.
+  Duration lease = std::chrono::minutes(2);  // Longer than any step that does not extend it.
   Duration idle_pause = std::chrono::milliseconds(10);
   Duration error_pause = std::chrono::seconds(1);
   // Rung when there may be something to do: then it is looked for at once, if the last look was
@@ -36,6 +37,25 @@ using Step = std::function<Result<std::size_t>()>;
 // logged under `name`). An exception is logged like a failure.
 void run_worker(const std::string& name, const Step& step, const WorkerOptions& options,
                 Clock& clock, Log& log, const std::stop_token& stop);
+
+// The leases of jobs that were just taken, over work that takes nobody knows how long.
+// Threads: one.
+class KeptLeases {
+ public:
+  // All must outlive it.
+  KeptLeases(Queue& queue, std::span<const Job> jobs, Duration lease, const Clock& clock)
+      : queue_(queue), jobs_(jobs), lease_(lease), clock_(clock), end_(clock.now() + lease) {}
+
+  // At least half of the lease is left when it returns. Errors: those of Queue::extend.
+  Result<> keep();
+
+ private:
+  Queue& queue_;
+  const std::span<const Job> jobs_;
+  const Duration lease_;
+  const Clock& clock_;
+  Instant end_;
+};
 
 // Puts a failed job back or gives it up, as the error and the policy say.
 Result<> settle_failure(Queue& queue, const Job& job, const Error& error, const RetryPolicy& policy,

@@ -196,6 +196,7 @@ Result<std::optional<BrokerOptions>> broker_options(const Config& config) {
 
 WorkerOptions worker_options(const Config& config) {
   WorkerOptions options;
+  options.lease = config.queue.lease;
   options.retry.attempts = static_cast<int>(config.queue.retry_attempts);
   options.retry.base = config.queue.retry_base;
   options.retry.longest = config.queue.retry_longest;

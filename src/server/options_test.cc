@@ -89,6 +89,7 @@ void add_storage(const Config& config, Texts& all) {
   all["broker.window"] = *broker ? text((*broker)->queue.lane.window) : "";
   all["broker.prefix"] = *broker ? (*broker)->prefix : "";
   const auto worker = worker_options(config);
+  all["worker.lease"] = text(worker.lease);
   all["worker.attempts"] = text(worker.retry.attempts);
   all["worker.base"] = text(worker.retry.base);
   all["worker.longest"] = text(worker.retry.longest);
@@ -275,6 +276,7 @@ std::vector<Row> rows(const std::string& key_file) {
       {"queue.jobs_max_per_company",
        "2",
        {"queue.jobs_per_company_max", "postgres.jobs_per_company_max"}},
+      {"queue.lease_ms", "7000", {"worker.lease"}},
       {"queue.retry_attempts", "2", {"worker.attempts", "lm_worker.attempts"}},
       {"queue.retry_base_ms", "2", {"worker.base", "lm_worker.base"}},
       {"queue.retry_longest_ms", "2000", {"worker.longest", "lm_worker.longest"}},

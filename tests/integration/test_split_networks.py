@@ -10,6 +10,8 @@ D4, D8 (partition), D19, A10, E7, H2 and H10 are numbers of the catalogue of fau
 import collections
 import contextlib
 import copy
+import http.server
+import itertools
 import json
 import os
 import signal
@@ -26,10 +28,53 @@ from samtale import BIN, ENVIRONMENT, Server, conversation, metric, sign, wait_f
 from test_notify import Receiver, flags as notify_flags
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
+import scripted_embedding_server
 from fault_proxy import FaultProxy
 
-# A job whose lease was given, but not heard of, waits for its end (two minutes).
+# A job whose lease was given, but not heard of, waits for its end.
+SHORT_LEASES = ("--set", "queue.lease_ms=5000", "--set", "embed.timeout_ms=2500")
 samtale.DEADLINE_S = 240
+
+
+class Embedder:
+    """An embedding server of this process, whose answers can be held back."""
+
+    def __init__(self):
+        self.answers = threading.Event()
+        self.answers.set()
+        self.held = threading.Event()
+        outer = self
+
+        class HeldHandler(scripted_embedding_server.Handler):
+            def behave(self, behaviour, texts):
+                if not outer.answers.is_set():
+                    outer.held.set()
+                outer.answers.wait()
+                super().behave(behaviour, texts)
+
+        class QuietServer(http.server.ThreadingHTTPServer):
+            def handle_error(self, *_):
+                pass  # Who has waited too long has closed its connection.
+
+        self.server = QuietServer(("127.0.0.1", 0), HeldHandler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.answers.set()
+        self.server.shutdown()
+        self.server.server_close()
+
+    def is_asked(self):
+        """Since the answers are held back."""
+        return self.held.is_set()
+
+    def settings(self):
+        values = {"embed.kind": "openai", "embed.model": "ok", "embed.dimension": "8",
+                  "embed.url": f"http://127.0.0.1:{self.server.server_address[1]}/v1"}
+        return [word for name, value in values.items() for word in ("--set", f"{name}={value}")]
 
 
 class Ledger:
@@ -37,7 +82,7 @@ class Ledger:
 
     def __init__(self, company, servers):
         self.company, self.endpoint, self.servers = company, company.endpoint(), servers
-        self.answered, self.acks = [], {}
+        self.answered, self.acks, self.numbers = [], {}, itertools.count()
         self.lock = threading.Lock()
         for server in servers:
             wait_for("a server that knows it", lambda: company.at(server).is_known(self.endpoint))
@@ -63,13 +108,11 @@ class Ledger:
         stop, failures = threading.Event(), []
 
         def work(server, place):
-            i = 0
             while not stop.is_set() and not failures:
                 try:
-                    self.send(server, f"load{place}x{i}")
+                    self.send(server, f"load{place}x{next(self.numbers)}")
                 except Exception as error:  # Of a thread, which nobody else would tell.
                     failures.append(error)
-                i += 1
                 stop.wait(0.02)
 
         threads = [threading.Thread(target=work, args=(server, place))
@@ -379,12 +422,12 @@ class ServersCutOffTest(unittest.TestCase):
         with open(os.path.join(server.data, "node.id"), encoding="utf-8") as file:
             return file.read()
 
-    def two_keepers(self, schema, way, *flags):
+    def two_keepers(self, schema, way, *flags, own_flags=((), ())):
         """The first leads, and reaches the database by that way."""
-        flags = ("--set", "store.schema=" + schema, "--set", "store.statement_timeout_ms=2000", *flags)
-        first = self.enterContext(Server(*self.postgres.settings(way.port), *flags))
+        flags = ("--set", "store.schema=" + schema, "--set", "store.statement_timeout_ms=2000", *SHORT_LEASES, *flags)
+        first = self.enterContext(Server(*self.postgres.settings(way.port), *flags, *own_flags[0]))
         wait_for("it to lead", lambda: self.leader(first) == self.node_id(first))
-        return first, self.enterContext(Server(*self.postgres.settings(), *flags))
+        return first, self.enterContext(Server(*self.postgres.settings(), *flags, *own_flags[1]))
 
     def test_d19_one_server_cut_from_the_database_accepts_and_leads_no_more(self):
         way = self.enterContext(FaultProxy(self.postgres.port))
@@ -407,21 +450,32 @@ class ServersCutOffTest(unittest.TestCase):
 
     def test_a10_e7_h2_h10_a_server_stands_still_for_longer_than_its_leases(self):
         receiver = self.enterContext(Receiver())
+        embedders = [self.enterContext(Embedder()) for _ in range(2)]
         way = self.enterContext(FaultProxy(self.postgres.port))
-        first, second = self.two_keepers("stood_still", way, *notify_flags(receiver))
+        first, second = self.two_keepers("stood_still", way, *notify_flags(receiver),
+                                         own_flags=[embedder.settings() for embedder in embedders])
         ledger = Ledger(first.company("acme"), [second])
         first.cli("subscription", "create", receiver.url, "--company", "acme")
         ledger.send_some("before", 30)
         ledger.wait_until_all_is_stored()
-        # In the middle of its work: it holds jobs, and the lead.
+        # In the middle of its work: it has the lead, and jobs whose vectors it waits for.
+        embedders[0].answers.clear()
         with ledger.load():
-            ledger.wait_for_more(20)
+            wait_for("the one to ask for vectors", embedders[0].is_asked)
             first.process.send_signal(signal.SIGSTOP)
             try:
+                embedders[0].answers.set()
                 wait_for("the other to lead", lambda: self.leader(second) == self.node_id(second))
                 ledger.wait_for_more()
-            finally:
+            except BaseException:
                 first.process.send_signal(signal.SIGCONT)
+                raise
+        try:
+            # Also what the one had taken: nobody else would give it vectors.
+            ledger.wait_until_all_is_stored()
+        finally:
+            first.process.send_signal(signal.SIGCONT)
+        with ledger.load():
             ledger.wait_for_more()
         self.assertEqual(self.leader(first), self.node_id(second))
         ledger.servers = [second]
