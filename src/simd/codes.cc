@@ -118,11 +118,12 @@ constexpr CodeKernels kScalar{.name = "scalar",
 const CodeKernels& choose() {
   const char* variable = std::getenv("SAMTALE_SIMD");
   const std::string_view forced = variable == nullptr ? "" : variable;
-  const auto* avx512 = avx512_code_kernels();
-  if (avx512 != nullptr && (forced.empty() || forced == avx512->name)) return *avx512;
-  const auto* avx2 = avx2_code_kernels();
-  if (avx2 != nullptr && forced != kScalar.name) return *avx2;
-  return kScalar;
+  const auto wide = wide_code_kernels();
+  if (wide.empty() || forced == kScalar.name) return kScalar;
+  for (const auto* kernels : wide) {
+    if (kernels->name == forced) return *kernels;
+  }
+  return *wide.front();
 }
 
 }  // namespace
@@ -133,5 +134,9 @@ const CodeKernels& code_kernels() {
 }
 
 const CodeKernels& scalar_code_kernels() { return kScalar; }
+
+#if !defined(__x86_64__) && !defined(__aarch64__)
+std::vector<const CodeKernels*> wide_code_kernels() { return {}; }
+#endif
 
 }  // namespace samtale

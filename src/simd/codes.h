@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <limits>
 #include <span>
+#include <vector>
 
 namespace samtale {
 
@@ -68,14 +69,14 @@ inline constexpr std::size_t kCodeBlockBytes = 64;      // Of codes of fewer tha
 inline constexpr std::size_t kHalfBlockDimensions = 128;
 inline constexpr std::size_t kQuarterBlockDimensions = 256;
 
-// Chosen once, at the first call: AVX-512 if the processor has it, else AVX2, else scalar. The
-// environment variable SAMTALE_SIMD=scalar|avx2|avx512 forces one, as for the distances.
+// Chosen once, at the first call: AVX-512 if the processor has it, else AVX2, or NEON, else scalar.
+// The environment variable SAMTALE_SIMD=scalar|avx2|avx512|neon forces one, as for the distances.
 // Threads: any.
 [[nodiscard]] const CodeKernels& code_kernels();
 
-// Each by itself, for tests. Null where the processor cannot run it.
+// Each by itself, for tests: that which every processor runs, and those of this one, the widest
+// first.
 [[nodiscard]] const CodeKernels& scalar_code_kernels();
-[[nodiscard]] const CodeKernels* avx2_code_kernels();
-[[nodiscard]] const CodeKernels* avx512_code_kernels();
+[[nodiscard]] std::vector<const CodeKernels*> wide_code_kernels();
 
 }  // namespace samtale

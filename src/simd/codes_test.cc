@@ -14,14 +14,6 @@ namespace {
 
 constexpr std::size_t kRows = 5;
 
-std::vector<const CodeKernels*> wide_kernels() {
-  std::vector<const CodeKernels*> found;
-  for (const auto* kernels : {avx2_code_kernels(), avx512_code_kernels()}) {
-    if (kernels != nullptr) found.push_back(kernels);
-  }
-  return found;
-}
-
 std::vector<std::int32_t> sums(const CodeKernels& kernels, const std::vector<std::int8_t>& query,
                                const std::vector<std::int8_t>& rows) {
   std::vector<std::int32_t> out(kRows);
@@ -50,7 +42,7 @@ TEST(CodesTest, sum_by_hand) {
 }
 
 TEST(CodesTest, every_kernel_gives_the_same_sums_at_every_dimension) {
-  for (const auto* kernels : wide_kernels()) {
+  for (const auto* kernels : wide_code_kernels()) {
     std::mt19937 random(1);
     std::uniform_int_distribution<int> code(-127, 127);
     for (std::size_t dimension = 0; dimension <= 1600; dimension += dimension < 200 ? 1 : 97) {
@@ -136,7 +128,7 @@ TEST(CodesTest, sum_of_2_bits_by_hand) {
 }
 
 TEST(CodesTest, every_kernel_gives_the_same_sums_of_4_and_2_bits) {
-  for (const auto* kernels : wide_kernels()) {
+  for (const auto* kernels : wide_code_kernels()) {
     std::mt19937 random(2);
     std::uniform_int_distribution<int> code(-127, 127);
     for (const bool is_greatest : {false, true}) {
@@ -164,7 +156,7 @@ TEST(CodesTest, every_kernel_gives_the_same_sums_of_4_and_2_bits) {
 }
 
 TEST(CodesTest, the_greatest_sum_fits) {
-  auto all = wide_kernels();
+  auto all = wide_code_kernels();
   all.push_back(&scalar_code_kernels());
   for (const std::size_t dimension : {1, 384, 1536, 1 << 17}) {
     const std::vector<std::int8_t> rows(kRows * dimension, -127);
@@ -196,7 +188,7 @@ TEST(CodesTest, quantise_by_hand) {
 TEST(CodesTest, every_kernel_quantises_alike) {
   std::mt19937 random(3);
   std::uniform_real_distribution<float> value(-140, 140);
-  for (const auto* kernels : wide_kernels()) {
+  for (const auto* kernels : wide_code_kernels()) {
     for (std::size_t count = 0; count < 200; ++count) {
       std::vector<float> values(count);
       // Every fourth between two codes.
@@ -243,7 +235,7 @@ TEST(CodesTest, a_turn_keeps_lengths_and_deals_out_what_lay_apart) {
 TEST(CodesTest, every_kernel_turns_alike) {
   std::mt19937 random(4);
   std::normal_distribution<float> normal;
-  for (const auto* kernels : wide_kernels()) {
+  for (const auto* kernels : wide_code_kernels()) {
     for (std::size_t rows = 8; rows <= 256; rows += 8) {
       std::vector<float> values(rows * kTurned);
       std::vector<float> signs(values.size());

@@ -1,10 +1,9 @@
 #include "simd/codes.h"
+#include "simd/each_row.h"
 
 #if defined(__x86_64__)
 
 #include <immintrin.h>
-
-#include <algorithm>
 
 // Marked function by function, as in distance_avx2.cc.
 #define SAMTALE_AVX2 __attribute__((target("avx2")))
@@ -12,49 +11,6 @@
 
 namespace samtale {
 namespace {
-
-template <class Code>
-inline std::int32_t add_tail(std::int32_t sum, const Code* query, const std::int8_t* row,
-                             std::size_t from, std::size_t dimension) {
-  for (std::size_t i = from; i < dimension; ++i) sum += std::int32_t{query[i]} * row[i];
-  return sum;
-}
-
-// Rows so far ahead are on their way while one is scored.
-constexpr std::size_t kAhead = 4;
-constexpr std::size_t kCacheLine = 64;
-// And bytes so far ahead where rows are read one after the other: what the processor fetches by
-// itself is too late for memory to be read as fast as it can be. Past the end it does no harm.
-constexpr std::size_t kStreamAhead = 2048;
-
-template <class Byte>
-inline void fetch(const Byte* row, std::size_t bytes) {
-  for (std::size_t i = 0; i < bytes; i += kCacheLine) __builtin_prefetch(row + i);
-}
-
-// Inlined, so that it is compiled for the instruction set of who calls it. `bytes` is a row's.
-template <class Byte, class Visit>
-[[gnu::always_inline]] inline void for_some(const Byte* rows, const std::uint32_t* places,
-                                            std::size_t count, std::size_t bytes,
-                                            const Visit& visit) {
-  for (std::size_t r = 0; r < std::min(kAhead, count); ++r) {
-    fetch(rows + places[r] * bytes, bytes);
-  }
-  for (std::size_t r = 0; r < count; ++r) {
-    if (r + kAhead < count) fetch(rows + places[r + kAhead] * bytes, bytes);
-    visit(r, rows + places[r] * bytes);
-  }
-}
-
-// The same where they lie one after the other.
-template <class Byte, class Visit>
-[[gnu::always_inline]] inline void for_all(const Byte* rows, std::size_t count, std::size_t bytes,
-                                           const Visit& visit) {
-  for (std::size_t r = 0; r < count; ++r) {
-    fetch(rows + r * bytes + kStreamAhead, bytes);
-    visit(r, rows + r * bytes);
-  }
-}
 
 SAMTALE_AVX2 inline std::int32_t total(__m256i eight) {
   auto four = _mm_add_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
@@ -389,24 +345,16 @@ constexpr CodeKernels kAvx512{.name = "avx512",
 
 }  // namespace
 
-const CodeKernels* avx2_code_kernels() {
-  return __builtin_cpu_supports("avx2") != 0 ? &kAvx2 : nullptr;
+std::vector<const CodeKernels*> wide_code_kernels() {
+  std::vector<const CodeKernels*> found;
+  const bool has_avx2 = __builtin_cpu_supports("avx2") != 0;
+  if (has_avx2 && __builtin_cpu_supports("avx512f") != 0 &&
+      __builtin_cpu_supports("avx512bw") != 0) {
+    found.push_back(&kAvx512);
+  }
+  if (has_avx2) found.push_back(&kAvx2);
+  return found;
 }
-
-const CodeKernels* avx512_code_kernels() {
-  const bool runs =
-      __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512bw") != 0;
-  return runs ? &kAvx512 : nullptr;
-}
-
-}  // namespace samtale
-
-#else
-
-namespace samtale {
-
-const CodeKernels* avx2_code_kernels() { return nullptr; }
-const CodeKernels* avx512_code_kernels() { return nullptr; }
 
 }  // namespace samtale
 

@@ -7,10 +7,10 @@ namespace samtale {
 namespace {
 
 const DistanceKernels& choose() {
-  const auto* avx2 = avx2_distance_kernels();
+  const auto* wide = wide_distance_kernels();
   const char* forced = std::getenv("SAMTALE_SIMD");
   const bool scalar = forced != nullptr && std::string_view(forced) == "scalar";
-  return avx2 == nullptr || scalar ? scalar_distance_kernels() : *avx2;
+  return wide == nullptr || scalar ? scalar_distance_kernels() : *wide;
 }
 
 }  // namespace

@@ -17,15 +17,16 @@ struct DistanceKernels {
                    float* out);
 };
 
-// Chosen once, at the first call: AVX2 and FMA if the processor has them, else scalar. The
-// environment variable SAMTALE_SIMD=scalar|avx2 forces one (for tests, and to look at a suspicious
-// result by the other); one that the processor lacks is passed over.
+// Chosen once, at the first call: AVX2 and FMA, or NEON, if the processor has them, else scalar.
+// The environment variable SAMTALE_SIMD=scalar forces that (for tests, and to look at a suspicious
+// result by the other); what the processor lacks is passed over.
 // Threads: any.
 [[nodiscard]] const DistanceKernels& distance_kernels();
 
-// Each by itself, for tests. avx2 is null where the processor cannot run it.
+// Each by itself, for tests: that which every processor runs, and this one's own; null if it has
+// none.
 [[nodiscard]] const DistanceKernels& scalar_distance_kernels();
-[[nodiscard]] const DistanceKernels* avx2_distance_kernels();
+[[nodiscard]] const DistanceKernels* wide_distance_kernels();
 
 [[nodiscard]] inline float dot(std::span<const float> a, std::span<const float> b) {
   return distance_kernels().dot(a.data(), b.data(), a.size() < b.size() ? a.size() : b.size());

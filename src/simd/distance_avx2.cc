@@ -77,18 +77,10 @@ constexpr DistanceKernels kAvx2{.name = "avx2", .dot = dot_avx2, .dot_rows = dot
 
 }  // namespace
 
-const DistanceKernels* avx2_distance_kernels() {
+const DistanceKernels* wide_distance_kernels() {
   const bool runs = __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0;
   return runs ? &kAvx2 : nullptr;
 }
-
-}  // namespace samtale
-
-#else
-
-namespace samtale {
-
-const DistanceKernels* avx2_distance_kernels() { return nullptr; }
 
 }  // namespace samtale
 

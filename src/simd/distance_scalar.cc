@@ -21,4 +21,8 @@ constexpr DistanceKernels kScalar{.name = "scalar", .dot = dot_scalar, .dot_rows
 
 const DistanceKernels& scalar_distance_kernels() { return kScalar; }
 
+#if !defined(__x86_64__) && !defined(__aarch64__)
+const DistanceKernels* wide_distance_kernels() { return nullptr; }
+#endif
+
 }  // namespace samtale

@@ -57,8 +57,7 @@ void check_codes(std::size_t dimension, const std::uint8_t* data, std::size_t si
   std::vector<std::int32_t> expected(places.size());
   scalar_code_kernels().dot_rows(query.data(), rows.data(), places.size(), dimension,
                                  expected.data());
-  for (const auto* kernels : {avx2_code_kernels(), avx512_code_kernels()}) {
-    if (kernels == nullptr) continue;
+  for (const auto* kernels : wide_code_kernels()) {
     std::vector<std::int32_t> sums(places.size());
     kernels->dot_rows(query.data(), rows.data(), places.size(), dimension, sums.data());
     SAMTALE_CHECK(sums == expected, "sums of codes are exact");
@@ -93,8 +92,7 @@ void check_half_codes(std::size_t blocks, const std::uint8_t* data, std::size_t 
   std::vector<std::int32_t> expected(places.size());
   scalar_code_kernels().dot_rows_half(query.data(), rows.data(), places.size(), blocks,
                                       expected.data());
-  for (const auto* kernels : {avx2_code_kernels(), avx512_code_kernels()}) {
-    if (kernels == nullptr) continue;
+  for (const auto* kernels : wide_code_kernels()) {
     std::vector<std::int32_t> sums(expected.size());
     kernels->dot_rows_half(query.data(), rows.data(), places.size(), blocks, sums.data());
     SAMTALE_CHECK(sums == expected, "sums of half codes are exact");
@@ -111,8 +109,7 @@ void check_quarter_codes(std::size_t blocks, const std::uint8_t* data, std::size
   std::vector<std::int32_t> expected(places.size());
   scalar_code_kernels().dot_some_quarter(query.data(), rows.data(), places.data(), places.size(),
                                          blocks, expected.data());
-  for (const auto* kernels : {avx2_code_kernels(), avx512_code_kernels()}) {
-    if (kernels == nullptr) continue;
+  for (const auto* kernels : wide_code_kernels()) {
     std::vector<std::int32_t> sums(expected.size());
     kernels->dot_some_quarter(query.data(), rows.data(), places.data(), places.size(), blocks,
                               sums.data());
@@ -127,8 +124,7 @@ void check_quantise(const std::vector<float>& floats) {
                        [](float value) { return std::abs(value) < 1e8F; });
   std::vector<std::int8_t> expected(values.size());
   scalar_code_kernels().quantise(values.data(), values.size(), 3, expected.data());
-  for (const auto* kernels : {avx2_code_kernels(), avx512_code_kernels()}) {
-    if (kernels == nullptr) continue;
+  for (const auto* kernels : wide_code_kernels()) {
     std::vector<std::int8_t> codes(values.size());
     kernels->quantise(values.data(), values.size(), 3, codes.data());
     SAMTALE_CHECK(codes == expected, "codes are the same");
@@ -140,8 +136,8 @@ void check_quantise(const std::vector<float>& floats) {
 
 // The first byte is the dimension; the floats that follow are the query, then the rows.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const auto* avx2 = samtale::avx2_distance_kernels();
-  if (size == 0 || data[0] == 0 || avx2 == nullptr) return 0;
+  const auto* wide = samtale::wide_distance_kernels();
+  if (size == 0 || data[0] == 0 || wide == nullptr) return 0;
   const std::size_t dimension = data[0];
   if (size > dimension) samtale::check_codes(dimension, data + 1, size - 1);
   for (const std::size_t blocks : {1, 2, 3}) {
@@ -155,6 +151,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto middle = floats.begin() + static_cast<std::ptrdiff_t>(dimension);
   const std::vector<float> query(floats.begin(), middle);
   const std::vector<float> rows(middle, floats.end());
-  samtale::check(*avx2, query, rows, rows.size() / dimension);
+  samtale::check(*wide, query, rows, rows.size() / dimension);
   return 0;
 }
