@@ -125,7 +125,8 @@ TEST_F(ReadRoutesTest, a_small_company_has_no_graph_to_make_anew) {
 
 TEST_F(ReadRoutesTest, a_server_without_the_index_lets_another_make_the_graph_anew) {
   without_indexes();
-  with_another_node([] { return HttpAnswer{.status = 202, .headers = {}, .body = "made there"}; });
+  with_another_node(
+      [](const auto&) { return HttpAnswer{.status = 202, .headers = {}, .body = "made there"}; });
 
   EXPECT_EQ(ask("POST", "/v1/reindex", key).body, "made there");
 }

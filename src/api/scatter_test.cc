@@ -116,7 +116,8 @@ TEST_F(ScatterTest, asks_the_whole_index_where_a_slice_has_no_answer) {
   garbles = true;
   EXPECT_THAT(search(R"({"query":"parcel"})").body, HasSubstr(R"("external_id":"c")"));
 
-  with_another_node([] { return fail(ErrorCode::unavailable, "nobody has that either"); });
+  with_another_node(
+      [](const auto&) { return fail(ErrorCode::unavailable, "nobody has that either"); });
   without_indexes();
   expect_error(search(R"({"query":"parcel"})"), 503, ErrorCode::unavailable);
 }
@@ -133,7 +134,8 @@ TEST_F(ScatterTest, every_slice_has_what_the_client_has_read) {
 
   followers[1]->drop();
   without_indexes();
-  with_another_node([] { return fail(ErrorCode::unavailable, "nobody has that either"); });
+  with_another_node(
+      [](const auto&) { return fail(ErrorCode::unavailable, "nobody has that either"); });
   EXPECT_EQ(search(body).status, 503);
 }
 

@@ -42,6 +42,7 @@ void prepare(const Context& context, CompanyId company, const json::Array& searc
 // What the server answers to that search alone.
 http::Response answer_to(const Context& context, const Call& call, const json::Value& search) {
   auto request = call.request;
+  request.path = "/v1/search";  // Another node may be asked.
   request.body = json::dump(search);
   std::optional<http::Response> answered;
   post_search(context, {request, call.caller},

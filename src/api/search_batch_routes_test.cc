@@ -51,6 +51,22 @@ TEST_F(SearchBatchRoutesTest, finds_only_the_own_companys) {
   EXPECT_THAT(answer.body, Not(HasSubstr("merge with")));
 }
 
+TEST_F(SearchBatchRoutesTest, another_node_is_asked_for_each_search_as_for_one_alone) {
+  opens = false;
+  std::vector<std::string> asked;
+  with_another_node([&](const http::Request& request) {
+    asked.push_back(request.method + " " + request.path + " " + request.body);
+    return HttpAnswer{.status = 200, .headers = {}, .body = R"({"hits":[]})"};
+  });
+
+  const auto answer = search_all(R"([{"query":"lamp"},{"query":"parcel"}])");
+
+  EXPECT_EQ(asked, (std::vector<std::string>{R"(POST /v1/search {"query":"lamp"})",
+                                             R"(POST /v1/search {"query":"parcel"})"}));
+  EXPECT_EQ(answer.body, R"({"answers":[{"status":200,"body":{"hits":[]}},)"
+                         R"({"status":200,"body":{"hits":[]}}]})");
+}
+
 TEST_F(SearchBatchRoutesTest, has_1_to_100_searches_and_nothing_else) {
   std::string many = "[{}";
   for (int i = 0; i < 100; ++i) many += ",{}";

@@ -285,7 +285,8 @@ TEST_F(SearchRoutesTest, an_index_that_is_being_opened_is_no_empty_one) {
 
 TEST_F(SearchRoutesTest, another_node_is_asked_while_the_index_here_is_being_opened) {
   opens = false;
-  with_another_node([] { return HttpAnswer{.status = 200, .headers = {}, .body = "{}"}; });
+  with_another_node(
+      [](const auto&) { return HttpAnswer{.status = 200, .headers = {}, .body = "{}"}; });
 
   const auto answer = ask("POST", "/v1/search", make_key(globex), R"({"query":"parcel"})");
 
@@ -296,7 +297,7 @@ TEST_F(SearchRoutesTest, another_node_is_asked_where_the_index_here_is_not_new_e
   send(key, "order-1", "my parcel never came");
   store_all();
   const auto since = sequence_of(ask("GET", "/v1/conversations", key));
-  with_another_node([] {
+  with_another_node([](const auto&) {
     return HttpAnswer{.status = 200, .headers = {{"samtale-sequence", "newer"}}, .body = "{}"};
   });
 

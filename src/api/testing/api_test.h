@@ -121,9 +121,9 @@ class ApiTest : public testing::Test {
   }
 
   // From here on the API has another node to ask.
-  void with_another_node(std::function<Result<HttpAnswer>()> answers) {
-    elsewhere_ = [answers = std::move(answers)](const Caller&, const http::Request&) {
-      return answers();
+  void with_another_node(std::function<Result<HttpAnswer>(const http::Request&)> answers) {
+    elsewhere_ = [answers = std::move(answers)](const Caller&, const http::Request& request) {
+      return answers(request);
     };
     routes = make_api_routes(parts(), options_);
   }
