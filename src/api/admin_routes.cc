@@ -208,7 +208,9 @@ void get_cluster(const Context& context, const Call& call, http::Reply reply) {
                                 {"leads", member.leads},
                                 {"partitions", std::move(ready)},
                                 {"slices", std::move(slices)},
-                                {"layout", member.layout}});
+                                {"layout", member.layout},
+                                {"lag", member.lag},
+                                {"requests_per_second", member.requests_per_second}});
   }
   json::Array split;
   std::uint64_t layout = 0;

@@ -120,7 +120,9 @@ Result<int> cluster_status(Context& context, const Arguments&) {
                                  {"LEADS", "leads"},
                                  {"PARTITIONS", "partitions"},
                                  {"SLICES", "slices"},
-                                 {"LAYOUT", "layout"}};
+                                 {"LAYOUT", "layout"},
+                                 {"LAG", "lag"},
+                                 {"REQUESTS/S", "requests_per_second"}};
   SAMTALE_TRY(const auto* const api, context.api());
   SAMTALE_TRY(const auto answer, api->get("/v1/cluster", ""));
   print_list(context, answer, "nodes", kColumns);

@@ -49,6 +49,8 @@ struct Member {
   std::size_t slices = 1;
   // Up to which change of who is split it has loaded what it is to have.
   std::uint64_t layout = 0;
+  std::uint64_t lag = 0;  // Changes that its index is behind, at the most of a slice.
+  std::uint64_t requests_per_second = 0;  // That it has answered lately, all together.
   bool leads = false;  // It is the one that does what only one should. As read; not to be told.
 };
 

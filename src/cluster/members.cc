@@ -12,16 +12,19 @@ std::int64_t us(Duration length) { return length / std::chrono::microseconds(1);
 }  // namespace
 
 Result<> Members::beat(const Member& self, std::string_view place, Duration lease) {
-  SAMTALE_TRY(const auto rows,
-              database_.note({},
-                             "INSERT INTO nodes AS old(node, place, url, roles, ready, slices, "
-                             "layout, until) VALUES($1, $2, $3, $4, $5, $6, $7, "
-                             "clock_timestamp() + $8 * interval '1 microsecond') "
-                             "ON CONFLICT (node) DO UPDATE SET place = $2, url = $3, roles = $4, "
-                             "ready = $5, slices = $6, layout = $7, until = excluded.until "
-                             "WHERE old.place = $2 OR old.until < clock_timestamp()",
-                             self.node, Bytes{place}, Bytes{self.url}, text(self.roles), self.ready,
-                             self.slices, self.layout, us(lease)));
+  SAMTALE_TRY(
+      const auto rows,
+      database_.note({},
+                     "INSERT INTO nodes AS old(node, place, url, roles, ready, slices, "
+                     "layout, lag, requests_per_second, until) "
+                     "VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9, "
+                     "clock_timestamp() + $10 * interval '1 microsecond') "
+                     "ON CONFLICT (node) DO UPDATE SET place = $2, url = $3, roles = $4, "
+                     "ready = $5, slices = $6, layout = $7, lag = $8, "
+                     "requests_per_second = $9, until = excluded.until "
+                     "WHERE old.place = $2 OR old.until < clock_timestamp()",
+                     self.node, Bytes{place}, Bytes{self.url}, text(self.roles), self.ready,
+                     self.slices, self.layout, self.lag, self.requests_per_second, us(lease)));
   if (rows.affected() != 0) return {};
   return fail(ErrorCode::conflict,
               "a node of this name (node.id in the data folder) runs elsewhere: one of the two "
@@ -39,7 +42,7 @@ Result<std::vector<Member>> Members::alive() const {
       const auto rows,
       database_.read({},
                      "SELECT n.node, n.url, n.roles, n.ready, l.node IS NOT NULL, n.slices, "
-                     "n.layout FROM nodes AS n "
+                     "n.layout, n.lag, n.requests_per_second FROM nodes AS n "
                      "LEFT JOIN leases AS l ON l.name = 'keeper' AND l.node = n.node "
                      "AND l.until >= clock_timestamp() "
                      "WHERE n.until >= clock_timestamp() ORDER BY n.node"));
@@ -52,6 +55,8 @@ Result<std::vector<Member>> Members::alive() const {
          .ready = static_cast<Slices>(rows.integer(i, 3)),
          .slices = static_cast<std::size_t>(std::max<std::int64_t>(1, rows.integer(i, 5))),
          .layout = static_cast<std::uint64_t>(rows.integer(i, 6)),
+         .lag = static_cast<std::uint64_t>(rows.integer(i, 7)),
+         .requests_per_second = static_cast<std::uint64_t>(rows.integer(i, 8)),
          .leads = rows.integer(i, 4) != 0});
   }
   return members;

@@ -1,6 +1,7 @@
 #include "cluster/node.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 #include <vector>
 
@@ -44,6 +45,15 @@ void Node::announce(std::string url) {
   url_ = std::move(url);
 }
 
+// Since the last step that succeeded.
+std::uint64_t Node::rate_of(std::uint64_t requests, Instant now) const {
+  if (!stepped_at_) return 0;
+  const std::chrono::duration<double> passed = now - *stepped_at_;
+  return passed.count() > 0 ? static_cast<std::uint64_t>(std::llround(
+                                  static_cast<double>(requests - requests_) / passed.count()))
+                            : 0;
+}
+
 Result<std::size_t> Node::step() {
   const std::lock_guard stepping(step_mutex_);
   if (has_left_) return 0;
@@ -54,7 +64,9 @@ Result<std::size_t> Node::step() {
               .roles = options_.roles,
               .ready = loaded.ready,
               .slices = options_.slices,
-              .layout = loaded.layout};
+              .layout = loaded.layout,
+              .lag = loaded.lag,
+              .requests_per_second = rate_of(loaded.requests, begin)};
   {
     const std::lock_guard lock(url_mutex_);
     self.url = url_;
@@ -62,6 +74,7 @@ Result<std::size_t> Node::step() {
   SAMTALE_TRY_VOID(members_.beat(self, options_.place, options_.lease));
   SAMTALE_TRY(auto alive, members_.alive());
   auto members = with_remembered(std::move(alive), begin);
+  requests_ = loaded.requests;
   std::string known;
   for (const auto& member : members) known += member.node + "(" + text(member.roles) + ") ";
   if (known != known_) {

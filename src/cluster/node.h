@@ -34,8 +34,10 @@ struct NodeOptions {
 class Node {
  public:
   struct Loaded {
-    Slices ready = 0;          // Whose index this process has, …
-    std::uint64_t layout = 0;  // … up to which change of who is split.
+    Slices ready = 0;            // Whose index this process has, …
+    std::uint64_t layout = 0;    // … up to which change of who is split.
+    std::uint64_t lag = 0;       // Member::lag
+    std::uint64_t requests = 0;  // Answered since the start.
   };
   // What is passed in must outlive it.
   Node(Members& members, Router& router, const Clock& clock, Log& log, NodeOptions options,
@@ -64,6 +66,7 @@ class Node {
  private:
   // Those of before an absence of the database count until they had time to come back.
   [[nodiscard]] std::vector<Member> with_remembered(std::vector<Member> alive, Instant now);
+  [[nodiscard]] std::uint64_t rate_of(std::uint64_t requests, Instant now) const;
   void keep_index(Slices wanted);
   [[nodiscard]] Slices placed_here(const std::vector<Member>& members, Slices ready) const;
   void settle(const std::vector<Member>& members);
@@ -82,6 +85,7 @@ class Node {
   std::atomic<std::uint64_t> settled_ = 0;
   std::atomic<Instant> leads_until_{};
   std::optional<Instant> stepped_at_;  // That succeeded, last.
+  std::uint64_t requests_ = 0;         // Answered by then.
   std::optional<Instant> patient_until_;
   std::vector<Member> remembered_;
   std::vector<std::optional<Instant>> wanted_at_;  // Each slice's index, last.

@@ -32,12 +32,17 @@ class PostgresMembersTest : public ::testing::Test {
         : router(http_client, random, test.clock),
           node(test.members, router, test.clock, test.log,
                {.name = std::move(name), .place = "here", .roles = roles(does), .partitions = 4},
-               [this] { return Node::Loaded{.ready = ready, .layout = layout}; }) {}
+               [this] {
+                 return Node::Loaded{
+                     .ready = ready, .layout = layout, .lag = lag, .requests = requests};
+               }) {}
     NobodyClient http_client;
     SimRandom random{1};
     Router router;
     Slices ready = 0;
     std::uint64_t layout = 0;
+    std::uint64_t lag = 0;
+    std::uint64_t requests = 0;
     Node node;
   };
   static Slices held(const Node& node) {
@@ -60,7 +65,9 @@ TEST_F(PostgresMembersTest, a_node_is_there_until_its_lease_ends_or_it_leaves) {
                  .roles = roles("searcher,keeper"),
                  .ready = 5,
                  .slices = 3,
-                 .layout = 7};
+                 .layout = 7,
+                 .lag = 11,
+                 .requests_per_second = 12};
   ASSERT_TRUE(members.beat(a, "one", 60s));
   ASSERT_TRUE(members.beat({.node = "b"}, "two", 60s));
   ASSERT_TRUE(members.beat({.node = "c"}, "three", 0us));
@@ -72,9 +79,25 @@ TEST_F(PostgresMembersTest, a_node_is_there_until_its_lease_ends_or_it_leaves) {
   EXPECT_EQ(alive[0].ready, 5U);
   EXPECT_EQ(alive[0].slices, 3U);
   EXPECT_EQ(alive[0].layout, 7U);
+  EXPECT_EQ(alive[0].lag, 11U);
+  EXPECT_EQ(alive[0].requests_per_second, 12U);
 
   ASSERT_TRUE(members.leave("b"));
   EXPECT_EQ(members.alive()->size(), 1U);
+}
+
+TEST_F(PostgresMembersTest, a_node_says_how_far_behind_it_is_and_how_much_it_does) {
+  Process a(*this, "a", "searcher");
+  ASSERT_TRUE(a.node.step());
+  EXPECT_EQ(members.alive()->at(0).requests_per_second, 0U);
+
+  a.lag = 3;
+  a.requests = 500;
+  clock.advance(2s);
+  ASSERT_TRUE(a.node.step());
+
+  EXPECT_EQ(members.alive()->at(0).lag, 3U);
+  EXPECT_EQ(members.alive()->at(0).requests_per_second, 250U);
 }
 
 TEST_F(PostgresMembersTest, a_copy_of_a_node_is_refused_while_the_other_is_there) {

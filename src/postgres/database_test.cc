@@ -90,7 +90,10 @@ TEST_F(DatabaseTest, leaves_nothing_of_a_transaction_to_the_next_on_its_connecti
   }
 
   EXPECT_EQ(database->read({}, setting).value().bytes(0, 0), "-");
-  EXPECT_EQ(database->pool().connections(), 1u);
+  const auto pool = database->pool().stats();
+  EXPECT_EQ(pool.opened, 1u);
+  EXPECT_EQ(pool.idle, 1u);
+  EXPECT_EQ(pool.leased, 0u);
 }
 
 TEST_F(DatabaseTest, applies_each_migration_once) {
@@ -344,6 +347,11 @@ TEST_F(DatabaseTest, says_that_all_connections_are_in_use) {
 
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::unavailable);
+  const auto pool = database->pool().stats();
+  EXPECT_EQ(pool.leased, 1u);
+  EXPECT_EQ(pool.waits, 1u);
+  EXPECT_EQ(pool.refused, 1u);
+  EXPECT_GE(pool.waited, few.pool.acquire_timeout);
 }
 
 TEST_F(DatabaseTest, shares_its_connections_between_more_threads) {
@@ -357,7 +365,7 @@ TEST_F(DatabaseTest, shares_its_connections_between_more_threads) {
   for (auto& thread : threads) thread.join();
 
   EXPECT_EQ(count(*database), 200);
-  EXPECT_LE(database->pool().connections(), 2u);
+  EXPECT_LE(database->pool().stats().opened, 2u);
 }
 
 TEST(PoolTest, lets_a_connection_go_at_the_end_of_its_life) {

@@ -12,18 +12,28 @@ bool Pool::is_fresh(const Idle& idle) const {
   return idle.connection->is_quiet() && clock_.now() - idle.opened < options_.lifetime;
 }
 
+bool Pool::wait_for_a_free_one(std::unique_lock<std::mutex>& lock) {
+  const auto is_free = [this] { return stats_.leased < options_.connections_max; };
+  if (is_free()) return true;
+  ++stats_.waits;
+  const auto begin = clock_.now();
+  const bool found = one_is_free_.wait_for(lock, options_.acquire_timeout, is_free);
+  stats_.waited += clock_.now() - begin;
+  if (!found) ++stats_.refused;
+  return found;
+}
+
 Result<Lease> Pool::acquire() {
   std::vector<Idle> stale;  // Closed after the lock: it may write to the network.
   {
     std::unique_lock lock(idle_mutex_);
-    if (!one_is_free_.wait_for(lock, options_.acquire_timeout,
-                               [this] { return leased_ < options_.connections_max; })) {
+    if (!wait_for_a_free_one(lock)) {
       return fail(ErrorCode::unavailable,
                   "all " + std::to_string(options_.connections_max) +
                       " connections to PostgreSQL are in use; raise store.connections_max, or see "
                       "what its statements wait for");
     }
-    ++leased_;
+    ++stats_.leased;
     while (!idle_.empty()) {
       auto last = std::move(idle_.back());
       idle_.pop_back();
@@ -38,6 +48,10 @@ Result<Lease> Pool::acquire() {
     give_back(nullptr, now);
     return std::unexpected(std::move(opened).error());
   }
+  {
+    const std::lock_guard lock(idle_mutex_);
+    ++stats_.opened;
+  }
   return Lease(*this, *std::move(opened), now);
 }
 
@@ -51,7 +65,7 @@ void Pool::give_back(std::unique_ptr<Connection> connection, Instant opened) {
   std::vector<Idle> stale;
   {
     const std::lock_guard lock(idle_mutex_);
-    --leased_;
+    --stats_.leased;
     // The others are sessions with the same server: they would read there what is old by now.
     if (connection != nullptr && connection->only_reads()) idle_.swap(stale);
     if (connection != nullptr && connection->is_quiet()) {
@@ -61,9 +75,11 @@ void Pool::give_back(std::unique_ptr<Connection> connection, Instant opened) {
   one_is_free_.notify_one();
 }
 
-std::size_t Pool::connections() const {
+PoolStats Pool::stats() const {
   const std::lock_guard lock(idle_mutex_);
-  return leased_ + idle_.size();
+  auto stats = stats_;
+  stats.idle = idle_.size();
+  return stats;
 }
 
 }  // namespace samtale::postgres

@@ -3,6 +3,7 @@
 
 #include <condition_variable>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -20,6 +21,16 @@ struct PoolOptions {
   Duration acquire_timeout = std::chrono::seconds(5);     // For a free one; then to connect.
   Duration lifetime = std::chrono::minutes(30);           // So that a new server gets its share.
   Duration statement_timeout = std::chrono::seconds(30);  // Of one pipeline.
+};
+
+struct PoolStats {
+  std::size_t leased = 0;
+  std::size_t idle = 0;
+  // Since the start:
+  std::uint64_t opened = 0;
+  std::uint64_t waits = 0;    // For a connection to become free, …
+  std::uint64_t refused = 0;  // … in vain.
+  Duration waited{};          // All together.
 };
 
 class Pool;
@@ -58,7 +69,7 @@ class Pool {
   [[nodiscard]] const PoolOptions& options() const { return options_; }
   [[nodiscard]] const Clock& clock() const { return clock_; }
   [[nodiscard]] Instant deadline() const { return clock_.now() + options_.statement_timeout; }
-  [[nodiscard]] std::size_t connections() const;  // Leased and idle ones.
+  [[nodiscard]] PoolStats stats() const;
 
  private:
   friend class Lease;
@@ -67,6 +78,7 @@ class Pool {
     Instant opened;
   };
 
+  [[nodiscard]] bool wait_for_a_free_one(std::unique_lock<std::mutex>& lock);
   [[nodiscard]] Result<std::unique_ptr<Connection>> open(Instant deadline) const;
   void give_back(std::unique_ptr<Connection> connection, Instant opened);
   [[nodiscard]] bool is_fresh(const Idle& idle) const;
@@ -76,7 +88,7 @@ class Pool {
   mutable std::mutex idle_mutex_;
   std::condition_variable one_is_free_;
   std::vector<Idle> idle_;  // Both guarded by idle_mutex_.
-  std::size_t leased_ = 0;
+  PoolStats stats_;         // But for `idle`.
 };
 
 }  // namespace samtale::postgres

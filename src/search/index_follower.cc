@@ -34,6 +34,7 @@ Result<> IndexFollower::load() {
   {
     const std::lock_guard lock(applied_mutex_);
     applied_ = begin.sequence;
+    feed_end_ = 0;
     is_loaded_ = true;
   }
   want_first();
@@ -161,7 +162,13 @@ void IndexFollower::heard_of(std::uint64_t sequence) {
   const std::lock_guard lock(applied_mutex_);
   if (!is_loaded() || sequence <= applied_) return;
   heard_ = std::max(heard_, sequence);
+  if (sequence != kFurther) feed_end_ = std::max(feed_end_, sequence);
   heard_changed_.notify_all();
+}
+
+std::uint64_t IndexFollower::lag() const {
+  const std::lock_guard lock(applied_mutex_);
+  return is_loaded() && feed_end_ > applied_ ? feed_end_ - applied_ : 0;
 }
 
 void IndexFollower::rest(Duration shortest, Duration longest, const std::stop_token& stop) {

@@ -84,6 +84,8 @@ class IndexFollower {
   // The feed is there by now, or, as it is not known where, further than it was. From any thread.
   static constexpr std::uint64_t kFurther = ~std::uint64_t{0};
   void heard_of(std::uint64_t sequence);
+  // By how many changes it is behind what it was told of, while it is loaded. From any thread.
+  [[nodiscard]] std::uint64_t lag() const;
   // Between two steps that found nothing: `longest`, or until somebody waits for a change or a
   // company, or, from `shortest` on, it is heard of a change that is not applied yet.
   void rest(Duration shortest, Duration longest, const std::stop_token& stop);
@@ -156,10 +158,11 @@ class IndexFollower {
   mutable std::mutex applied_mutex_;     // Guards the rest.
   std::uint64_t applied_ = 0;            // Written by its one thread.
   std::map<Key, std::shared_ptr<Opening>> openings_;
-  std::deque<Key> asked_;    // Of them, a page each in turn; may have some that are no more, …
-  std::deque<Key> wanted_;   // … as this: those that nobody waits for.
+  std::deque<Key> asked_;   // Of them, a page each in turn; may have some that are no more, …
+  std::deque<Key> wanted_;  // … as this: those that nobody waits for.
   std::uint64_t heard_ = 0;
-  std::uint64_t awaited_ = 0;  // By those who wait.
+  std::uint64_t feed_end_ = 0;               // As far as it was told.
+  std::uint64_t awaited_ = 0;                // By those who wait.
   std::condition_variable applied_changed_;  // Or something was opened.
   std::condition_variable_any heard_changed_;
 };

@@ -129,9 +129,11 @@ TEST_F(SearchTest, a_follower_that_hears_of_a_change_rests_no_longer) {
 
   idle.heard_of(last);
   idle.rest({}, std::chrono::hours(1), {});
+  EXPECT_GT(idle.lag(), 0U);
 
   EXPECT_GT(idle.step().value(), 0U);
   EXPECT_EQ(idle.wait_applied(last, {}), last);
+  EXPECT_EQ(idle.lag(), 0U);
 }
 
 TEST_F(SearchTest, a_follower_need_not_know_how_far_the_feed_is_to_hear_of_it) {

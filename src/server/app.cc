@@ -192,7 +192,9 @@ Result<> App::build_node() {
   }
   const auto loaded = [this] {
     Node::Loaded here{.ready = 0, .layout = slicing_ ? slicing_->layout()->last : 0};
+    here.requests = requests_;
     for (std::size_t i = 0; i < followers_.size(); ++i) {
+      here.lag = std::max(here.lag, followers_[i]->lag());
       if (!may_be_asked(i)) continue;
       here.ready |= Slices{1} << i;
       here.layout = std::min(here.layout, followers_[i]->layout());

@@ -21,6 +21,7 @@ std::vector<Sample> by_kind(const Queue& queue, const Read& read) {
 }  // namespace
 
 void App::observe(const http::Exchange& exchange) {
+  ++requests_;
   {
     const std::lock_guard lock(series_mutex_);
     // Routes live as long as the server, so their place in memory names them.
@@ -135,6 +136,31 @@ void App::export_database_metrics() {
   gauge("samtale_store_durable",
         "0 where the database's settings let a loss of power lose what it has confirmed.",
         [](const DatabaseWatch& it) { return it.is_durable() ? 1 : 0; });
+  metrics_->gauge("samtale_index_lag",
+                  "Changes of the store that the index here furthest behind has not applied yet.",
+                  [this] {
+                    std::uint64_t most = 0;
+                    for (const auto& it : followers_) most = std::max(most, it->lag());
+                    return std::vector<Sample>{{{}, static_cast<double>(most)}};
+                  });
+  metrics_->gauge("samtale_store_connections", "Connections to the database, of the pool.", [this] {
+    const auto pool = stores_.pool_stats();
+    return std::vector<Sample>{{{{"state", "leased"}}, static_cast<double>(pool.leased)},
+                               {{{"state", "idle"}}, static_cast<double>(pool.idle)}};
+  });
+  const auto of_pool = [this](const char* name, const char* help, auto read) {
+    metrics_->gauge(name, help, [this, read] {
+      return std::vector<Sample>{{{}, static_cast<double>(read(stores_.pool_stats()))}};
+    });
+  };
+  of_pool("samtale_store_connections_opened", "Connections opened since the start.",
+          [](const auto& pool) { return pool.opened; });
+  of_pool("samtale_store_connection_waits", "Times that none was free at once.",
+          [](const auto& pool) { return pool.waits; });
+  of_pool("samtale_store_connection_wait_seconds", "What these waited, all together.",
+          [](const auto& pool) { return seconds(pool.waited); });
+  of_pool("samtale_store_connections_refused", "Of them, those for which none became free in time.",
+          [](const auto& pool) { return pool.refused; });
 }
 
 void App::export_replication_metrics() {

@@ -118,6 +118,7 @@ Result<Stores> open_stores(const Config& config, const std::string& folder,
     stores.look_for_jobs = [it = store.get()](Partition partition) {
       it->queue().look_again(partition);
     };
+    stores.pool_stats = [it = store.get()] { return it->database().pool().stats(); };
     stores.unsafe_settings = [it = store.get()] { return it->database().unsafe_settings(); };
     stores.store = std::move(store);
     return stores;

@@ -48,6 +48,7 @@ struct Stores {
   // where the store is our own.
   std::function<Result<PostgresLook>()> look_back;
   std::function<void(Partition)> look_for_jobs;
+  std::function<postgres::PoolStats()> pool_stats;
   std::function<Result<std::vector<std::string>>()> unsafe_settings;
 };
 

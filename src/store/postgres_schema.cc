@@ -279,12 +279,22 @@ postgres::Migration registry_schema_1() {
 
 }  // namespace
 
+// How far behind the nodes are, and how much they do.
+postgres::Migration load_of_nodes() {
+  postgres::Migration migration;
+  migration.statements = {
+      "ALTER TABLE nodes ADD lag bigint NOT NULL DEFAULT 0, "
+      "ADD requests_per_second bigint NOT NULL DEFAULT 0"};
+  return migration;
+}
+
 std::vector<postgres::Migration> postgres_store_schema(std::size_t hash_partitions) {
   std::vector<postgres::Migration> migrations = {
       postgres_queue_schema_1(), store_schema_1(hash_partitions), registry_schema_1()};
   for (auto& migration : own_partitions()) migrations.push_back(std::move(migration));
   migrations.push_back(embeddings(hash_partitions));
   migrations.push_back(split_companies());
+  migrations.push_back(load_of_nodes());
   return migrations;
 }
 

@@ -22,7 +22,7 @@ def selectors():
 
 def of_a_cluster(selector):
     return selector[0].startswith(("samtale_broker", "samtale_accept_repl", "samtale_accept_kept",
-                                   "samtale_replicated", "samtale_store"))
+                                   "samtale_replicated", "samtale_store", "samtale_index_lag"))
 
 
 class AlertsTest(unittest.TestCase):
