@@ -174,6 +174,18 @@ class ClusterTest(OnACluster, unittest.TestCase):
             copy.__exit__()
 
 
+def external_ids(company):
+    """Of all its conversations, each as often as it is listed."""
+    found, cursor = [], ""
+    while True:
+        status, page, _ = company.call("GET", f"/v1/conversations?limit=200&cursor={cursor}")
+        assert status == 200, page
+        found += [one["external_id"] for one in page["conversations"]]
+        cursor = page["next_cursor"]
+        if not cursor:
+            return found
+
+
 class AllEnginesTest(OnACluster, unittest.TestCase):
     """With a broker, which confirms events before they are answered, and a Redis."""
 
@@ -240,6 +252,7 @@ class AllEnginesTest(OnACluster, unittest.TestCase):
             "POST", "/v1/search", {"query": "words", "mode": "keyword"})[0] == 200)
         opened = time.monotonic() - ended
         self.assertEqual(acme.call("GET", "/v1/status")[1]["events"], len(answered))
+        self.assertEqual(sorted(external_ids(acme)), sorted(answered))
         for name in sorted(answered)[::max(1, len(answered) // 50)]:
             self.assertEqual([one["external_id"] for one in acme.find(f"ledger{name}")], [name])
         self.assertEqual(acme.search("canaryword7", "keyword"), [])
