@@ -12,6 +12,8 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
+#include <utility>
 
 #include "sys/resolve.h"
 
@@ -31,6 +33,18 @@ amqp_bytes_t bytes_of(std::string_view text) {
 
 std::string text_of(amqp_bytes_t bytes) {
   return {static_cast<const char*>(bytes.bytes), bytes.len};
+}
+
+// A property of the server; empty if it has none of that name.
+std::string said_of(amqp_connection_state_t connection, std::string_view property) {
+  const auto* const table = ::amqp_get_server_properties(connection);
+  for (int i = 0; i < table->num_entries; ++i) {
+    const auto& entry = table->entries[i];
+    if (text_of(entry.key) == property && entry.value.kind == AMQP_FIELD_KIND_UTF8) {
+      return text_of(entry.value.value.bytes);
+    }
+  }
+  return {};
 }
 
 // What the server says as it closes a channel or the connection.
@@ -112,6 +126,17 @@ Result<Address> parse_url(std::string_view url) {
   return address;
 }
 
+Result<> check_broker(std::string_view product, std::string_view version) {
+  constexpr std::pair kOldest{3, 10};
+  std::pair<int, int> given;
+  const auto* const end = version.data() + version.size();
+  const auto major = std::from_chars(version.data(), end, given.first);
+  if (major.ptr != end) std::from_chars(major.ptr + 1, end, given.second);
+  if (product != "RabbitMQ" || given >= kOldest) return {};
+  return fail(ErrorCode::invalid_argument, "the broker is RabbitMQ " + std::string(version) +
+                                               ", and 3.10 is the oldest that will do");
+}
+
 void Connection::Close::operator()(amqp_connection_state_t connection) const {
   ::amqp_destroy_connection(connection);
 }
@@ -180,6 +205,7 @@ Result<> Connection::handshake(const Address& address, Instant deadline) {
     return fail(ErrorCode::permission_denied, "log in: " + closed_by(reply.reply).text);
   }
   if (reply.reply_type != AMQP_RESPONSE_NORMAL) return broken(reply.library_error, "log in");
+  SAMTALE_TRY_VOID(check_broker(said_of(connection, "product"), said_of(connection, "version")));
   is_usable_ = true;
   SAMTALE_TRY_VOID(set_deadline(deadline));
   ::amqp_channel_open(connection, kWork);

@@ -36,6 +36,10 @@ struct Address {
 // it would be shown with the configuration.
 [[nodiscard]] Result<Address> parse_url(std::string_view url);
 
+// What a broker says that it is, as a connection begins. invalid_argument for a RabbitMQ of before
+// 3.10, the oldest that was tried.
+[[nodiscard]] Result<> check_broker(std::string_view product, std::string_view version);
+
 // A durable quorum queue.
 struct QueueSpec {
   std::string name{};
@@ -67,7 +71,8 @@ class Connection {
   static constexpr Duration kHeartbeat = std::chrono::seconds(60);     // When idle.
   static constexpr Duration kSendTimeout = std::chrono::seconds(10);
 
-  // `clock` must outlive the connection. Errors: permission_denied if user or password is refused.
+  // `clock` must outlive the connection. Errors: permission_denied if user or password is refused;
+  // those of check_broker().
   [[nodiscard]] static Result<std::unique_ptr<Connection>> open(
       const Address& address, const Clock& clock, Instant deadline,
       std::size_t body_bytes_max = kBodyBytesMax);

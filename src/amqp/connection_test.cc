@@ -52,6 +52,18 @@ TEST(AmqpUrlTest, says_what_is_wrong_with_one) {
   EXPECT_THAT(message("amqp://broker:70000"), HasSubstr("amqp://user@host"));
 }
 
+TEST(AmqpBrokerTest, is_refused_where_it_is_too_old) {
+  EXPECT_TRUE(check_broker("RabbitMQ", "3.10.8"));
+  EXPECT_TRUE(check_broker("RabbitMQ", "4.0.0-rc.1"));
+  EXPECT_TRUE(check_broker("another", "1.0"));
+
+  for (const auto* old : {"3.9.29", "2.10", "3", "unknown", ""}) {
+    const auto refused = check_broker("RabbitMQ", old);
+    ASSERT_FALSE(refused) << old;
+    EXPECT_THAT(refused.error().message, HasSubstr("3.10 is the oldest"));
+  }
+}
+
 class AmqpConnectionTest : public ::testing::Test {
  protected:
   [[nodiscard]] Instant soon() const { return clock_.now() + std::chrono::seconds(30); }
