@@ -251,6 +251,21 @@ TEST_F(CliTest, company_split_says_how_one_sees_that_all_have_it) {
             "acme is whole where LAYOUT is 4; see: samtale cluster status\n");
 }
 
+TEST_F(CliTest, cluster_status_says_who_has_what_how_far_behind_they_are_and_what_they_do) {
+  say(200, R"({"layout":0,"split_companies":[],"nodes":[
+    {"node":"a","url":"http://a","roles":"searcher","leads":true,"partitions":[0,2],
+     "slices":["0/0","2/0"],"layout":0,"lag":17,"requests_per_second":250},
+    {"node":"b","url":"http://b","roles":"-","leads":false,"partitions":[],
+     "slices":[],"layout":0,"lag":0,"requests_per_second":0}]})");
+
+  EXPECT_EQ(run_words({"cluster", "status"}), 0);
+
+  EXPECT_EQ(out_.str(),
+            "NODE  URL       ROLES     LEADS  PARTITIONS  SLICES   LAYOUT  LAG  REQUESTS/S\n"
+            "a     http://a  searcher  true   0,2         0/0,2/0  0       17   250\n"
+            "b     http://b  -         false  -           -        0       0    0\n");
+}
+
 TEST_F(CliTest, topology_check_says_what_is_missing_and_makes_it_when_asked) {
   bool fixes = false;
   hooks_.check_topology = [&](const Config&, bool fix) -> Result<std::vector<BrokerQueue>> {

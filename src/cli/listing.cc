@@ -13,9 +13,9 @@ std::string cell(const json::Value& item, std::string_view key) {
   std::string all;
   for (const auto& part : *list) {
     const auto* const text = part.as_string();
-    if (text != nullptr) all += (all.empty() ? "" : ",") + *text;
+    all += (all.empty() ? "" : ",") + (text != nullptr ? *text : json::dump(part));
   }
-  return all;
+  return all.empty() ? "-" : all;
 }
 
 void print_list(const Context& context, const json::Value& answer, std::string_view member,

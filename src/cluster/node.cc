@@ -45,13 +45,17 @@ void Node::announce(std::string url) {
   url_ = std::move(url);
 }
 
-// Since the last step that succeeded.
-std::uint64_t Node::rate_of(std::uint64_t requests, Instant now) const {
-  if (!stepped_at_) return 0;
-  const std::chrono::duration<double> passed = now - *stepped_at_;
-  return passed.count() > 0 ? static_cast<std::uint64_t>(std::llround(
-                                  static_cast<double>(requests - requests_) / passed.count()))
-                            : 0;
+// Over a lease or longer: from one beat to the next it jumps.
+std::uint64_t Node::rate_of(std::uint64_t requests, Instant now) {
+  const std::chrono::duration<double> passed = now - counted_at_.value_or(now);
+  if (counted_at_ && passed < options_.lease) return rate_;
+  if (counted_at_) {
+    rate_ = static_cast<std::uint64_t>(
+        std::llround(static_cast<double>(requests - requests_) / passed.count()));
+  }
+  counted_at_ = now;
+  requests_ = requests;
+  return rate_;
 }
 
 Result<std::size_t> Node::step() {
@@ -74,7 +78,6 @@ Result<std::size_t> Node::step() {
   SAMTALE_TRY_VOID(members_.beat(self, options_.place, options_.lease));
   SAMTALE_TRY(auto alive, members_.alive());
   auto members = with_remembered(std::move(alive), begin);
-  requests_ = loaded.requests;
   std::string known;
   for (const auto& member : members) known += member.node + "(" + text(member.roles) + ") ";
   if (known != known_) {

@@ -66,7 +66,7 @@ class Node {
  private:
   // Those of before an absence of the database count until they had time to come back.
   [[nodiscard]] std::vector<Member> with_remembered(std::vector<Member> alive, Instant now);
-  [[nodiscard]] std::uint64_t rate_of(std::uint64_t requests, Instant now) const;
+  [[nodiscard]] std::uint64_t rate_of(std::uint64_t requests, Instant now);
   void keep_index(Slices wanted);
   [[nodiscard]] Slices placed_here(const std::vector<Member>& members, Slices ready) const;
   void settle(const std::vector<Member>& members);
@@ -85,7 +85,9 @@ class Node {
   std::atomic<std::uint64_t> settled_ = 0;
   std::atomic<Instant> leads_until_{};
   std::optional<Instant> stepped_at_;  // That succeeded, last.
-  std::uint64_t requests_ = 0;         // Answered by then.
+  std::optional<Instant> counted_at_;
+  std::uint64_t requests_ = 0;  // Answered by then.
+  std::uint64_t rate_ = 0;      // Before that, a second.
   std::optional<Instant> patient_until_;
   std::vector<Member> remembered_;
   std::vector<std::optional<Instant>> wanted_at_;  // Each slice's index, last.
