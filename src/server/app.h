@@ -219,7 +219,7 @@ class App {
   };
   std::mutex series_mutex_;
   std::map<std::pair<const char*, int>, Series> series_;  // Guarded by series_mutex_.
-  std::atomic<std::uint64_t> requests_ = 0;  // Answered.
+  std::atomic<std::uint64_t> requests_ = 0;               // Answered.
   std::atomic<const http::Server*> server_ = nullptr;
   std::atomic<bool> is_loaded_ = false;
   mutable std::atomic<bool> was_ready_ = false;
