@@ -151,6 +151,13 @@ void Node::keep_index(Slices wanted) {
   holds_ = kept;
 }
 
+std::vector<std::string> Node::there() const {
+  const std::lock_guard stepping(step_mutex_);
+  std::vector<std::string> names;
+  for (const auto& member : remembered_) names.push_back(member.node);
+  return names;
+}
+
 void Node::leave() {
   has_left_ = true;
   const std::lock_guard stepping(step_mutex_);

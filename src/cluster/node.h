@@ -62,6 +62,8 @@ class Node {
   [[nodiscard]] std::uint64_t settled() const { return settled_; }
   // Whether it's the one that does what only one should.
   [[nodiscard]] bool leads() const { return clock_.now() < leads_until_.load(); }
+  // The names of those that are there, as of the last step, in order. Waits for a step under way.
+  [[nodiscard]] std::vector<std::string> there() const;
 
  private:
   // Those of before an absence of the database count until they had time to come back.
@@ -77,7 +79,7 @@ class Node {
   Log& log_;
   const NodeOptions options_;
   const std::function<Loaded()> loaded_;
-  std::mutex step_mutex_;  // So that no step says that it is there after it has left.
+  mutable std::mutex step_mutex_;  // So that no step says that it is there after it has left.
   std::mutex url_mutex_;
   std::string url_;  // Guarded by url_mutex_.
   std::atomic<bool> has_left_ = false;

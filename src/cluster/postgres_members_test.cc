@@ -188,12 +188,14 @@ TEST_F(PostgresMembersTest, after_an_absence_of_the_database_nobody_takes_what_w
   for (const auto* name : {"a", "b", "c", "d"}) ASSERT_TRUE(members.leave(name));
   ASSERT_TRUE(a.node.step());
   EXPECT_EQ(held(a.node), before);
+  EXPECT_THAT(a.node.there(), ::testing::ElementsAre("a", "b", "c", "d"));
 
   for (int i = 0; i < 2; ++i) {
     clock.advance(6s);
     ASSERT_TRUE(a.node.step());
   }
   EXPECT_EQ(held(a.node), 0b1111U) << "they did not come back";
+  EXPECT_THAT(a.node.there(), ::testing::ElementsAre("a"));
 }
 
 TEST_F(PostgresMembersTest, a_change_of_who_is_split_is_settled_three_seconds_after_all_have_it) {

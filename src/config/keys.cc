@@ -93,7 +93,7 @@ const Key kKeys[] = {
   {"queue.password_file", AT(Text, queue.password_file), "File with the password. Empty: the broker's default one is sent.", 0, 0, Meaning::secret_file},
   {"queue.window", AT(Size, queue.window), "Jobs of a kind that wait in the broker beyond what workers ask for. More is faster, and a company waits for those of others that lie there.", 0, 10000},
   {"queue.jobs_max_per_company", AT(Size, queue.jobs_max_per_company), "Jobs of one company that may wait; its events beyond that get 429.", 1, 1e9},
-  {"queue.lease_ms", AT(Duration, queue.lease), "How long a worker may take for what it has taken, unless it says that it still works. What a server had in hand that was killed, or stands still, others begin with after that. Analyses by a language model have 15 minutes, deliveries 10.", 5000, kHour},
+  {"queue.lease_ms", AT(Duration, queue.lease), "How long a worker may take for what it has taken, unless it says that it still works. What a server had in hand that was killed, or stands still, others begin with after that; in a cluster, once it has been missing for half a minute. Analyses by a language model have 15 minutes, deliveries 10.", 5000, kHour},
   {"queue.retry_attempts", AT(Size, queue.retry_attempts), "Times a job is tried before it becomes a dead letter.", 1, 100},
   {"queue.retry_base_ms", AT(Duration, queue.retry_base), "Longest pause before the second attempt; doubles with each.", 1, kHour},
   {"queue.retry_longest_ms", AT(Duration, queue.retry_longest), "Longest pause between two attempts.", 1, 24 * kHour},

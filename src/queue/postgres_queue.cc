@@ -97,25 +97,31 @@ Result<std::unique_ptr<PostgresQueue>> PostgresQueue::open(postgres::Database& d
   return queue;
 }
 
-// Of this node before it was started again. An expiry the richer, as a lease that ran out.
+// Of this node before it was started again.
 Result<> PostgresQueue::end_leases() {
   if (options_.node.empty()) return {};
+  return end_leases_of([this](std::string_view node) { return node == options_.node; });
+}
+
+// An expiry the richer, as a lease that ran out.
+Result<> PostgresQueue::end_leases_of(const std::function<bool(std::string_view)>& is_gone) {
   const auto now = now_us();
   for (std::size_t i = 0; i < partitions_; ++i) {
     const auto partition = static_cast<std::int64_t>(i);
     SAMTALE_TRY(const auto leased,
                 database_.read({.partition = partition},
-                               "SELECT company, id FROM jobs WHERE partition = $1 AND leased AND "
-                               "node = $2 ORDER BY company, id",
-                               partition, options_.node));
+                               "SELECT company, id, node FROM jobs WHERE partition = $1 AND leased "
+                               "AND node <> '' AND node <> $2 ORDER BY company, id",
+                               partition, kBrokerNode));
     SAMTALE_TRY_VOID(in_transaction(
         database_, {}, Durability::process, [&](Transaction& transaction) -> Result<> {
           for (std::size_t k = 0; k < leased.size(); ++k) {
+            if (!is_gone(leased.bytes(k, 2))) continue;
             SAMTALE_TRY_VOID(transaction.act_for(static_cast<CompanyId>(leased.integer(k, 0))));
             SAMTALE_TRY_VOID(transaction.later(
                 "UPDATE jobs SET due_us = least(due_us, $3) WHERE company = $1 AND id = $2 AND "
                 "leased AND node = $4",
-                leased.integer(k, 0), leased.integer(k, 1), now, options_.node));
+                leased.integer(k, 0), leased.integer(k, 1), now, leased.bytes(k, 2)));
           }
           return {};
         }));

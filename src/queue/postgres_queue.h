@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -117,7 +118,8 @@ class PostgresQueueTransaction {
 
 // Several processes may share it: a job is leased by one (its row is locked while it is), each
 // keeps a schedule of its own, so the order between companies is fair within a process. What a dead
-// one had leased is handed out when it is back (PostgresQueueOptions::node), or the lease ends.
+// one had leased is handed out when it is back (PostgresQueueOptions::node), when somebody knows
+// that it is gone (end_leases_of), or when the lease ends.
 // retry_after() and give_up() succeed while PostgreSQL is away: the job is then due again at once
 // when it is back, whatever they said.
 // Taking and settling survive a crash of the process, but not always one of the server: a job may
@@ -150,6 +152,9 @@ class PostgresQueue final : public Queue {
   // Makes due at once what a process of this node's name had leased, an expiry the richer. For when
   // it is certain that there is no other.
   Result<> end_leases();
+  // The same of every other node that is gone. One that is not gets a conflict where it settles
+  // them, as if it had been too slow.
+  Result<> end_leases_of(const std::function<bool(std::string_view node)>& is_gone);
   // Others have written to the partition: whoever takes next asks which companies have jobs there.
   // For a partition that takes a fifth of one thread's time at the most. From any thread.
   void look_again(Partition partition);

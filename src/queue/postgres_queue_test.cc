@@ -155,6 +155,27 @@ TEST_F(PostgresQueueTest, ends_the_leases_of_a_node_that_is_started_again_and_no
   EXPECT_EQ(first.queue().finish(before).error().code, ErrorCode::conflict);
 }
 
+TEST_F(PostgresQueueTest, ends_the_leases_of_nodes_that_are_gone_but_not_what_is_lent) {
+  Harness here(schema_, "here");
+  for (const auto company : {CompanyId{1}, CompanyId{2}, CompanyId{3}}) {
+    ASSERT_TRUE(here.queue().enqueue(job(company, "a")));
+  }
+  Harness gone(schema_, "gone");
+  const auto kept = take(here, 1);
+  const auto lent = here.queue().lend("embed", 1, kLease, kLease).value();
+  const auto lost = take(gone, 1);
+  ASSERT_EQ(kept.size() + lent.lent.size() + lost.size(), 3u);
+
+  ASSERT_TRUE(here.queue().end_leases_of([](std::string_view node) { return node != "here"; }));
+  const auto after = take(here);
+
+  ASSERT_EQ(after.size(), 1u);
+  EXPECT_EQ(after[0].id, lost[0].id);
+  EXPECT_EQ(after[0].attempt, 2);
+  EXPECT_EQ(gone.queue().finish(lost).error().code, ErrorCode::conflict);
+  EXPECT_TRUE(here.queue().finish(kept));
+}
+
 TEST_F(PostgresQueueTest, passes_over_a_job_that_a_transaction_holds) {
   ASSERT_TRUE(one_.queue().enqueue(job(CompanyId{1}, "old", "key")));
   {

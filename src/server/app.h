@@ -129,6 +129,7 @@ class App {
   [[nodiscard]] Result<HttpAnswer> ask_elsewhere(const Caller& caller,
                                                  const http::Request& request);
   Result<> join();
+  void end_leases_of_the_dead();
   void watch_database();
   Result<> load_index();
   Result<> sweep_shares();

@@ -124,6 +124,7 @@ Result<> App::start() {
       return 0;
     };
     start_worker("embed_backfill", ask, upkeep);
+    if (node_) end_leases_of_the_dead();
   }
   is_loaded_ = true;
   return {};
@@ -234,6 +235,23 @@ Result<> App::join() {
     run_worker("cluster", step, options, clock_, log_, stop);
   });
   return {};
+}
+
+// Who comes to lead waits first until all that are there have had time to say so.
+void App::end_leases_of_the_dead() {
+  const auto step = [this, has_led = false,
+                     known = std::vector<std::string>()]() mutable -> Result<std::size_t> {
+    if (!std::exchange(has_led, leads()) || !has_led) return 0;
+    auto there = node_->there();
+    if (there == known) return 0;
+    SAMTALE_TRY_VOID(stores_.end_leases_of(
+        [&](std::string_view node) { return std::ranges::find(there, node) == there.end(); }));
+    known = std::move(there);
+    return 0;
+  };
+  WorkerOptions options;
+  options.idle_pause = NodeOptions{}.lease;
+  start_worker("leases", step, options);
 }
 
 void App::watch_database() {

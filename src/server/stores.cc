@@ -114,6 +114,9 @@ Result<Stores> open_stores(const Config& config, const std::string& folder,
       };
     }
     stores.end_leases = [it = store.get()] { return it->end_leases(); };
+    stores.end_leases_of = [it = store.get()](const auto& is_gone) {
+      return it->end_leases_of(is_gone);
+    };
     stores.look_back = [it = store.get()] { return it->look_back(); };
     stores.look_for_jobs = [it = store.get()](Partition partition) {
       it->queue().look_again(partition);

@@ -44,6 +44,8 @@ struct Stores {
   // What this node had leased before it was started again is due at once. Only once it has joined:
   // nobody else has its name.
   std::function<Result<>()> end_leases;
+  // What nodes had leased that are gone is due at once. Else empty.
+  std::function<Result<>(const std::function<bool(std::string_view node)>& is_gone)> end_leases_of;
   // See PostgresStore::look_back, PostgresQueue::look_again and Database::unsafe_settings; unset
   // where the store is our own.
   std::function<Result<PostgresLook>()> look_back;

@@ -45,6 +45,9 @@ class PostgresStore final : public Store {
 
   // What this node's process had leased before it was started again is due at once.
   Result<> end_leases() { return queue_->end_leases(); }
+  Result<> end_leases_of(const std::function<bool(std::string_view node)>& is_gone) {
+    return queue_->end_leases_of(is_gone);
+  }
   // What was written since it was last asked, and whether the database has gone back: by one
   // thread.
   Result<PostgresLook> look_back();

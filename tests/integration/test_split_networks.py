@@ -3,28 +3,24 @@ stands still for longer than its lease lasts; the database that takes over lacks
 
 Goal:   nothing that was answered with 2xx is lost or takes effect twice; who cannot reach a majority says so; all
         goes on by itself once the network is whole; where something was lost, that is said.
-Method: a ledger outside remembers what was answered. Brokers are cut from each other by their cookies, everything
-        else by proxies (support/fault_proxy.py).
+Method: a ledger outside remembers what was answered; what is cut has proxies between it (support/fault_proxy.py).
+        Brokers that are cut from each other: test_split_brokers.
 
-D4, D8 (partition), D19, A10, E7, H2 and H10 are numbers of the catalogue of faults."""
+D4, D19, A10, E7, H2 and H10 are numbers of the catalogue of faults."""
 import collections
-import contextlib
 import copy
 import http.server
-import itertools
-import json
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
 import unittest
 
 import samtale
+from ledger import Ledger
 from postgres_server import Postgres, Standby, free_port
-from rabbit_server import RabbitCluster, settings
-from samtale import BIN, ENVIRONMENT, Server, conversation, metric, sign, wait_for
+from samtale import Server, metric, wait_for
 from test_notify import Receiver, flags as notify_flags
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
@@ -33,6 +29,7 @@ from fault_proxy import FaultProxy
 
 # A job whose lease was given, but not heard of, waits for its end.
 SHORT_LEASES = ("--set", "queue.lease_ms=5000", "--set", "embed.timeout_ms=2500")
+LONG_LEASE_S = 600
 samtale.DEADLINE_S = 240
 
 
@@ -75,90 +72,6 @@ class Embedder:
         values = {"embed.kind": "openai", "embed.model": "ok", "embed.dimension": "8",
                   "embed.url": f"http://127.0.0.1:{self.server.server_address[1]}/v1"}
         return [word for name, value in values.items() for word in ("--set", f"{name}={value}")]
-
-
-class Ledger:
-    """Sends events of one company to servers, and remembers which were answered with 2xx, and how."""
-
-    def __init__(self, company, servers):
-        self.company, self.endpoint, self.servers = company, company.endpoint(), servers
-        self.answered, self.acks, self.numbers = [], {}, itertools.count()
-        self.lock = threading.Lock()
-        for server in servers:
-            wait_for("a server that knows it", lambda: company.at(server).is_known(self.endpoint))
-
-    def send(self, server, name):
-        company = self.company.at(server)
-        body = json.dumps(conversation(name, f"ledger{name} words", "ok") | {"status": "ended"}).encode()
-        status, answer, _ = company.call("POST", "/v1/webhooks/" + self.endpoint["id"], body,
-                                         sign(self.endpoint["secret"], "msg_" + name, body))
-        assert status in (200, 202), (status, answer)
-        with self.lock:
-            self.answered.append(name)
-            self.acks[name] = answer["ack"]
-        return answer["ack"]
-
-    def send_some(self, prefix, count):
-        for i in range(count):
-            self.send(self.servers[i % len(self.servers)], f"{prefix}{i}")
-
-    @contextlib.contextmanager
-    def load(self):
-        """A sender to each server, until it ends."""
-        stop, failures = threading.Event(), []
-
-        def work(server, place):
-            while not stop.is_set() and not failures:
-                try:
-                    self.send(server, f"load{place}x{next(self.numbers)}")
-                except Exception as error:  # Of a thread, which nobody else would tell.
-                    failures.append(error)
-                stop.wait(0.02)
-
-        threads = [threading.Thread(target=work, args=(server, place))
-                   for place, server in enumerate(self.servers)]
-        for thread in threads:
-            thread.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            for thread in threads:
-                thread.join()
-        if failures:
-            raise failures[0]
-
-    def wait_for_more(self, count=50):
-        had = len(self.answered)
-        wait_for("more answers", lambda: len(self.answered) >= had + count)
-
-    def wait_for_acks(self, wanted, count=20):
-        """So many answers in a row that say so."""
-        wait_for(f"answers that say {wanted}", lambda: [
-            self.acks[name] for name in self.answered[-count:]] == [wanted] * count)
-
-    def status(self, server=None):
-        company = copy.copy(self.company)
-        company.server = server or self.servers[0]
-        return company.call("GET", "/v1/status")[1]
-
-    def wait_until_all_is_stored(self):
-        wait_for("all to be stored", lambda: self.status().get("conversations") == len(self.answered))
-        wait_for("all vectors", lambda: self.status().get("chunks_without_vector") == 0)
-        assert self.status()["events"] == len(self.answered), self.status()
-
-    def wait_until_each_is_found(self, server, sample=60):
-        company = copy.copy(self.company)
-        company.server = server
-        for name in self.answered[::max(1, len(self.answered) // sample)]:
-            wait_for("finding " + name, lambda: self.found(company, name) == [name])
-
-    @staticmethod
-    def found(company, name):
-        """Nothing where there is no whole index to ask just now, as while it is loaded anew."""
-        status, answer, _ = company.call("POST", "/v1/search", {"query": "ledger" + name, "mode": "keyword"})
-        assert status in (200, 503), answer
-        return [hit["external_id"] for hit in answer["hits"]] if status == 200 else None
 
 
 def hosts(*postgres):
@@ -300,70 +213,6 @@ class DatabaseFailoverTest(unittest.TestCase):
         self.assertEqual(metric(server, "samtale_store_lost_writes"), 0)
 
 
-class BrokerPartitionTest(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.postgres, cls.rabbits = cls.enterClassContext(Postgres()), cls.enterClassContext(RabbitCluster())
-
-    def start(self, schema, *broker):
-        """A gateway with the broker at each of these, and one indexer behind them all."""
-        common = (*self.postgres.settings(), "--set", "store.schema=" + schema)
-        made = subprocess.run([BIN, "topology", "check", "--fix", *common, *self.rabbits.settings()], timeout=120,
-                              capture_output=True, text=True, env=ENVIRONMENT)
-        self.assertEqual(made.returncode, 0, made.stderr)
-        worker = self.enterContext(Server("--role", "indexer,searcher", *common, *self.rabbits.settings()))
-        gateways = [self.enterContext(Server("--role", "gateway", *common, *one, "--set", "accept.ack=replicated"))
-                    for one in broker]
-        ledger = Ledger(worker.company("acme"), gateways)
-        self.assertEqual(ledger.send(gateways[0], "first"), "replicated")
-        return worker, ledger
-
-    def settle(self, worker, ledger):
-        wait_for("all to be stored", lambda: ledger.status(worker).get("conversations") == len(ledger.answered))
-        self.assertEqual(ledger.status(worker)["events"], len(ledger.answered))
-        ledger.wait_until_each_is_found(worker)
-        self.assertEqual(ledger.company.call("GET", "/v1/dead-letters")[1]["dead_letters"], [])
-        print(f"{len(ledger.answered)} events answered ({collections.Counter(ledger.acks.values())}), 0 lost, 0 doubled")
-
-    def test_d8_one_broker_is_cut_from_the_other_two(self):
-        minority = self.rabbits.nodes[0]
-        worker, ledger = self.start("minority", settings(minority.port), self.rabbits.settings())
-        with_minority, with_all = ledger.servers
-        with ledger.load():
-            ledger.wait_for_acks("replicated")
-            minority.cut_off()
-            try:
-                wait_for("the one to be no majority", lambda: metric(
-                    with_minority, "samtale_accept_replication_up") == 0)
-                had = metric(with_all, "samtale_accept_replicated")
-                wait_for("the two to go on", lambda: metric(with_all, "samtale_accept_replicated") > had + 50)
-                self.assertEqual(metric(with_minority, "samtale_accept_replication_up"), 0)
-            finally:
-                minority.join_again()
-            ledger.wait_for_acks("replicated", 50)
-        self.assertIn("local", ledger.acks.values())
-        self.settle(worker, ledger)
-
-    def test_d8_the_broker_that_leads_the_queue_is_cut_from_the_other_two(self):
-        worker, ledger = self.start("leader", self.rabbits.settings(), self.rabbits.settings())
-        with ledger.load():
-            ledger.wait_for_acks("replicated")
-            led = f"leader.accepted.{self.lane(ledger)}"
-            leader = self.rabbits.leader_of(led)
-            leader.cut_off()
-            try:
-                ledger.wait_for_more()
-                ledger.wait_for_acks("replicated", 50)
-            finally:
-                leader.join_again()
-            ledger.wait_for_more()
-            ledger.wait_for_acks("replicated", 50)
-        self.settle(worker, ledger)
-
-    def lane(self, ledger):
-        return int(self.postgres.sql(f"SELECT id % 8 FROM leader.companies WHERE name = '{ledger.company.name}'"))
-
-
 class ServersCutOffTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -424,14 +273,14 @@ class ServersCutOffTest(unittest.TestCase):
 
     def two_keepers(self, schema, way, *flags, own_flags=((), ())):
         """The first leads, and reaches the database by that way."""
-        flags = ("--set", "store.schema=" + schema, "--set", "store.statement_timeout_ms=2000", *SHORT_LEASES, *flags)
+        flags = ("--set", "store.schema=" + schema, "--set", "store.statement_timeout_ms=2000", *flags)
         first = self.enterContext(Server(*self.postgres.settings(way.port), *flags, *own_flags[0]))
         wait_for("it to lead", lambda: self.leader(first) == self.node_id(first))
         return first, self.enterContext(Server(*self.postgres.settings(), *flags, *own_flags[1]))
 
     def test_d19_one_server_cut_from_the_database_accepts_and_leads_no_more(self):
         way = self.enterContext(FaultProxy(self.postgres.port))
-        first, second = self.two_keepers("cut_off", way)
+        first, second = self.two_keepers("cut_off", way, *SHORT_LEASES)
         ledger = Ledger(first.company("acme"), [first, second])
         with ledger.load():
             ledger.wait_for_more()
@@ -448,11 +297,26 @@ class ServersCutOffTest(unittest.TestCase):
             ledger.wait_until_all_is_stored()
             ledger.wait_until_each_is_found(server)
 
+    def test_what_a_server_had_begun_that_died_others_do_long_before_its_leases_end(self):
+        embedders = [self.enterContext(Embedder()) for _ in range(2)]
+        way = self.enterContext(FaultProxy(self.postgres.port))
+        first, second = self.two_keepers("died", way, "--set", f"queue.lease_ms={LONG_LEASE_S * 1000}",
+                                         own_flags=[embedder.settings() for embedder in embedders])
+        ledger = Ledger(first.company("acme"), [second])
+        embedders[0].answers.clear()
+        with ledger.load():
+            wait_for("the one to ask for vectors", embedders[0].is_asked)
+        first.kill()
+        began = time.monotonic()
+        ledger.wait_until_all_is_stored()
+        self.assertLess(time.monotonic() - began, LONG_LEASE_S)
+        ledger.wait_until_each_is_found(second)
+
     def test_a10_e7_h2_h10_a_server_stands_still_for_longer_than_its_leases(self):
         receiver = self.enterContext(Receiver())
         embedders = [self.enterContext(Embedder()) for _ in range(2)]
         way = self.enterContext(FaultProxy(self.postgres.port))
-        first, second = self.two_keepers("stood_still", way, *notify_flags(receiver),
+        first, second = self.two_keepers("stood_still", way, *SHORT_LEASES, *notify_flags(receiver),
                                          own_flags=[embedder.settings() for embedder in embedders])
         ledger = Ledger(first.company("acme"), [second])
         first.cli("subscription", "create", receiver.url, "--company", "acme")
