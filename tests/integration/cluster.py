@@ -1,6 +1,7 @@
 """Starts a cluster of a test's own: servers of different roles on one PostgreSQL, behind HAProxy; on request
-with a RabbitMQ and a Redis, too."""
+with a RabbitMQ and a Redis, too. Or a gateway on all three, for what is done to one server."""
 import contextlib
+import itertools
 import json
 import os
 import shutil
@@ -56,6 +57,58 @@ backend gateways
         shutil.rmtree(self.folder)
 
 
+class Engines:
+    """A PostgreSQL, a RabbitMQ and a Redis, on which each gateway has data of its own."""
+
+    def __init__(self, postgres=None, rabbit=None):
+        self.postgres, self.rabbit, self.redis = postgres or Postgres(), rabbit or Rabbit(), Redis()
+        self.numbers = itertools.count()
+
+    def __enter__(self):
+        with contextlib.ExitStack() as stack:
+            for one in (self.postgres, self.rabbit, self.redis):
+                stack.enter_context(one)
+            self.stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_):
+        self.stack.close()
+
+    def gateway(self, *flags):
+        settings = [word for one in (self.postgres, self.rabbit, self.redis) for word in one.settings()]
+        return Gateway(self.rabbit, *settings, "--set", f"store.schema=gateway{next(self.numbers)}", *flags)
+
+
+class Gateway(Server):
+    """A gateway, and a server behind it that does all other work."""
+
+    def __init__(self, rabbit, *flags):
+        super().__init__("--role", "gateway", *flags, "--set", "accept.ack=replicated")
+        self.rabbit, self.settings = rabbit, flags
+        self.worker = Server("--role", "indexer,searcher,analyst,keeper", *flags)
+
+    def start(self, *prefix):
+        if not self.worker.process:
+            make_queues(self.rabbit, self.settings)
+            self.worker.start()
+        super().start(*prefix)
+
+    def __exit__(self, *_):
+        self.worker.__exit__()
+        super().__exit__()
+
+    def company(self, name, *flags):
+        made = super().company(name, *flags)
+        wait_for("a searcher", lambda: made.call("POST", "/v1/search", {"query": "x"})[0] == 200)
+        return made
+
+
+def make_queues(rabbit, flags):
+    made = subprocess.run([BIN, "topology", "check", "--fix", "--json", *flags], check=True,
+                          capture_output=True, env=ENVIRONMENT)
+    rabbit.wait_until_kept(*(one["name"] for one in json.loads(made.stdout)["queues"]))
+
+
 class Cluster:
     def __init__(self, *flags, port=0, all_engines=False):
         self.more_flags, self.asked_port, self.all_engines = list(flags), port, all_engines
@@ -67,7 +120,7 @@ class Cluster:
                 self.rabbit, self.redis = (stack.enter_context(one) for one in (Rabbit(), Redis()))
                 self.more_flags += [*self.rabbit.settings(), *self.redis.settings(),
                                     "--set", "accept.ack=replicated"]
-                self.make_queues()
+                make_queues(self.rabbit, self.flags())
             self.nodes = {}
             for name, roles in ROLES.items():
                 # A gateway keeps its port over restarts: the proxy knows it by that.
@@ -87,11 +140,6 @@ class Cluster:
 
     def __exit__(self, *_):
         self.stack.close()
-
-    def make_queues(self):
-        made = subprocess.run([BIN, "topology", "check", "--fix", "--json", *self.flags()],
-                              check=True, capture_output=True, env=ENVIRONMENT)
-        self.rabbit.wait_until_kept(*(one["name"] for one in json.loads(made.stdout)["queues"]))
 
     def flags(self):
         return (*self.postgres.settings(), *self.more_flags)

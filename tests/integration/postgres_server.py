@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 
 from samtale import wait_for
+from small_disk import SmallDisk
 
 BIN = "/usr/lib/postgresql/15/bin"
 
@@ -29,17 +30,20 @@ def unprivileged():
 class Postgres:
     """What it has acknowledged survives kill(); a loss of power only if it syncs, which is slow."""
 
-    def __init__(self, fsync=False, shared_buffers="64MB"):
+    def __init__(self, fsync=False, shared_buffers="64MB", disk_bytes=None):
         self.fsync = "on" if fsync else "off"
         self.shared_buffers = shared_buffers
+        self.disk_bytes = disk_bytes  # Of the disk that its data is on, if not the machine's.
 
     def __enter__(self):
         self.folder = tempfile.mkdtemp(prefix="samtale-postgres-")
-        self.as_user = unprivileged()
+        self.as_user, self.prefix, self.disk = unprivileged(), [], None
         if self.as_user:
             os.chown(self.folder, self.as_user["user"], self.as_user["group"])
+        if self.disk_bytes:
+            self.mount_disk()
         self.port = free_port()
-        subprocess.run([BIN + "/initdb", "--pgdata", self.folder + "/data", "--auth=trust",
+        subprocess.run([*self.prefix, BIN + "/initdb", "--pgdata", self.folder + "/data", "--auth=trust",
                         "--no-sync", "--username=admin", "--encoding=UTF8", "--locale=C"],
                        check=True, stdout=subprocess.DEVNULL, cwd="/", **self.as_user)
         self.start()
@@ -49,17 +53,33 @@ class Postgres:
 
     def __exit__(self, *_):
         self.kill()
+        if self.disk:
+            self.disk.__exit__()
         shutil.rmtree(self.folder)
 
-    def start(self):
+    def mount_disk(self):
+        """Only root can do that for another user."""
+        user, group = (str(self.as_user[which]) for which in ("user", "group"))
+        os.mkdir(self.folder + "/data")
+        self.disk = SmallDisk(self.folder + "/data", self.disk_bytes,
+                              f"mode=0700,uid={user},gid={group}").__enter__()
+        self.prefix = [*self.disk.prefix, "--setuid", user, "--setgid", group]
+        self.as_user = {}
+
+    def start(self, *prefix):
+        """`prefix` is a program that goes on as the server: strace -D."""
         with open(self.folder + "/log", "ab") as log:
             self.process = subprocess.Popen(
-                [BIN + "/postgres", "-D", self.folder + "/data", "-k", self.folder,
+                [*self.prefix, *prefix, BIN + "/postgres", "-D", self.folder + "/data", "-k", self.folder,
                  "-p", str(self.port), "-c", "listen_addresses=127.0.0.1", "-c", "fsync=" + self.fsync,
                  "-c", "shared_buffers=" + self.shared_buffers, "-c", "max_connections=300"],
                 stdout=log, stderr=log, cwd="/", **self.as_user)
         wait_for("the start of PostgreSQL", lambda: subprocess.run(
             [BIN + "/pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)]).returncode == 0)
+
+    def log(self):
+        with open(self.folder + "/log", errors="replace") as file:
+            return file.read()
 
     def kill(self):
         """As a crash: nothing is written that was not."""
@@ -99,7 +119,7 @@ class Standby(Postgres):
 
     def __enter__(self):
         self.folder = tempfile.mkdtemp(prefix="samtale-standby-")
-        self.as_user = unprivileged()
+        self.as_user, self.prefix, self.disk = unprivileged(), [], None
         if self.as_user:
             shutil.chown(self.folder, self.as_user["user"], self.as_user["group"])
         self.port = free_port()

@@ -1,23 +1,18 @@
 """Starts a RabbitMQ broker of a test's own, with a port mapper (epmd) that is nobody else's."""
 import contextlib
-import ctypes
 import os
+import re
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
 
 from postgres_server import free_port
 from samtale import wait_for
+from small_disk import SmallDisk, end_with_us
 
 BROKER = "/usr/lib/rabbitmq/bin/rabbitmq-server"
 CONTROL = "/usr/lib/rabbitmq/bin/rabbitmqctl"
-PR_SET_PDEATHSIG = 1
-
-
-def end_with_us():
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def settings(port):
@@ -40,9 +35,10 @@ def start_mapper(port, environment):
 class Rabbit:
     """What it has confirmed survives kill(), once wait_until_kept() has said so of its queues."""
 
-    def __init__(self, cluster=None, certificate=None):
+    def __init__(self, cluster=None, certificate=None, disk_bytes=None):
         self.cluster = cluster  # A RabbitCluster, whose port mapper and cookie it shares.
         self.certificate = certificate  # And its key: then it listens at tls_port, too.
+        self.disk_bytes = disk_bytes    # Of the disk that its data is on, if not the machine's.
         self.port, self.between_nodes_port, self.tls_port = free_port(), free_port(), free_port()
         self.mapper_port = cluster.mapper_port if cluster else free_port()
         self.node = f"samtale{self.port}@localhost"
@@ -81,6 +77,10 @@ class Rabbit:
             "RABBITMQ_MNESIA_BASE": self.folder + "/mnesia",
             "RABBITMQ_LOG_BASE": self.folder + "/log", "RABBITMQ_LOGS": "-",
             "RABBITMQ_PID_FILE": self.folder + "/pid"}
+        self.disk = None
+        if self.disk_bytes:
+            os.mkdir(self.folder + "/mnesia")
+            self.disk = SmallDisk(self.folder + "/mnesia", self.disk_bytes).__enter__()
         self.mapper = None if self.cluster else start_mapper(self.mapper_port, self.environment)
         self.start()
         return self
@@ -90,11 +90,15 @@ class Rabbit:
         if self.mapper:
             self.mapper.kill()
             self.mapper.wait()
+        if self.disk:
+            self.disk.__exit__()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def start(self):
-        with open(self.folder + "/output", "wb") as output:
-            self.process = subprocess.Popen([BROKER], cwd="/", env=self.environment, stdout=output,
+    def start(self, *prefix):
+        """`prefix` is a program that goes on as the broker: strace -D."""
+        where = self.disk.prefix if self.disk else []
+        with open(self.folder + "/output", "ab") as output:
+            self.process = subprocess.Popen([*where, *prefix, BROKER], cwd="/", env=self.environment, stdout=output,
                                             stderr=output, preexec_fn=end_with_us)
         # What it logs may be late, or be left out where it has much to say.
         wait_for("the start of RabbitMQ", lambda: answers(self.port))
@@ -106,7 +110,8 @@ class Rabbit:
 
     def wait_until_kept(self, *queues):
         """3.10 forgets a quorum queue that is killed within half a second of its declaration."""
-        path = f"{self.folder}/mnesia/{self.node}/quorum/{self.node}/names.dets"
+        folder = self.disk.path if self.disk else self.folder + "/mnesia"
+        path = f"{folder}/{self.node}/quorum/{self.node}/names.dets"
 
         def are_kept():
             with open(path, "rb") as file:
@@ -180,8 +185,25 @@ listen all
     def settings(self):
         return settings(self.port)
 
+    def replace(self, dead, there):
+        """By a new node, which gets a copy of each queue; the dead one's are given up. Returns the new one."""
+        self.nodes.remove(dead)
+        new = self.stack.enter_context(Rabbit(self))
+        there.evaluate(f"rabbit_quorum_queue:shrink_all('{dead.node}')")
+        there.evaluate(f"rabbit_mnesia:forget_cluster_node('{dead.node}', false)")
+        there.evaluate(f"rabbit_quorum_queue:grow('{new.node}', <<\"/\">>, <<\".*\">>, all)")
+        self.nodes.append(new)
+        return new
+
     def leader_of(self, queue):
-        found = self.nodes[0].evaluate(
-            "{ok, Q} = rabbit_amqqueue:lookup(rabbit_misc:r(<<\"/\">>, queue, <<\"" + queue + "\">>)), "
-            "{_, N} = amqqueue:get_pid(Q), N")
+        found = self.about(queue, "{_, N} = amqqueue:get_pid(Q), N")
         return next(one for one in self.nodes if one.node in found)
+
+    def nodes_of(self, queue):
+        """The names of those that have a copy."""
+        return re.findall(r"samtale\d+@localhost", self.about(queue, "maps:get(nodes, amqqueue:get_type_state(Q))"))
+
+    def about(self, queue, expression):
+        there = next(one for one in self.nodes if one.process.poll() is None)
+        return there.evaluate("{ok, Q} = rabbit_amqqueue:lookup(rabbit_misc:r(<<\"/\">>, queue, <<\"" + queue
+                              + "\">>)), " + expression)

@@ -14,7 +14,7 @@ import tempfile
 import time
 import urllib.request
 
-BIN = os.environ.get("SAMTALE_BIN", "build/release/bin/samtale")
+BIN = os.path.abspath(os.environ.get("SAMTALE_BIN", "build/release/bin/samtale"))
 DEADLINE_S = 120
 # The server takes every SAMTALE_ variable for configuration.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("SAMTALE_")}
@@ -44,6 +44,7 @@ class Server:
         self.data = os.path.join(self.folder, "data")
         self.flags = flags
         self.process = None
+        self.inside = []  # Starts a program where the data folder is, if that is not everywhere (SmallDisk).
 
     def __enter__(self):
         self.start()
@@ -61,7 +62,8 @@ class Server:
             os.remove(ready)
         with open(os.path.join(self.folder, "log"), "ab") as log:
             self.process = subprocess.Popen(
-                [*prefix, BIN, "serve", "--data", self.data, "--port", str(self.asked_port), "--ready-file", ready,
+                [*self.inside, *prefix, BIN, "serve", "--data", self.data, "--port", str(self.asked_port),
+                 "--ready-file", ready,
                  "--set", "limits.events_per_second=1000000", *self.flags],
                 stderr=log, stdout=log, env=ENVIRONMENT)
         wait_for("the server's start",
@@ -84,7 +86,7 @@ class Server:
         return self.process.wait(60)
 
     def cli(self, *words, check=True):
-        done = subprocess.run([BIN, *words, "--data", self.data, "--json"], capture_output=True,
+        done = subprocess.run([*self.inside, BIN, *words, "--data", self.data, "--json"], capture_output=True,
                               text=True, timeout=120, env=ENVIRONMENT)
         if check and done.returncode != 0:
             raise AssertionError(f"samtale {' '.join(words)}: {done.stderr}")

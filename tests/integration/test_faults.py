@@ -13,12 +13,12 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import unittest
 import urllib.request
 
 from samtale import Ended, Server, conversation, sign, wait_for
+from small_disk import SmallDisk, why_no_mounts
 
 POINTS = os.environ.get("SAMTALE_FAULT_POINTS", "12")
 WRITING = "write,writev,pwrite64,pwritev,fdatasync,fsync,ftruncate,rename,unlink"
@@ -31,12 +31,6 @@ def why_no_strace():
         return "strace is not installed"
     done = subprocess.run(["strace", "-f", "-qq", "-o", "/dev/null", "true"], capture_output=True)
     return "strace may not trace here: " + done.stderr.decode() if done.returncode else None
-
-
-def why_no_mounts():
-    done = subprocess.run(["unshare", "-rm", "mount", "-t", "tmpfs", "tmpfs", "/mnt"],
-                          capture_output=True)
-    return "no tmpfs may be mounted here: " + done.stderr.decode() if done.returncode else None
 
 
 def strace(trace, *words):
@@ -106,10 +100,11 @@ class Sender:
 class KillAtEachWriteTest(unittest.TestCase):
     """strace counts a call for each thread and each name: the k-th of a name is of the first thread
     that comes so far."""
+    Server = Server
     EVENTS = 8
 
     def setUp(self):
-        self.server = Server(*SMALL).__enter__()
+        self.server = self.Server(*SMALL).__enter__()
         self.addCleanup(self.server.__exit__)
         self.sender = Sender(self.server)
         self.trace = os.path.join(self.server.folder, "trace")
@@ -183,8 +178,10 @@ class KillAtEachWriteTest(unittest.TestCase):
 
 @unittest.skipIf(why_no_strace(), why_no_strace())
 class FailedSyncTest(unittest.TestCase):
+    Server = Server
+
     def setUp(self):
-        self.server = Server(*SMALL).__enter__()
+        self.server = self.Server(*SMALL).__enter__()
         self.addCleanup(self.server.__exit__)
         self.sender = Sender(self.server)
         self.server.stop()
@@ -242,36 +239,22 @@ class FailedSyncTest(unittest.TestCase):
             self.assertIn("samtale_accept_stopped 1", answer.read().decode())
 
 
+@unittest.skipIf(why_no_mounts(), why_no_mounts())
 class FullDiskTest(unittest.TestCase):
-    """Runs itself again in a mount namespace of its own, where the data folder is a small tmpfs."""
+    Server = Server
     BYTES = 96 << 20
 
     def test_b7_a_full_disk_refuses_events_answers_searches_and_recovers_by_itself(self):
-        if "FAULTS_OWN_MOUNTS" in os.environ:
-            return self.fill_and_free()
-        if why := why_no_mounts():
-            self.skipTest(why)
-        done = subprocess.run(["unshare", "-rm", sys.executable, __file__, self.id().split(".", 1)[1]],
-                              env=os.environ | {"FAULTS_OWN_MOUNTS": "1"}, timeout=300,
-                              capture_output=True, text=True)
-        print(done.stdout, end="")
-        self.assertEqual(done.returncode, 0, done.stderr)
-
-    def fill_and_free(self):
-        server = Server(*SMALL)
+        server = self.Server(*SMALL)
         self.addCleanup(server.__exit__)
         os.mkdir(server.data, 0o700)
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={self.BYTES},mode=0700", "tmpfs",
-                        server.data], check=True)
-        self.addCleanup(subprocess.run, ["umount", "-l", server.data], check=True)
+        disk = self.enterContext(SmallDisk(server.data, self.BYTES))
+        server.inside = disk.prefix
         server.start()
         sender = Sender(server)
         sender.send("before")
         sender.company.find("wordbefore")
-        filler = os.path.join(server.data, "filler")
-        with open(filler, "wb", buffering=0) as file, self.assertRaises(OSError):
-            while True:
-                file.write(bytes(65536))
+        disk.fill()
 
         sent, status = 0, 202
         while status == 202 and sent < 100:
@@ -284,10 +267,10 @@ class FullDiskTest(unittest.TestCase):
         self.assertEqual(status, 503, answer)
         self.assertIn("Retry-After", headers)
         self.assertEqual(answer["code"], "unavailable")
-        self.assertEqual(os.statvfs(server.data).f_bavail, 0)
+        self.assertEqual(disk.free(), 0)
         self.assertEqual([hit["external_id"] for hit in sender.company.search(
             "wordbefore", "keyword")], ["before"])
-        os.remove(filler)
+        disk.empty()
         wait_for("room for events again", lambda: sender.company.call(
             "POST", "/v1/conversations", document)[0] == 202)
         sender.send("after")
@@ -301,6 +284,7 @@ class FullDiskTest(unittest.TestCase):
 
 
 class FewDescriptorsTest(unittest.TestCase):
+    Server = Server
     LIMIT = 64
     CLIENTS = 200
 
@@ -322,7 +306,7 @@ class FewDescriptorsTest(unittest.TestCase):
         return peers, answers
 
     def test_a8_without_descriptors_it_answers_503_and_recovers(self):
-        server = Server(*SMALL)
+        server = self.Server(*SMALL)
         self.addCleanup(server.__exit__)
         server.start("prlimit", f"--nofile={self.LIMIT}:{self.LIMIT}")
         sender = Sender(server)
@@ -346,8 +330,10 @@ class FewDescriptorsTest(unittest.TestCase):
 
 
 class SecondSignalTest(unittest.TestCase):
+    Server = Server
+
     def end_in_the_drain(self, second):
-        with Server(*SMALL) as server:
+        with self.Server(*SMALL) as server:
             sender = Sender(server)
             sender.send("first")
             # Its body never comes to an end, and neither does the drain.

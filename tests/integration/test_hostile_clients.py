@@ -35,6 +35,7 @@ def statuses(answers):
 
 
 class SlowClientsTest(unittest.TestCase):
+    Server = Server
     READERS = 40  # The system keeps some 100 kB of unread answers for each.
 
     def setUp(self):
@@ -43,7 +44,7 @@ class SlowClientsTest(unittest.TestCase):
             self.skipTest(f"only {hard} descriptors are allowed here")
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, SLOW + 500), hard))
         self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
-        self.server = Server("--set", f"http.header_timeout_ms={DEADLINE_MS}",
+        self.server = self.Server("--set", f"http.header_timeout_ms={DEADLINE_MS}",
                              "--set", f"http.body_timeout_ms={DEADLINE_MS}").__enter__()
         self.addCleanup(self.server.__exit__)
         self.acme = self.server.company("acme")
@@ -166,9 +167,11 @@ class SlowClientsTest(unittest.TestCase):
 
 
 class OddRequestsTest(unittest.TestCase):
+    Server = Server
+
     @classmethod
     def setUpClass(cls):
-        cls.server = Server().__enter__()
+        cls.server = cls.Server().__enter__()
         cls.addClassCleanup(cls.server.__exit__)
 
     def answered(self, data):
@@ -229,9 +232,11 @@ class OddRequestsTest(unittest.TestCase):
 
 
 class ForgedWebhookTest(unittest.TestCase):
+    Server = Server
+
     @classmethod
     def setUpClass(cls):
-        cls.server = Server().__enter__()
+        cls.server = cls.Server().__enter__()
         cls.addClassCleanup(cls.server.__exit__)
         cls.acme = cls.server.company("acme")
         cls.globex = cls.server.company("globex")
@@ -304,10 +309,11 @@ class ForgedWebhookTest(unittest.TestCase):
 
 
 class KeysTest(unittest.TestCase):
+    Server = Server
     FAILURES = 5
 
     def setUp(self):
-        self.server = Server("--set", f"limits.failures_max={self.FAILURES}").__enter__()
+        self.server = self.Server("--set", f"limits.failures_max={self.FAILURES}").__enter__()
         self.addCleanup(self.server.__exit__)
         self.acme = self.server.company("acme")
 

@@ -7,10 +7,10 @@ Method: each dependency stands behind a proxy that fails as networks do (support
         a small load one of them fails for some seconds, and a ledger outside remembers what was
         answered with 2xx. A stranger knocks with what nobody knows, which is asked of the database.
 
-D1 to D19 are numbers of the catalogue of faults. Of them others show D4, D8's and D19's partitions
-(test_split_networks), D6 (store), D7 (test_postgres), D9, D12 (test_rabbitmq, store), D10's counterparts (a queue that
-is not durable: queue; a database without fsync: store, test_alerts), D13's wrong bytes and D15 (cache), D16
-(test_names) and D17 (test_certificates)."""
+D1 to D19 are numbers of the catalogue of faults. Of them others show D4 and D19's partitions (test_split_networks), D8's
+(test_split_brokers, test_engines_replaced), D6 (store), D7 (test_postgres), D9, D12 (test_rabbitmq, store), D10's
+counterparts (a queue that is not durable: queue; a database without fsync: store, test_alerts), D13's wrong bytes (cache),
+D16 (test_names) and D17 (test_certificates); test_engine_resources: full and failing disks of the engines."""
 import copy
 import http.client
 import itertools
@@ -109,14 +109,14 @@ class NetworkFaultsTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         enter = cls.enterClassContext
-        cls.postgres, redis, rabbit = enter(Postgres()), enter(Redis()), enter(Rabbit())
+        cls.postgres, cls.redis, rabbit = enter(Postgres()), enter(Redis()), enter(Rabbit())
         cls.database = enter(FaultProxy(cls.postgres.port))
-        cls.cache = enter(FaultProxy(redis.port))
+        cls.cache = enter(FaultProxy(cls.redis.port))
         cls.broker = enter(FaultProxy(rabbit.port))
         flags = (*cls.postgres.settings(cls.database.port), *rabbit.settings(cls.broker.port))
         subprocess.run([BIN, "topology", "check", "--fix", *flags], check=True, env=ENVIRONMENT,
                        stdout=subprocess.DEVNULL, timeout=60)
-        flags += (*redis.settings(cls.cache.port), *enter(EmbeddingServer()).settings(),
+        flags += (*cls.redis.settings(cls.cache.port), *enter(EmbeddingServer()).settings(),
                   "--set", f"store.statement_timeout_ms={STATEMENT_MS}",
                   "--set", "http.handler_threads=2",  # One for what may wait, one for accepting.
                   "--set", "limits.failures_max=1000000")
@@ -214,6 +214,12 @@ class NetworkFaultsTest(unittest.TestCase):
     def test_d18_the_network_to_the_database_is_slow_and_mixes_connections(self):
         self.survives(self.database, lambda proxy: proxy.delay(0.02, 0.1), {200, 503})
 
+    def test_d18_of_what_is_sent_to_the_database_30_percent_is_lost_on_the_way(self):
+        self.survives(self.database, lambda proxy: proxy.lose_packets(0.3), {200, 503})
+
+    def test_d18_of_what_is_sent_to_the_broker_30_percent_is_lost_on_the_way(self):
+        self.survives(self.broker, lambda proxy: proxy.lose_packets(0.3), {200})
+
     def test_d18_the_database_sends_byte_by_byte(self):
         self.survives(self.database, lambda proxy: proxy.slow(100), {200, 503})
 
@@ -225,6 +231,19 @@ class NetworkFaultsTest(unittest.TestCase):
 
     def test_d13_d14_the_cache_answers_after_its_deadline(self):
         self.survives(self.cache, lambda proxy: proxy.delay(0.02, 0.06), {200})
+
+    def test_d15_the_cache_is_emptied_again_and_again(self):
+        end = threading.Event()
+
+        def empty(proxy):
+            proxy.delay(0, 0)
+            while not end.wait(0.01):
+                self.redis.command("FLUSHALL")
+
+        emptying = threading.Thread(target=empty, args=(self.cache,))
+        self.addCleanup(emptying.join)
+        self.addCleanup(end.set)
+        self.survives(self.cache, lambda _: emptying.start(), {200})
 
     def test_d8_the_broker_is_cut_off(self):
         self.survives(self.broker, FaultProxy.cut, {200})

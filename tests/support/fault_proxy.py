@@ -9,6 +9,7 @@ import struct
 import threading
 
 PIECE = 65536
+RETRANSMISSION_S = 0.2  # RFC 6298 says 1 s; Linux waits for its least, this.
 
 
 class FaultProxy:
@@ -39,6 +40,10 @@ class FaultProxy:
     def delay(self, shortest_s, longest_s):
         """Each piece, by chance."""
         self.do(self.set_fault, "delay", delays=(shortest_s, longest_s))
+
+    def lose_packets(self, share):
+        """TCP sends them again: what a connection sends waits for .2 s, and each time that is lost for twice as long."""
+        self.do(self.set_fault, "loss", share=share)
 
     def slow(self, bytes_per_second):
         """Each connection, each way."""
@@ -83,9 +88,9 @@ class FaultProxy:
         done.wait()
 
     # On the proxy's thread.
-    def set_fault(self, name, delays=(0, 0), rate=0, word=b""):
+    def set_fault(self, name, delays=(0, 0), share=0, rate=0, word=b""):
         old, self.name = getattr(self, "name", "none"), name
-        self.delays, self.rate, self.word = delays, rate, word
+        self.delays, self.share, self.rate, self.word = delays, share, rate, word
         self.changed, changed = asyncio.Event(), getattr(self, "changed", None)
         if changed:
             changed.set()
@@ -170,6 +175,10 @@ class Pair:
             await proxy.changed.wait()
         if proxy.name == "delay":
             await asyncio.sleep(random.uniform(*proxy.delays))
+        timeout = RETRANSMISSION_S
+        while proxy.name == "loss" and random.random() < proxy.share:
+            await asyncio.sleep(timeout)
+            timeout *= 2
         while proxy.name == "slow" and piece:
             step = max(1, proxy.rate // 20)
             yield piece[:step]
