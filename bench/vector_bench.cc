@@ -1,19 +1,10 @@
 // Rooms: base embed graph index json model simd sys text
-// Searches by meaning in one large company, beside hnswlib and FAISS on the same vectors.
+// Searches by meaning in one large company, beside other libraries on the same vectors.
 //
 // Method: each library in a process of its own, pinned to the same core, asked in turn; medians of
 // several rounds. Speed is queries by the CPU time of the searching thread, so that other load on
 // the machine matters less; latencies are by the clock. Recall@10 against brute force. Ours chooses
 // its own effort for a recall target; a peer is given the least ef that finds as much.
-// Peers at their published parameters: M = 16 (32 neighbours at the bottom), efConstruction = 200.
-// hnswlib is compiled here for this processor; FAISS is as the system's package has it, which is
-// without AVX2: its line says what one gets, not what it could do.
-#include <faiss/IndexHNSW.h>
-#include <faiss/impl/FaissAssert.h>
-#include <faiss/impl/IDSelector.h>
-#include <hnswlib/hnswlib.h>
-#include <omp.h>
-
 #include <array>
 #include <map>
 #include <optional>
@@ -27,6 +18,7 @@
 #include "vector_contender.h"
 #include "vector_data.h"
 #include "vector_mixed.h"
+#include "vector_peers.h"
 
 namespace samtale {
 namespace {
@@ -34,11 +26,12 @@ namespace {
 constexpr auto kUsage =
     R"(vector_bench [--base X.fbin --queries Q.fbin [--truth T.ibin]] [--metric cosine]
              [--vectors 100000] [--dimension 384] [--latent 96]
-             [--runs recall,exact,filter,cores,mixed,companies] [--peers hnswlib,faiss] [--rounds 3] [--json]
+             [--runs recall,exact,filter,cores,mixed,companies] [--peers hnswlib,usearch,faiss] [--rounds 3]
+             [--json]
              [--searches 200] [--puts 1000] [--removes 200] [--window 10] [--windows 8]
              [--companies 100000] [--chunks 500000]
 
-Searches by meaning, beside hnswlib and FAISS on the same vectors in the same run.
+Searches by meaning, beside hnswlib, USearch and FAISS on the same vectors in the same run.
 
 --base, --queries   little-endian: int32 rows, int32 columns, row-major float32; without them
                     vectors are made: --vectors of --dimension, clustered in --latent dimensions
@@ -111,61 +104,6 @@ class Ours final : public Library {
   const bool is_exact_;
   const DataFolder disk_;
   std::unique_ptr<CompanyIndex> index_;
-};
-
-class Hnswlib final : public Library {
- public:
-  explicit Hnswlib(const VectorData& data)
-      : data_(data), space_(data.dimension), graph_(&space_, data.size(), 16, 200) {
-    for (std::size_t i = 0; i < data.size(); ++i) graph_.addPoint(data.vector(i).data(), i);
-  }
-  void search(std::size_t query, std::size_t effort, Allowed, std::vector<float>& scores) override {
-    graph_.setEf(effort);
-    scores.clear();
-    auto found = graph_.searchKnn(data_.query(query).data(), kWanted);
-    for (; !found.empty(); found.pop()) scores.push_back(1 - found.top().first);
-  }
-
- private:
-  const VectorData& data_;
-  hnswlib::InnerProductSpace space_;
-  hnswlib::HierarchicalNSW<float> graph_;
-};
-
-class Faiss final : public Library {
- public:
-  explicit Faiss(const VectorData& data)
-      : data_(data), graph_(static_cast<int>(data.dimension), 16, faiss::METRIC_INNER_PRODUCT) {
-    omp_set_num_threads(1);
-    graph_.hnsw.efConstruction = 200;
-    graph_.add(static_cast<faiss::Index::idx_t>(data.size()), data.vectors.data());
-  }
-  void search(std::size_t query, std::size_t effort, Allowed allowed,
-              std::vector<float>& scores) override {
-    faiss::SearchParametersHNSW parameters;
-    parameters.efSearch = static_cast<int>(effort);
-    const Selected selected(allowed);
-    faiss::Index::idx_t ids[kWanted];
-    float found[kWanted];
-    if (allowed.rows != nullptr) parameters.sel = const_cast<Selected*>(&selected);
-    graph_.search(1, data_.query(query).data(), kWanted, found, ids, &parameters);
-    scores.clear();
-    for (std::size_t i = 0; i < kWanted; ++i) {
-      if (ids[i] >= 0) scores.push_back(found[i]);
-    }
-  }
-
- private:
-  struct Selected final : faiss::IDSelector {
-    explicit Selected(Allowed these) : allowed(these) {}
-    [[nodiscard]] bool is_member(idx_t id) const override {
-      return (*allowed.rows)[static_cast<std::size_t>(id)] != 0;
-    }
-    Allowed allowed;
-  };
-
-  const VectorData& data_;
-  faiss::IndexHNSWFlat graph_;
 };
 
 double median(std::vector<double> values) {
@@ -272,6 +210,9 @@ void Bench::make_contenders() {
   };
   if (peer_names_.contains("hnswlib")) {
     add(peers_, "hnswlib", [](const VectorData& data) { return std::make_unique<Hnswlib>(data); });
+  }
+  if (peer_names_.contains("usearch")) {
+    add(peers_, "usearch", [](const VectorData& data) { return std::make_unique<Usearch>(data); });
   }
   if (peer_names_.contains("faiss")) {
     add(peers_, "faiss hnsw", [](const VectorData& data) { return std::make_unique<Faiss>(data); });
@@ -530,7 +471,7 @@ struct Settings {
                                                {"--companies", "100000"},
                                                {"--chunks", "500000"},
                                                {"--runs", "recall,exact,filter"},
-                                               {"--peers", "hnswlib,faiss"},
+                                               {"--peers", "hnswlib,usearch,faiss"},
                                                {"--base", ""},
                                                {"--queries", ""},
                                                {"--truth", ""}};
