@@ -1,8 +1,8 @@
 // The floors: `nearest` reads the code of every vector once, so 50,000 x 384 take 19 MB divided by
 // the memory bandwidth of one core (BM_plain_read of simd_bench); with as many hits wanted as
-// BM_nearest_of_all wants it reads every vector, 77 MB. `words` reads the postings of the
-// query's words once, 8 bytes each, and one row of lengths beside them. A graph taken from its file
-// reads 10 MB there, the vectors' 77 MB for their digests, and copies these.
+// BM_nearest_of_all wants it reads every vector, 77 MB. `words` reads at the most the postings of
+// the query's words once, 8 bytes each. A graph taken from its file reads 10 MB there, the vectors'
+// 77 MB for their digests, and copies these.
 #include <benchmark/benchmark.h>
 
 #include <cmath>

@@ -95,6 +95,7 @@ class TieredIndex final : public CompanyIndex {
 
  private:
   class Hits;
+  class WordHits;
   // A conversation's place; used again after it is removed.
   struct Slot {
     ConversationId id;
@@ -395,6 +396,39 @@ class TieredIndex::Hits final : public VectorTiers::Sink {
   TopRows<Precedes> top_;
 };
 
+// Asks the filter only of conversations that may be among the best.
+class TieredIndex::WordHits final : public RowSink {
+ public:
+  WordHits(const TieredIndex& index, std::size_t limit, const ConversationFilter& filter)
+      : index_(index),
+        filter_(filter),
+        known_(filter ? index.slots_.size() : 0),
+        top_(limit, {index}) {}
+  bool wants(std::uint32_t row) override {
+    const auto slot = index_.rows_[row].slot;
+    if (slot == kNone) return false;
+    if (!filter_) return true;
+    auto& known = known_[slot];
+    if (known == Known::nothing) {
+      known = filter_(index_.slots_[slot].attributes) ? Known::passes : Known::fails;
+    }
+    return known == Known::passes;
+  }
+  float offer(const ScoredRow& row) override {
+    top_.offer(row);
+    return top_.score_min();
+  }
+  std::vector<ChunkHit> take() { return index_.hits_of(std::move(top_).take()); }
+
+ private:
+  enum class Known : std::uint8_t { nothing, passes, fails };
+
+  const TieredIndex& index_;
+  const ConversationFilter& filter_;
+  std::vector<Known> known_;  // Of each slot.
+  TopRows<Precedes> top_;
+};
+
 Result<std::vector<float>> TieredIndex::unit_of(std::span<const float> query) const {
   SAMTALE_TRY(const auto length, checked_length(query, dimension_));
   std::vector<float> unit(query.begin(), query.end());
@@ -563,15 +597,9 @@ std::vector<ChunkHit> TieredIndex::words(std::string_view query, std::size_t lim
   const auto terms = samtale::words(query);
 
   const auto lock = index_mutex_.read();
-  const auto scores = words_.scores(terms, counts);
-  const auto allowed = allowed_slots(filter);
-  TopRows top(limit, Precedes{*this});
-  for (std::uint32_t r = 0; r < rows_.size(); ++r) {
-    if (scores[r] <= 0 || scores[r] < top.score_min()) continue;
-    const auto& row = rows_[r];
-    if (row.slot != kNone && allowed[row.slot]) top.offer({r, scores[r]});
-  }
-  return hits_of(std::move(top).take());
+  WordHits hits(*this, limit, filter);
+  words_.search(terms, counts, hits);
+  return hits.take();
 }
 
 double TieredIndex::inverse_document_frequency(std::string_view word) const {

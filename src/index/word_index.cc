@@ -7,20 +7,12 @@
 namespace samtale {
 namespace {
 
-constexpr float kK1 = 1.2F;
-constexpr float kB = 0.75F;
-
 // What glibc's malloc adds to a block, about.
 constexpr std::size_t kBlockBytes = 16;
 
 std::size_t key_bytes(std::string_view term) {
   const std::size_t inside = std::string().capacity();
   return term.size() > inside ? term.size() + 1 + kBlockBytes : 0;
-}
-
-template <class T>
-void shrink(std::vector<T>& values) {
-  if (values.capacity() > values.size() * 2) values.shrink_to_fit();
 }
 
 template <class T>
@@ -44,24 +36,31 @@ WordIndex::TermId WordIndex::id_of(std::string_view term) {
   return id;
 }
 
-// `row` is the newest, so it is in the last posting or in none.
-void WordIndex::add_posting(TermId term, std::uint32_t row) {
+void WordIndex::add_posting(TermId term, const Posting& posting) {
   auto& [postings, rows] = terms_[term];
-  if (!postings.empty() && postings.back().row == row) {
-    ++postings.back().count;
-    return;
-  }
-  posting_bytes_ -= block_bytes(postings);
-  postings.push_back({.row = row, .count = 1});
-  posting_bytes_ += block_bytes(postings);
+  posting_bytes_ -= postings.bytes();
+  postings.add(posting);
+  posting_bytes_ += postings.bytes();
   ++rows;
   row_terms_.push_back(term);
 }
 
 void WordIndex::add(std::span<const std::string> terms) {
+  const auto counted = [](std::size_t count) {
+    return static_cast<std::uint16_t>(std::min(count, Posting::kMost));
+  };
   const auto row = static_cast<std::uint32_t>(rows_.size());
   const auto begin = row_terms_.size();
-  for (const auto& term : terms) add_posting(id_of(term), row);
+  std::vector<TermId> ids;
+  ids.reserve(terms.size());
+  for (const auto& term : terms) ids.push_back(id_of(term));
+  std::ranges::sort(ids);
+  for (std::size_t i = 0; i < ids.size();) {
+    auto next = i;
+    while (next < ids.size() && ids[next] == ids[i]) ++next;
+    add_posting(ids[i], {row, counted(next - i), counted(terms.size())});
+    i = next;
+  }
   rows_.push_back({.words = static_cast<std::uint32_t>(terms.size()),
                    .term_count = static_cast<std::uint32_t>(row_terms_.size() - begin),
                    .terms_begin = begin});
@@ -94,40 +93,29 @@ WordCounts WordIndex::counts(std::span<const std::string> terms) const {
   return counts;
 }
 
-std::vector<float> WordIndex::scores(std::span<const std::string> terms,
-                                     const WordCounts* of_all) const {
-  std::vector<float> scores(rows_.size());
+void WordIndex::search(std::span<const std::string> terms, const WordCounts* of_all,
+                       RowSink& sink) const {
   const auto own = of_all == nullptr ? counts(terms) : WordCounts();
   const auto& counts = of_all == nullptr ? own : *of_all;
-  if (counts.chunks == 0 || counts.words == 0) return scores;
-  const auto mean_words = static_cast<float>(counts.words) / static_cast<float>(counts.chunks);
-  const float per_word = kK1 * kB / mean_words;
-  std::vector<std::pair<TermId, float>> weights;  // In the query's order: sums are always the same.
+  if (counts.chunks == 0 || counts.words == 0) return;
+  std::vector<WeighedWord> words;  // In the query's order: sums are always the same.
   for (std::size_t i = 0; i < std::min(terms.size(), counts.having.size()); ++i) {
     const auto found = ids_.find(terms[i]);
     if (found == ids_.end()) continue;
-    const auto id = &std::pair<TermId, float>::first;
-    if (std::ranges::find(weights, found->second, id) != weights.end()) continue;
-    weights.emplace_back(found->second, static_cast<float>(samtale::inverse_document_frequency(
-                                            counts.chunks, counts.having[i])));
+    const auto* postings = &terms_[found->second].postings;
+    if (std::ranges::find(words, postings, &WeighedWord::postings) != words.end()) continue;
+    const auto weight = samtale::inverse_document_frequency(counts.chunks, counts.having[i]);
+    if (weight > 0) words.push_back({postings, static_cast<float>(weight)});
   }
-  for (const auto& [term, weight] : weights) {
-    for (const auto [row, count] : terms_[term].postings) {
-      const auto times = static_cast<float>(count);
-      const float saturation = kK1 * (1 - kB) + per_word * static_cast<float>(rows_[row].words);
-      scores[row] += weight * times / (times + saturation);
-    }
-  }
-  return scores;
+  const Saturation saturation(static_cast<float>(counts.words) / static_cast<float>(counts.chunks));
+  search_words(words, saturation, sink);
 }
 
 void WordIndex::compact(std::span<const std::uint32_t> new_rows) {
   posting_bytes_ = 0;
   for (auto& [postings, rows] : terms_) {
-    std::erase_if(postings, [&](Posting p) { return new_rows[p.row] == kRemoved; });
-    for (auto& posting : postings) posting.row = new_rows[posting.row];
-    shrink(postings);
-    posting_bytes_ += block_bytes(postings);
+    postings.renumber(new_rows, kRemoved);
+    posting_bytes_ += postings.bytes();
   }
   std::vector<TermId> row_terms;
   std::vector<Row> kept;

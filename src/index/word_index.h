@@ -12,6 +12,8 @@
 #include <vector>
 
 #include "index/company_index.h"
+#include "index/postings.h"
+#include "index/word_search.h"
 
 namespace samtale {
 
@@ -28,11 +30,10 @@ class WordIndex {
   void add(std::span<const std::string> terms);
   void remove(std::uint32_t row);
 
-  // One score a row, 0 for those without any of the terms. A term given twice counts once. Removed
-  // rows' scores mean nothing.
-  // `counts`: of the terms, in the place of one's own; null: one's own.
-  [[nodiscard]] std::vector<float> scores(std::span<const std::string> terms,
-                                          const WordCounts* counts) const;
+  // Offers the rows that have any of the terms and a score that is of use, and perhaps removed
+  // ones. A term given twice counts once. `counts`: of the terms, in the place of one's own; null:
+  // one's own.
+  void search(std::span<const std::string> terms, const WordCounts* counts, RowSink& sink) const;
   [[nodiscard]] WordCounts counts(std::span<const std::string> terms) const;
   [[nodiscard]] double inverse_document_frequency(std::string_view term) const;
 
@@ -43,13 +44,9 @@ class WordIndex {
 
  private:
   using TermId = std::uint32_t;
-  struct Posting {
-    std::uint32_t row;
-    std::uint32_t count;  // Times the row has the term.
-  };
   struct Term {
-    std::vector<Posting> postings;  // By row.
-    std::uint32_t rows = 0;         // With it, not removed.
+    Postings postings;
+    std::uint32_t rows = 0;  // With it, not removed.
   };
   struct Row {
     std::uint32_t words = 0;
@@ -64,7 +61,7 @@ class WordIndex {
   };
 
   TermId id_of(std::string_view term);
-  void add_posting(TermId term, std::uint32_t row);
+  void add_posting(TermId term, const Posting& posting);
   void forget_unused_terms();
 
   std::unordered_map<std::string, TermId, Hash, std::equal_to<>> ids_;
