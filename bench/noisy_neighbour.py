@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """What companies notice of one that does a hundred times as much.
 
-    bench/noisy_neighbour.py [--companies 20] [--rate .25] [--times 100] [--seconds 60] [--rounds 3]
-                             [--warm-up 15] [--profile one|postgres|cluster] [--json]
+    bench/noisy_neighbour.py [--companies 20] [--rate .25] [--times 100] [--before 50] [--giant 50] [--seconds 60]
+                             [--rounds 3] [--warm-up 15] [--profile one|postgres|cluster] [--json]
 
 Runs build/release/bin/samtale: one server on SQLite (one), the same on PostgreSQL (postgres), or gateway, indexer and
 searcher (cluster). Each of --companies sends a conversation and makes a search --rate times a second, at fixed times
-whatever the answers take (open loop). In every other phase of --seconds, another company does both --times as often. Of
+whatever the answers take (open loop). Each has --before conversations at the start, and --giant that other company, which,
+in every other phase of --seconds, does both --times as often. Of
 --rounds of both kinds of phases, after one of --warm-up seconds that does not count; percentiles are of all requests of a
 kind of phase, and the ratio is the noisy phases' to the quiet ones'.
 
@@ -36,7 +37,7 @@ from samtale import Server, conversation, wait_for
 harness.DEADLINE_S = 600
 ROLES = {"one": ["all"], "postgres": ["all"], "cluster": ["gateway", "indexer", "searcher"]}
 LOOK_EVERY_S = 0.05  # Oftener, and the looking is a load of its own.
-BEFORE, TURNS = 50, 6  # Conversations that a company has at the start; of so many turns each.
+TURNS = 6  # Of each conversation.
 WORDS = [a + b for a in ("par", "lam", "ket", "bil", "rou", "ord", "pho", "tic", "chai", "win")
          for b in ("cel", "per", "tle", "ling", "ter", "der", "ne", "ket", "rs", "dow")]
 
@@ -113,6 +114,8 @@ def main():
     options.add_argument("--companies", type=int, default=20)
     options.add_argument("--rate", type=float, default=0.25)
     options.add_argument("--times", type=float, default=100)
+    options.add_argument("--before", type=int, default=50)
+    options.add_argument("--giant", type=int, default=50)
     options.add_argument("--seconds", type=float, default=60)
     options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--warm-up", type=float, default=15)
@@ -128,12 +131,17 @@ def main():
         chance = random.Random(1)
         companies = [servers[0].company(f"small-{i}") for i in range(options.companies)]
         noisy = servers[0].company("noisy")
-        for company in [*companies, noisy]:
-            for i in range(BEFORE):
-                company.send(made(f"before{i}", chance))
-        for company in [*companies, noisy]:
-            wait_for("all to be found", lambda company=company: company.call(
-                "GET", "/v1/status")[1].get("index", {}).get("vectors", 0) >= BEFORE)
+        had = {company: options.giant if company is noisy else options.before for company in [*companies, noisy]}
+        for company, count in had.items():
+            peer = http.client.HTTPConnection("127.0.0.1", company.server.port, timeout=60)
+            for i in range(count):
+                document = made(f"before{i}", chance)
+                wait_for("it to be taken", lambda: company.call(
+                    "POST", "/v1/conversations", document, connection=peer)[0] == 202)
+        for company, count in had.items():
+            print(f"waiting for {count} of {company.name}", file=sys.stderr, flush=True)
+            wait_for("all to be found", lambda: company.call(
+                "GET", "/v1/status")[1].get("index", {}).get("vectors", 0) >= count)
             wait_for("its jobs to be done", lambda company=company: not sum(
                 kind["ready"] + kind["leased"] for kind in company.call("GET", "/v1/status")[1]["queue"]))
         phase(companies, noisy, options.warm_up, options, -1000)

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/bytes.h"
+#include "postgres/server_version.h"
 #include "server/options.h"
 #include "store/postgres_partitions.h"
 #include "store/postgres_registry.h"
@@ -85,6 +86,8 @@ Result<Stores> open_stores(const Config& config, const std::string& folder,
     options.queue.node = options.log;
     stores.node = options.log;
     SAMTALE_TRY(auto store, PostgresStore::open(options, clock, random));
+    SAMTALE_TRY(const auto advice, postgres::advice_on_version(store->database()));
+    if (!advice.empty()) log.warn("store.old_postgres", {{"what", advice}});
     stores.registry = std::make_unique<PostgresRegistry>(store->database());
     auto for_members = options.database;
     for_members.pool.connections_max = 1;
