@@ -121,7 +121,9 @@ def main():
     options.add_argument("--warm-up", type=float, default=15)
     options.add_argument("--profile", choices=ROLES, default="one")
     options.add_argument("--json", action="store_true")
-    options = options.parse_args()
+    parser, options = options, options.parse_args()
+    if options.rate * options.seconds < 1:
+        parser.error("--rate times --seconds is how often each company does something: at least once")
     with contextlib.ExitStack() as stack:
         flags = []
         if options.profile != "one":
