@@ -98,7 +98,7 @@ void WordIndex::search(std::span<const std::string> terms, const WordCounts* of_
   const auto own = of_all == nullptr ? counts(terms) : WordCounts();
   const auto& counts = of_all == nullptr ? own : *of_all;
   if (counts.chunks == 0 || counts.words == 0) return;
-  std::vector<WeighedWord> words;  // In the query's order: sums are always the same.
+  std::vector<WeighedWord> words;
   for (std::size_t i = 0; i < std::min(terms.size(), counts.having.size()); ++i) {
     const auto found = ids_.find(terms[i]);
     if (found == ids_.end()) continue;
@@ -108,7 +108,9 @@ void WordIndex::search(std::span<const std::string> terms, const WordCounts* of_
     if (weight > 0) words.push_back({postings, static_cast<float>(weight)});
   }
   const Saturation saturation(static_cast<float>(counts.words) / static_cast<float>(counts.chunks));
-  search_words(words, saturation, sink);
+  const auto weights_max =
+      static_cast<double>(terms.size()) * samtale::inverse_document_frequency(counts.chunks, 0);
+  search_words(words, static_cast<float>(weights_max), saturation, sink);
 }
 
 void WordIndex::compact(std::span<const std::uint32_t> new_rows) {

@@ -110,12 +110,9 @@ class Cursor {
 
 class WordSearch {
  public:
-  WordSearch(std::span<const WeighedWord> words, const Saturation& saturation, RowSink& sink)
-      : sink_(sink) {
-    float weights = 0;
-    for (const auto& word : words) weights += word.weight;
-    // So that no sum passes over the end.
-    scale_ = std::exp2(std::floor(std::log2(static_cast<float>(1 << 30) / weights)));
+  WordSearch(std::span<const WeighedWord> words, float weights_max, const Saturation& saturation,
+             RowSink& sink)
+      : sink_(sink), scale_(std::exp2(std::floor(std::log2(kUnitsMax / weights_max)))) {
     cursors_.reserve(words.size());
     for (const auto& word : words) {
       cursors_.push_back({.cursor = Cursor(word, saturation, scale_)});
@@ -135,7 +132,7 @@ class WordSearch {
 
  private:
   static constexpr std::uint64_t kNoRow = std::numeric_limits<std::uint64_t>::max();
-  static constexpr float kUnitsMax = static_cast<float>(Units{1} << 30);  // Not reached.
+  static constexpr float kUnitsMax = static_cast<float>(Units{1} << 30);  // Of all words.
   struct Word {
     Cursor cursor;
     Units most_here = 0;    // In the window.
@@ -283,11 +280,11 @@ class WordSearch {
   }
 
   RowSink& sink_;
+  const float scale_;           // Units a point of the score.
   std::vector<Word> cursors_;   // In the order given.
   std::vector<Word*> by_most_;  // The same, those that add least first.
   std::size_t asked_ = 0;       // The first so many of by_most_, …
   Units of_asked_ = 0;          // … and what they add at the most.
-  float scale_ = 1;             // Units a point of the score.
   Units least_ = 0;             // A score that is of use.
 
   // Of a window:
@@ -301,8 +298,9 @@ class WordSearch {
 
 }  // namespace
 
-void search_words(std::span<const WeighedWord> words, const Saturation& saturation, RowSink& sink) {
-  if (!words.empty()) WordSearch(words, saturation, sink).run();
+void search_words(std::span<const WeighedWord> words, float weights_max,
+                  const Saturation& saturation, RowSink& sink) {
+  if (!words.empty()) WordSearch(words, weights_max, saturation, sink).run();
 }
 
 }  // namespace samtale

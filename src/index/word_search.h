@@ -25,11 +25,12 @@ class RowSink {
 };
 
 // Offers each row whose score is of use, but for a millionth of it: the sum over the words, which
-// has the same bits whatever was passed over. Source: Turtle & Flood, "Query Evaluation: Strategies
-// and Optimizations" (IPM 1995), max-score:
-//         rows with none but the words that count little need not be looked for; with blocks'
-//         bounds (Ding & Suel, SIGIR 2011); over windows of rows, a word at a time, as Lucene does
-//         since 9.8 (MaxScoreBulkScorer).
-void search_words(std::span<const WeighedWord> words, const Saturation& saturation, RowSink& sink);
+// has the same bits whatever was passed over, and in each index where `weights_max` is the same: no
+// less than the weights of all words, also of those that no row there has.
+// Source: max-score (Turtle & Flood, "Query Evaluation: Strategies and Optimizations", IPM 1995):
+// rows with none but the words that count little need not be looked for; with the bounds of blocks
+// (Ding & Suel, SIGIR 2011); over windows of rows, a word at a time, as Lucene does since 9.8.
+void search_words(std::span<const WeighedWord> words, float weights_max,
+                  const Saturation& saturation, RowSink& sink);
 
 }  // namespace samtale

@@ -44,6 +44,7 @@ class Wanted final : public RowSink {
 class WordSearchTest : public ::testing::Test {
  protected:
   static constexpr std::size_t kWords = 300;
+  static constexpr float kWeightsMax = 200;
 
   // The r-th of the words is in a row with a chance of about 1/r.
   void add_rows(std::uint32_t count, std::mt19937& random) {
@@ -93,7 +94,7 @@ class WordSearchTest : public ::testing::Test {
       std::span<const WeighedWord> words, std::size_t limit,
       const std::function<bool(std::uint32_t)>& is_wanted) const {
     Wanted wanted(limit, is_wanted);
-    search_words(words, saturation_, wanted);
+    search_words(words, kWeightsMax, saturation_, wanted);
     return wanted.take();
   }
   static std::vector<std::pair<std::uint32_t, float>> pairs(const std::vector<ScoredRow>& rows) {
@@ -139,7 +140,7 @@ TEST_F(WordSearchTest, offers_few_of_the_rows_that_have_a_word) {
   const std::size_t words[] = {1, 2, 3, 150};
   Wanted wanted(10, [](std::uint32_t) { return true; });
 
-  search_words(asked(words), saturation_, wanted);
+  search_words(asked(words), kWeightsMax, saturation_, wanted);
 
   EXPECT_LT(wanted.offers, 1'000U);
 }
