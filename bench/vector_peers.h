@@ -1,8 +1,8 @@
 // The libraries that ours is measured against, each at its published parameters: M = 16 (32
 // neighbours at the bottom), efConstruction = 200, vectors of float32. hnswlib and USearch are
-// compiled here for this processor (USearch 2.16.9 is the last whose kernels, SimSIMD's, g++ 12
-// compiles); FAISS is as the system's package has it, which is without AVX2: its line says what one
-// gets, not what it could do.
+// compiled here for this processor (USearch 2.16.9, as g++ 12 does not compile the kernels of 2.25
+// as headers); FAISS is as the system's package has it, which is without AVX2: its line says what
+// one gets, not what it could do.
 #pragma once
 
 #include <faiss/IndexHNSW.h>

@@ -24,9 +24,9 @@ class RowSink {
   virtual float offer(const ScoredRow& row) = 0;
 };
 
-// Offers each row whose score is of use, but for a millionth of it: the sum over the words, which
-// has the same bits whatever was passed over, and in each index where `weights_max` is the same: no
-// less than the weights of all words, also of those that no row there has.
+// Offers each row whose score is of use, and perhaps some that are a millionth below. A score is
+// the sum over the words, and has the same bits whatever was passed over, and in each index where
+// `weights_max` is the same: no less than the weights of all words, also of those that no row has.
 // Source: max-score (Turtle & Flood, "Query Evaluation: Strategies and Optimizations", IPM 1995):
 // rows with none but the words that count little need not be looked for; with the bounds of blocks
 // (Ding & Suel, SIGIR 2011); over windows of rows, a word at a time, as Lucene does since 9.8.

@@ -1,17 +1,18 @@
-// Goal:   passing over postings changes nothing: the rows found, their order and the bits of their
-// scores are
-//         those of adding up every posting.
+// Goal:   the rows found are those with the greatest sums over all their postings; the bits of a
+//         score do not depend on how many are wanted.
 // Method: seeded rows of words as common as in any language, in several windows and blocks, some of
-// them gone,
-//         some not wanted; every limit from one to all.
+//         them gone, some not wanted; limits from none to all.
 #include "index/word_search.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <functional>
 #include <random>
+#include <utility>
 #include <vector>
 
 #include "index/top_rows.h"

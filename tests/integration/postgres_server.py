@@ -34,10 +34,11 @@ class Postgres:
         self.fsync = "on" if fsync else "off"
         self.shared_buffers = shared_buffers
         self.disk_bytes = disk_bytes  # Of the disk that its data is on, if not the machine's.
+        self.prefix, self.disk = [], None
 
     def __enter__(self):
         self.folder = tempfile.mkdtemp(prefix="samtale-postgres-")
-        self.as_user, self.prefix, self.disk = unprivileged(), [], None
+        self.as_user = unprivileged()
         if self.as_user:
             os.chown(self.folder, self.as_user["user"], self.as_user["group"])
         if self.disk_bytes:
@@ -119,7 +120,7 @@ class Standby(Postgres):
 
     def __enter__(self):
         self.folder = tempfile.mkdtemp(prefix="samtale-standby-")
-        self.as_user, self.prefix, self.disk = unprivileged(), [], None
+        self.as_user = unprivileged()
         if self.as_user:
             shutil.chown(self.folder, self.as_user["user"], self.as_user["group"])
         self.port = free_port()

@@ -173,6 +173,7 @@ class KillAtEachWriteTest(unittest.TestCase):
                 self.assertEqual(self.server.stop(), 0)
         print(f"A2: killed at {killed} of {len(chosen)} chosen calls ({len(every)} in one ingest), "
               f"{len(self.sender.answered)} events answered, 0 lost")
+        # A gateway writes so little that many k are not reached.
         self.assertGreater(killed, len(chosen) // 4)
 
 
